@@ -1,0 +1,21 @@
+/* error.h - how failure is told: a code and one line of text, filled in where the cause is known. */
+#ifndef WC_BASE_ERROR_H
+#define WC_BASE_ERROR_H
+#include "whinchat.h"
+
+#if defined(__GNUC__)
+#define WC_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define WC_PRINTF(fmt, args)
+#endif
+
+/* Fills err (which may be NULL) and returns false.  Control characters that came in with an argument are written as
+ * \xNN and invalid UTF-8 as \xNN, so that the text can be printed as it is. */
+bool wc_fail(wc_error *err, int code, const char *format, ...) WC_PRINTF(3, 4);
+
+/* Puts "prefix: " before the text of an error that is already filled in; returns false. */
+bool wc_fail_within(wc_error *err, const char *prefix);
+
+/* Out of memory, said in one way. */
+bool wc_fail_memory(wc_error *err, size_t bytes);
+#endif
