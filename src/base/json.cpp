@@ -51,6 +51,7 @@ struct Handler {
     size_t size, room;
     unsigned flags;
     int depth;
+    locale_t c_locale;
     const char *why; // set when a callback stops the parse
     char duplicate[120];
 
@@ -169,9 +170,8 @@ struct Handler {
     }
 
     // strtod of the C locale, whatever the program has set
-    static double to_double(const char *s)
+    double to_double(const char *s) const
     {
-        static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
         return c_locale ? strtod_l(s, nullptr, c_locale) : strtod(s, nullptr);
     }
 
@@ -273,6 +273,7 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
     Handler handler = {};
     handler.arena = a;
     handler.flags = flags;
+    handler.c_locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
     rapidjson::MemoryStream memory(text + skip, bytes - skip);
     rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(memory);
     Heap heap;
@@ -299,5 +300,7 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
         *root = handler.stack[0];
     }
     wc_mem_free(handler.stack);
+    if (handler.c_locale)
+        freelocale(handler.c_locale);
     return root;
 }
