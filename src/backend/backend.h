@@ -1,0 +1,126 @@
+/* backend.h - the table of operations that a device offers, and what each must do.
+ *
+ * ops/ checks shapes, takes the output from the step arena, tells tape and observer, and calls one of these.  A backend
+ * splits the work over its threads and calls its kernels.  Activations are f32.  Unless said otherwise tensors are dense,
+ * weights are f32, f16 or bf16 as they lie in the file (possibly at odd addresses), and an output may be one of the inputs
+ * of an elementwise operation ("in place") but overlaps no other input.
+ *
+ * One promise holds for all: an output element is computed by the same operations in the same order whatever the number
+ * of threads, of rows beside it, and the place of its row (DESIGN.md section 4). */
+#ifndef WC_BACKEND_BACKEND_H
+#define WC_BACKEND_BACKEND_H
+#include "base/threads.h"
+#include "tensor/kv.h"
+#include "tensor/tensor.h"
+
+typedef enum wc_act {
+    WC_ACT_NONE,
+    WC_ACT_RELU,
+    WC_ACT_GELU,      /* 0.5 x (1 + erf(x / sqrt 2)) */
+    WC_ACT_GELU_TANH, /* 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+    WC_ACT_SILU,      /* x / (1 + exp(-x)) */
+    WC_ACT_TANH,
+    WC_ACT_SIGMOID
+} wc_act;
+
+/* A two-dimensional convolution over channel-last maps x [h, w, c_in] -> y [oh, ow, c_out]. */
+typedef struct wc_conv {
+    int h, w, c_in, oh, ow, c_out;
+    int kh, kw, stride;
+    int pad_top, pad_left; /* zeros before; what lacks after is zero too */
+} wc_conv;
+
+/* Attention of rows over pages (paged) or over a dense set of keys. */
+typedef struct wc_attention {
+    int n_heads, n_kv_heads; /* query head h reads kv head h / (n_heads / n_kv_heads) */
+    int key_dim, value_dim;
+    float scale;    /* scores are scale * q.k */
+    float soft_cap; /* > 0: scores become cap * tanh(score / cap) */
+    int window;     /* > 0: a row at position p sees positions > p - window */
+} wc_attention;
+
+typedef struct wc_backend wc_backend;
+struct wc_backend {
+    const char *name;  /* "cpu" */
+    const char *level; /* kernel level: "reference", "avx2" ... */
+    wc_pool *pool;
+    bool exact; /* no rounding of activations (WC_COMPUTE_F32) */
+
+    /* y[r,j] = act(sum_k x[r,k] w[j,k] + bias[j]) + add[r,j]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
+     * bias [M] of any weight type and add [n,M] may be absent (data NULL); add may be y itself. */
+    void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add);
+    /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
+    void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
+    /* y[r,i] = x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i]), over the last dimension; w [D] or absent (then 1). */
+    void (*rms_norm)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float offset, float eps);
+    /* y[r,i] = (x[r,i] - mean) / sqrt(var + eps) * w[i] + bias[i]; w, bias may be absent. */
+    void (*layer_norm)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, float eps);
+    /* table[r] = [cos(pos[r] f[0..h-1]) * s | sin(pos[r] f[0..h-1]) * s]    f [h] f32 inv_freq, table [n, 2h].
+     * The angle is the f32 product; cosine and sine are those of the exact angle, rounded. */
+    void (*rope_table)(wc_backend *b, wc_tensor table, const int32_t *pos, wc_tensor inv_freq, float s);
+    /* Rotates the first 2h of every head of x [n, heads, d] by the row's table entry:
+     * (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin), x1 = x[0..h-1], x2 = x[h..2h-1]; the rest is copied.  y may be x. */
+    void (*rope)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor table);
+
+    /* Puts k [n, n_kv_heads, key_dim] and v [n, n_kv_heads, value_dim] where row's position lies in the pages. */
+    void (*kv_write)(wc_backend *b, const wc_kv_layer *kv, const wc_row_map *rows, wc_tensor k, wc_tensor v);
+    /* y [n, n_heads * value_dim] = softmax(scale * q k) v over what each row of q [n, n_heads * key_dim] sees in the pages. */
+    void (*attention)(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
+                      const wc_attention *a);
+    /* The same over dense keys k [m, n_kv_heads * key_dim] and values v [m, n_kv_heads * value_dim], no mask. */
+    void (*attention_dense)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v, const wc_attention *a);
+
+    /* Elementwise, all dense and of as many elements: y = act(x); y = (a + b) * s; y = a * b; y = act(a) * b;
+     * y = s * x; y = cap * tanh(x / cap). */
+    void (*act)(wc_backend *b, wc_tensor y, wc_tensor x, wc_act act);
+    void (*add)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z, float s);
+    void (*mul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z);
+    void (*act_mul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z, wc_act act);
+    void (*scale)(wc_backend *b, wc_tensor y, wc_tensor x, float s);
+    void (*soft_cap)(wc_backend *b, wc_tensor y, wc_tensor x, float cap);
+    /* y[r,i] = x[r,i] * v[i] + add[r,i]; v [D] of any weight type; add may be absent. */
+    void (*mul_vec)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor v, wc_tensor add);
+    /* y[r,:] = softmax(x[r,:]). */
+    void (*softmax)(wc_backend *b, wc_tensor y, wc_tensor x);
+    /* y[r,i] = max(0, x[r,i] - (mean(x[r]) + z * std(x[r]))), population standard deviation. */
+    void (*sparsify)(wc_backend *b, wc_tensor y, wc_tensor x, float z);
+    /* y[r,:] = x[r,:] * rms(ref[r,:]) / sqrt(max(mean(x[r,:]^2), floor)), rms(v) = sqrt(mean(v^2)). */
+    void (*match_rms)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor ref, float floor);
+
+    /* AltUp: s, y [A,n,D], coefs [n, A*A]:  y[o,r,:] = s[o,r,:] + sum_j coefs[r, o*A+j] s[j,r,:]  (j in order). */
+    void (*altup_predict)(wc_backend *b, wc_tensor y, wc_tensor s, wc_tensor coefs);
+    /* y[o,r,:] = p[o,r,:] + (coefs[r,o] + 1) * (x[r,:] - p[active,r,:])    coefs [n,A], x [n,D]; y is not p. */
+    void (*altup_correct)(wc_backend *b, wc_tensor y, wc_tensor p, wc_tensor x, wc_tensor coefs, int active);
+    /* y[r,:] = mean over a of s[a,r,:]. */
+    void (*mean_streams)(wc_backend *b, wc_tensor y, wc_tensor s);
+
+    /* y[i,:] = x[rows[i],:]; and y[rows[i],:] = x[i,:]. */
+    void (*get_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows);
+    void (*put_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows);
+    /* y[r,:] = [x[r,:] | z[r,:]]. */
+    void (*concat)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z);
+
+    /* Full convolution, w [c_out, c_in, kh, kw] as in the file, bias [c_out] or absent. */
+    void (*conv2d)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, const wc_conv *conv);
+    /* One filter a channel: w [c, 1, kh, kw], c_in = c_out. */
+    void (*conv2d_depthwise)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_conv *conv);
+    /* Mean over k x k squares without overlap; x [h,w,c] -> y [h/k, w/k, c]. */
+    void (*avg_pool)(wc_backend *b, wc_tensor y, wc_tensor x, int k);
+    /* Nearest neighbour, source row floor(i * h / oh); x [h,w,c] -> y [oh,ow,c]. */
+    void (*resize_nearest)(wc_backend *b, wc_tensor y, wc_tensor x);
+    /* Bilinear without antialias, align_corners false (torch interpolate). */
+    void (*resize_bilinear)(wc_backend *b, wc_tensor y, wc_tensor x);
+};
+
+/* The CPU with n_threads (0: the default).  Scratch memory of a thread belongs to the backend.  NULL on failure.
+ * Safe to use from several threads: a job that finds the pool busy is done by its caller alone, in memory of its own. */
+wc_backend *wc_backend_cpu_open(int n_threads, bool exact, wc_error *err);
+void wc_backend_close(wc_backend *b); /* NULL is fine */
+
+/* The measured limits of this CPU with all threads of the backend, for bench. */
+typedef struct wc_ceilings {
+    double flops_per_second;      /* of the bare f32 (or bf16) inner instruction stream that matmul uses */
+    double read_bytes_per_second; /* streaming read of memory far larger than the caches */
+} wc_ceilings;
+void wc_backend_ceilings(wc_backend *b, wc_dtype weights, wc_ceilings *out);
+#endif
