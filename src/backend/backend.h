@@ -48,7 +48,8 @@ struct wc_backend {
 
     /* y[r,j] = act(sum_k x[r,k] w[j,k] + bias[j]) + add[r,j]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
      * bias [M] of any weight type and add [n,M] may be absent (data NULL); add may be y itself. */
-    void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add);
+    void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
+                   wc_tensor add);
     /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
     void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
     /* y[r,i] = x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i]), over the last dimension; w [D] or absent (then 1). */
@@ -68,7 +69,8 @@ struct wc_backend {
     void (*attention)(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                       const wc_attention *a);
     /* The same over dense keys k [m, n_kv_heads * key_dim] and values v [m, n_kv_heads * value_dim], no mask. */
-    void (*attention_dense)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v, const wc_attention *a);
+    void (*attention_dense)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
+                            const wc_attention *a);
 
     /* Elementwise, all dense and of as many elements: y = act(x); y = (a + b) * s; y = a * b; y = act(a) * b;
      * y = s * x; y = cap * tanh(x / cap). */

@@ -4,12 +4,12 @@
 #include "base/size.h"
 
 static const struct wc_dtype_row rows[WC_N_DTYPES] = {
-    [WC_F32] = {"f32", "F32", 1, 4, true},   [WC_F16] = {"f16", "F16", 1, 2, true},
-    [WC_BF16] = {"bf16", "BF16", 1, 2, true}, [WC_F64] = {"f64", "F64", 1, 8, false},
-    [WC_I8] = {"i8", "I8", 1, 1, false},     [WC_U8] = {"u8", "U8", 1, 1, false},
-    [WC_I16] = {"i16", "I16", 1, 2, false},  [WC_U16] = {"u16", "U16", 1, 2, false},
-    [WC_I32] = {"i32", "I32", 1, 4, false},  [WC_U32] = {"u32", "U32", 1, 4, false},
-    [WC_I64] = {"i64", "I64", 1, 8, false},  [WC_U64] = {"u64", "U64", 1, 8, false},
+    [WC_F32] = {"f32", "F32", 1, 4, true},     [WC_F16] = {"f16", "F16", 1, 2, true},
+    [WC_BF16] = {"bf16", "BF16", 1, 2, true},  [WC_F64] = {"f64", "F64", 1, 8, false},
+    [WC_I8] = {"i8", "I8", 1, 1, false},       [WC_U8] = {"u8", "U8", 1, 1, false},
+    [WC_I16] = {"i16", "I16", 1, 2, false},    [WC_U16] = {"u16", "U16", 1, 2, false},
+    [WC_I32] = {"i32", "I32", 1, 4, false},    [WC_U32] = {"u32", "U32", 1, 4, false},
+    [WC_I64] = {"i64", "I64", 1, 8, false},    [WC_U64] = {"u64", "U64", 1, 8, false},
     [WC_BOOL] = {"bool", "BOOL", 1, 1, false},
 };
 

@@ -34,5 +34,9 @@ wc_tensor wc_tensor_reshape(wc_tensor t, int ndim, const size_t *shape);
 wc_tensor wc_tensor_permute(wc_tensor t, const int *order);
 
 /* Shorthand: WC_SHAPE(2, 3) is (int, const size_t *) of a shape. */
-#define WC_SHAPE(...) (int)(sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)), (const size_t[]){__VA_ARGS__}
+#define WC_SHAPE(...)                                                                                        \
+    (int)(sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)), (const size_t[])                                \
+    {                                                                                                        \
+        __VA_ARGS__                                                                                          \
+    }
 #endif

@@ -1,0 +1,68 @@
+/* model.h - what a model family offers to the rest: a forward pass over rows, and what those rows need.
+ *
+ * A wc_net is read-only once loaded.  Its weights are views into the checkpoint, which must outlive it; its own tables
+ * lie in the arena given to wc_net_load. */
+#ifndef WC_MODELS_MODEL_H
+#define WC_MODELS_MODEL_H
+#include "formats/checkpoint.h"
+#include "ops/ops.h"
+
+typedef struct wc_net wc_net;
+
+/* The keys and values of one layer that has its own; window 0: all positions are kept. */
+typedef struct wc_kv_shape {
+    int n_kv_heads, key_dim, value_dim, window;
+} wc_kv_shape;
+
+/* The rows of one step. */
+typedef struct wc_batch {
+    wc_row_map rows;
+    const int32_t *ids;       /* [rows.n] in 0 .. n_vocab - 1; NULL in a rehearsal */
+    const float *soft;        /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture) */
+    const int32_t *soft_rows; /* [n_soft] where */
+    int n_soft;
+    const wc_kv_layer *kv;   /* [n_kv] */
+    const int32_t *out_rows; /* [n_out] rows whose logits are wanted, rising; NULL: all */
+    int n_out;
+} wc_batch;
+
+/* How pictures enter a prompt. */
+typedef struct wc_image_input {
+    int n_tokens;               /* rows that a picture becomes; 0: the model takes no pictures */
+    int height, width;          /* of the tower's input, as the processor's configuration says */
+    int token_id;               /* of a picture's place in the ids */
+    const char *token;          /* the text that the template leaves for a picture */
+    const char *before, *after; /* text around the n_tokens copies of token */
+} wc_image_input;
+
+typedef struct wc_family {
+    const char *name;               /* "Gemma 3n" */
+    const char *const *model_types; /* config.json's model_type, NULL-terminated */
+    bool (*load)(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err);
+    /* Logits [n_out, n_vocab] of a batch; writes its keys and values into the pages. */
+    wc_tensor (*forward)(wc_ctx *c, const wc_net *net, const wc_batch *batch);
+    /* Soft rows [n_tokens, hidden_size] of a picture [height, width, 3] in the processor's range; NULL: none. */
+    wc_tensor (*encode_image)(wc_ctx *c, const wc_net *net, wc_tensor pixels);
+    /* Runs what a verification may ask for beside forward and encode_image, under the name of a golden tensor
+     * ("hard_vision"); false when it knows no such name.  NULL: nothing. */
+    bool (*extra)(wc_ctx *c, const wc_net *net, const char *name);
+} wc_family;
+
+struct wc_net { /* a family's own struct begins with this */
+    const wc_family *family;
+    const wc_checkpoint *files;
+    const char *model_type;
+    int n_vocab, hidden_size, n_layers;
+    int context_length;
+    int n_kv;
+    const wc_kv_shape *kv; /* [n_kv] */
+    wc_dtype dtype;        /* of the weights of the matrices */
+    wc_image_input image;
+    uint64_t n_params; /* parameters in use (a slice uses fewer than its file holds) */
+};
+
+/* Picks the family by config's model_type and loads it.  NULL on failure; the error lists what is supported. */
+wc_net *wc_net_load(wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err);
+/* The families, NULL-terminated. */
+const wc_family *const *wc_families(void);
+#endif

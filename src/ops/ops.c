@@ -1,0 +1,382 @@
+/* ops.c - shapes and outputs; the backend's table does the work.  Every op has the same five lines: check, new, go, call,
+ * return.  A tape for training and a second device hang in here, as all inputs of all ops pass by. */
+#include "ops/ops.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+
+static const wc_tensor absent = {0};
+
+wc_tensor wc_op_new(wc_ctx *c, int ndim, const size_t *shape)
+{
+    size_t bytes = 4;
+    for (int i = 0; i < ndim; i++)
+        if (!wc_mul_size(bytes, shape[i], &bytes))
+            c->failed = true;
+    void *data = c->failed ? NULL : wc_arena_alloc(c->step, bytes);
+    if (!data)
+        c->failed = true;
+    return wc_tensor_of(data, WC_F32, ndim, shape);
+}
+
+static wc_tensor new_like(wc_ctx *c, const wc_tensor *x)
+{
+    return wc_op_new(c, x->ndim, x->shape);
+}
+
+bool wc_op_idle(const wc_ctx *c)
+{
+    return c->failed || c->stopped || wc_arena_is_dry(c->step);
+}
+
+/* To be computed?  Notices a cancel. */
+static bool go(wc_ctx *c)
+{
+    if (c->cancel && atomic_load_explicit(c->cancel, memory_order_relaxed))
+        c->stopped = true;
+    return !wc_op_idle(c);
+}
+
+void wc_observe(wc_ctx *c, wc_tensor t, const char *format, ...)
+{
+    if (!c->observe || wc_op_idle(c))
+        return;
+    char name[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    c->observe(c->observe_user, name, &t);
+}
+
+wc_arena_mark wc_op_mark(wc_ctx *c)
+{
+    return wc_arena_get_mark(c->step);
+}
+
+void wc_op_reset(wc_ctx *c, wc_arena_mark mark)
+{
+    wc_arena_reset(c->step, mark);
+}
+
+void wc_op_store(wc_ctx *c, wc_tensor y, wc_tensor x)
+{
+    assert(wc_tensor_elems(&y) == wc_tensor_elems(&x) && wc_tensor_is_dense(&x) && wc_tensor_is_dense(&y));
+    if (go(c))
+        memcpy(y.data, x.data, 4 * wc_tensor_elems(&x));
+}
+
+static bool same_shape(const wc_tensor *x, const wc_tensor *z)
+{
+    return x->ndim == z->ndim && memcmp(x->shape, z->shape, sizeof x->shape) == 0;
+}
+
+static size_t width(const wc_tensor *x)
+{
+    return x->shape[x->ndim - 1];
+}
+
+wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add)
+{
+    assert(w.ndim == 2 && width(&x) == w.shape[1]);
+    size_t shape[WC_MAX_DIMS];
+    memcpy(shape, x.shape, sizeof shape);
+    shape[x.ndim - 1] = w.shape[0];
+    wc_tensor y = wc_op_new(c, x.ndim, shape);
+    assert(!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&y));
+    if (go(c))
+        c->backend->matmul(c->backend, y, x, w, bias, act, add);
+    return y;
+}
+
+wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w)
+{
+    return wc_op_matmul(c, x, w, absent, WC_ACT_NONE, absent);
+}
+
+void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids, float scale)
+{
+    assert(w.ndim == 2 && y.ndim == 2 && w.shape[1] == y.shape[1]);
+    if (go(c))
+        c->backend->embed(c->backend, y, w, ids, scale);
+}
+
+wc_tensor wc_op_embed(wc_ctx *c, wc_tensor w, const int32_t *ids, size_t n, float scale)
+{
+    wc_tensor y = wc_op_new(c, WC_SHAPE(n, w.shape[1]));
+    wc_op_embed_into(c, y, w, ids, scale);
+    return y;
+}
+
+wc_tensor wc_op_rms_norm(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps)
+{
+    assert(!w.data || wc_tensor_elems(&w) == width(&x));
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->rms_norm(c->backend, y, x, w, offset, eps);
+    return y;
+}
+
+wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, float eps)
+{
+    assert((!w.data || wc_tensor_elems(&w) == width(&x)) &&
+           (!bias.data || wc_tensor_elems(&bias) == width(&x)));
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->layer_norm(c->backend, y, x, w, bias, eps);
+    return y;
+}
+
+wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor inv_freq, float s)
+{
+    wc_tensor y = wc_op_new(c, WC_SHAPE(n, 2 * inv_freq.shape[0]));
+    if (go(c))
+        c->backend->rope_table(c->backend, y, pos, inv_freq, s);
+    return y;
+}
+
+wc_tensor wc_op_rope(wc_ctx *c, wc_tensor x, wc_tensor table)
+{
+    assert(x.ndim == 3 && table.shape[0] == x.shape[0] && table.shape[1] <= x.shape[2]);
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->rope(c->backend, y, x, table);
+    return y;
+}
+
+void wc_op_kv_write(wc_ctx *c, const wc_kv_layer *kv, const wc_row_map *rows, wc_tensor k, wc_tensor v)
+{
+    assert(k.ndim == 3 && v.ndim == 3);
+    if (go(c))
+        c->backend->kv_write(c->backend, kv, rows, k, v);
+}
+
+wc_tensor wc_op_attention(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
+                          const wc_attention *a)
+{
+    size_t n = q.shape[0];
+    q = wc_tensor_reshape(q, WC_SHAPE(n, (size_t)a->n_heads * (size_t)a->key_dim));
+    wc_tensor y = wc_op_new(c, WC_SHAPE(n, (size_t)a->n_heads * (size_t)a->value_dim));
+    if (go(c))
+        c->backend->attention(c->backend, y, q, kv, rows, a);
+    return y;
+}
+
+wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_attention *a)
+{
+    assert(q.ndim == 2 && k.ndim == 2 && v.ndim == 2 && k.shape[0] == v.shape[0]);
+    wc_tensor y = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads * (size_t)a->value_dim));
+    if (go(c))
+        c->backend->attention_dense(c->backend, y, q, k, v, a);
+    return y;
+}
+
+wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act)
+{
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->act(c->backend, y, x, act);
+    return y;
+}
+
+wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s)
+{
+    assert(same_shape(&x, &z));
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->add(c->backend, y, x, z, s);
+    return y;
+}
+
+wc_tensor wc_op_add(wc_ctx *c, wc_tensor x, wc_tensor z)
+{
+    return wc_op_add_scaled(c, x, z, 1.0f);
+}
+
+wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z)
+{
+    assert(wc_tensor_elems(&x) == wc_tensor_elems(&z));
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->mul(c->backend, y, x, z);
+    return y;
+}
+
+wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act)
+{
+    assert(wc_tensor_elems(&x) == wc_tensor_elems(&z));
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->act_mul(c->backend, y, x, z, act);
+    return y;
+}
+
+wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s)
+{
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->scale(c->backend, y, x, s);
+    return y;
+}
+
+wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap)
+{
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->soft_cap(c->backend, y, x, cap);
+    return y;
+}
+
+wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add)
+{
+    assert(wc_tensor_elems(&v) == width(&x) && (!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&x)));
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->mul_vec(c->backend, y, x, v, add);
+    return y;
+}
+
+wc_tensor wc_op_softmax(wc_ctx *c, wc_tensor x)
+{
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->softmax(c->backend, y, x);
+    return y;
+}
+
+wc_tensor wc_op_sparsify(wc_ctx *c, wc_tensor x, float z)
+{
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->sparsify(c->backend, y, x, z);
+    return y;
+}
+
+wc_tensor wc_op_match_rms(wc_ctx *c, wc_tensor x, wc_tensor ref, float floor)
+{
+    assert(same_shape(&x, &ref));
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->match_rms(c->backend, y, x, ref, floor);
+    return y;
+}
+
+wc_tensor wc_op_altup_predict(wc_ctx *c, wc_tensor s, wc_tensor coefs)
+{
+    assert(s.ndim == 3 && coefs.shape[0] == s.shape[1] && coefs.shape[1] == s.shape[0] * s.shape[0]);
+    wc_tensor y = new_like(c, &s);
+    if (go(c))
+        c->backend->altup_predict(c->backend, y, s, coefs);
+    return y;
+}
+
+wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coefs, int active)
+{
+    assert(p.ndim == 3 && coefs.shape[1] == p.shape[0] && (size_t)active < p.shape[0]);
+    wc_tensor y = new_like(c, &p);
+    if (go(c))
+        c->backend->altup_correct(c->backend, y, p, x, coefs, active);
+    return y;
+}
+
+wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s)
+{
+    wc_tensor y = wc_op_new(c, s.ndim - 1, s.shape + 1);
+    if (go(c))
+        c->backend->mean_streams(c->backend, y, s);
+    return y;
+}
+
+wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n)
+{
+    assert(x.ndim == 2);
+    wc_tensor y = wc_op_new(c, WC_SHAPE(n, x.shape[1]));
+    if (go(c))
+        c->backend->get_rows(c->backend, y, x, rows);
+    return y;
+}
+
+void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows)
+{
+    assert(x.ndim == 2 && y.ndim == 2 && x.shape[1] == y.shape[1]);
+    if (go(c))
+        c->backend->put_rows(c->backend, y, x, rows);
+}
+
+wc_tensor wc_op_concat(wc_ctx *c, wc_tensor x, wc_tensor z)
+{
+    size_t shape[WC_MAX_DIMS];
+    memcpy(shape, x.shape, sizeof shape);
+    shape[x.ndim - 1] += width(&z);
+    assert(wc_tensor_rows(&x) == wc_tensor_rows(&z));
+    wc_tensor y = wc_op_new(c, x.ndim, shape);
+    if (go(c))
+        c->backend->concat(c->backend, y, x, z);
+    return y;
+}
+
+/* Sizes and "same" padding of a convolution: total = max((out - 1) * stride + k - in, 0), half of it before. */
+static wc_conv same_conv(const wc_tensor *x, const wc_tensor *w, int stride)
+{
+    wc_conv v = {.h = (int)x->shape[0],
+                 .w = (int)x->shape[1],
+                 .c_in = (int)x->shape[2],
+                 .c_out = (int)w->shape[0],
+                 .kh = (int)w->shape[2],
+                 .kw = (int)w->shape[3],
+                 .stride = stride};
+    v.oh = (v.h + stride - 1) / stride;
+    v.ow = (v.w + stride - 1) / stride;
+    int down = (v.oh - 1) * stride + v.kh - v.h, across = (v.ow - 1) * stride + v.kw - v.w;
+    v.pad_top = down > 0 ? down / 2 : 0;
+    v.pad_left = across > 0 ? across / 2 : 0;
+    return v;
+}
+
+wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride)
+{
+    assert(x.ndim == 3 && w.ndim == 4 && w.shape[1] == x.shape[2]);
+    wc_conv v = same_conv(&x, &w, stride);
+    wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
+    if (go(c))
+        c->backend->conv2d(c->backend, y, x, w, bias, &v);
+    return y;
+}
+
+wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int stride)
+{
+    assert(x.ndim == 3 && w.ndim == 4 && w.shape[0] == x.shape[2] && w.shape[1] == 1);
+    wc_conv v = same_conv(&x, &w, stride);
+    wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
+    if (go(c))
+        c->backend->conv2d_depthwise(c->backend, y, x, w, &v);
+    return y;
+}
+
+wc_tensor wc_op_avg_pool(wc_ctx *c, wc_tensor x, int k)
+{
+    wc_tensor y = wc_op_new(c, WC_SHAPE(x.shape[0] / (size_t)k, x.shape[1] / (size_t)k, x.shape[2]));
+    if (go(c))
+        c->backend->avg_pool(c->backend, y, x, k);
+    return y;
+}
+
+wc_tensor wc_op_resize_nearest(wc_ctx *c, wc_tensor x, size_t h, size_t w)
+{
+    wc_tensor y = wc_op_new(c, WC_SHAPE(h, w, x.shape[2]));
+    if (go(c))
+        c->backend->resize_nearest(c->backend, y, x);
+    return y;
+}
+
+wc_tensor wc_op_resize_bilinear(wc_ctx *c, wc_tensor x, size_t h, size_t w)
+{
+    wc_tensor y = wc_op_new(c, WC_SHAPE(h, w, x.shape[2]));
+    if (go(c))
+        c->backend->resize_bilinear(c->backend, y, x);
+    return y;
+}

@@ -1,0 +1,63 @@
+/* ops.h - operations on tensors as models call them.
+ *
+ * Each takes its inputs by value and returns a new dense f32 tensor from the step arena, of the shape said here; the
+ * equation stands at the entry of the same name in backend/backend.h.  Shapes are our own affair and are asserted.  On a
+ * dry, stopped or failed context the shape is right and nothing is computed. */
+#ifndef WC_OPS_OPS_H
+#define WC_OPS_OPS_H
+#include "backend/context.h"
+
+/* A new tensor, not filled. */
+wc_tensor wc_op_new(wc_ctx *c, int ndim, const size_t *shape);
+/* Tells the observer; format as printf's makes the name. */
+void wc_observe(wc_ctx *c, wc_tensor t, const char *format, ...) WC_PRINTF(3, 4);
+/* Nothing is computed (any more): a loop over many ops may end early. */
+bool wc_op_idle(const wc_ctx *c);
+/* The step arena's mark, and back: all tensors made in between are gone. */
+wc_arena_mark wc_op_mark(wc_ctx *c);
+void wc_op_reset(wc_ctx *c, wc_arena_mark mark);
+/* Copies x over y, of as many elements: how a result outlives a reset. */
+void wc_op_store(wc_ctx *c, wc_tensor y, wc_tensor x);
+
+wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w); /* x [..,K], w [M,K] -> [..,M] */
+wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add);
+wc_tensor wc_op_embed(wc_ctx *c, wc_tensor w, const int32_t *ids, size_t n,
+                      float scale); /* w [V,D] -> [n,D] */
+void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids,
+                      float scale); /* rows of y may be strided */
+wc_tensor wc_op_rms_norm(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps);
+wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, float eps);
+wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor inv_freq,
+                           float s);                           /* [n, 2h] */
+wc_tensor wc_op_rope(wc_ctx *c, wc_tensor x, wc_tensor table); /* x [n,heads,d] */
+void wc_op_kv_write(wc_ctx *c, const wc_kv_layer *kv, const wc_row_map *rows, wc_tensor k, wc_tensor v);
+wc_tensor wc_op_attention(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
+                          const wc_attention *a);
+wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_attention *a);
+
+wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act);
+wc_tensor wc_op_add(wc_ctx *c, wc_tensor x, wc_tensor z);
+wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s); /* (x + z) * s */
+wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z);
+wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act); /* act(x) * z */
+wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s);
+wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap);
+wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add);
+wc_tensor wc_op_softmax(wc_ctx *c, wc_tensor x);
+wc_tensor wc_op_sparsify(wc_ctx *c, wc_tensor x, float z);
+wc_tensor wc_op_match_rms(wc_ctx *c, wc_tensor x, wc_tensor ref, float floor);
+
+wc_tensor wc_op_altup_predict(wc_ctx *c, wc_tensor s, wc_tensor coefs);
+wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coefs, int active);
+wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s);
+wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n); /* [n, D] */
+void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows);
+wc_tensor wc_op_concat(wc_ctx *c, wc_tensor x, wc_tensor z);
+
+/* Maps x [h,w,c].  "Same" padding of TensorFlow: out = ceil(in / stride), the odd zero goes after. */
+wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride);
+wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int stride);
+wc_tensor wc_op_avg_pool(wc_ctx *c, wc_tensor x, int k);
+wc_tensor wc_op_resize_nearest(wc_ctx *c, wc_tensor x, size_t h, size_t w);
+wc_tensor wc_op_resize_bilinear(wc_ctx *c, wc_tensor x, size_t h, size_t w);
+#endif
