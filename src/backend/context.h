@@ -19,6 +19,8 @@ typedef struct wc_ctx {
     void (*progress)(void *user, size_t done,
                      size_t total); /* called by long encoders between blocks; NULL */
     void *progress_user;
+    double flops;        /* of the matrix products and convolutions so far; a rehearsal counts too */
+    double weight_bytes; /* that those products read */
     bool stopped; /* cancelled: what ops return from now on is not computed */
     bool failed;  /* the arena was full: likewise */
 } wc_ctx;

@@ -58,3 +58,13 @@ void wc_mem_free(void *p)
 {
     free(p);
 }
+
+void *wc_mem_alloc_aligned(size_t bytes)
+{
+    return must_fail() || bytes > SIZE_MAX - 64 ? NULL : aligned_alloc(64, (bytes + 63) / 64 * 64);
+}
+
+void wc_mem_free_aligned(void *p)
+{
+    free(p);
+}

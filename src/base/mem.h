@@ -13,6 +13,9 @@ void *wc_mem_realloc(void *p, size_t bytes);
 char *wc_mem_strdup(const char *s);
 char *wc_mem_strndup(const char *s, size_t n);
 void wc_mem_free(void *p); /* NULL is fine */
+/* 64-byte aligned, not zeroed; free with wc_mem_free_aligned. */
+void *wc_mem_alloc_aligned(size_t bytes);
+void wc_mem_free_aligned(void *p); /* NULL is fine */
 
 /* For tests: the n-th allocation from now (1 = the next) fails, and all after it until it is set to 0. */
 void wc_mem_fail_after(long n);

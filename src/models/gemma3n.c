@@ -429,6 +429,8 @@ static bool load_per_layer_inputs(struct loader *l, size_t n_file_layers)
         return false;
     size_t unused = (n_file_layers - (size_t)g->num_hidden_layers) * P;
     m->net.n_params -= unused * (size_t)(g->vocab_size_per_layer_input + g->hidden_size);
+    const struct wc_dtype_row *row = wc_dtype_get(m->embed_tokens_per_layer.dtype);
+    m->net.row_bytes = wc_tensor_elems(&m->embed_tokens_per_layer) / row->block_elems * row->block_bytes;
     wc_checkpoint_random_access(l->files, &m->embed_tokens_per_layer);
     return true;
 }

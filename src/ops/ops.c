@@ -70,6 +70,14 @@ void wc_op_store(wc_ctx *c, wc_tensor y, wc_tensor x)
         memcpy(y.data, x.data, 4 * wc_tensor_elems(&x));
 }
 
+/* Adds to the pass's account, for bench. */
+static void count(wc_ctx *c, double flops, const wc_tensor *w)
+{
+    const struct wc_dtype_row *row = wc_dtype_get(w->dtype);
+    c->flops += flops;
+    c->weight_bytes += (double)wc_tensor_elems(w) / (double)row->block_elems * (double)row->block_bytes;
+}
+
 static bool same_shape(const wc_tensor *x, const wc_tensor *z)
 {
     return x->ndim == z->ndim && memcmp(x->shape, z->shape, sizeof x->shape) == 0;
@@ -88,6 +96,7 @@ wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_a
     shape[x.ndim - 1] = w.shape[0];
     wc_tensor y = wc_op_new(c, x.ndim, shape);
     assert(!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&y));
+    count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)w.shape[0], &w);
     if (go(c))
         c->backend->matmul(c->backend, y, x, w, bias, act, add);
     return y;
@@ -170,6 +179,7 @@ wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v
 {
     assert(q.ndim == 2 && k.ndim == 2 && v.ndim == 2 && k.shape[0] == v.shape[0]);
     wc_tensor y = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads * (size_t)a->value_dim));
+    c->flops += 2.0 * (double)q.shape[0] * (double)k.shape[0] * a->n_heads * (a->key_dim + a->value_dim);
     if (go(c))
         c->backend->attention_dense(c->backend, y, q, k, v, a);
     return y;
@@ -342,6 +352,7 @@ wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias,
     assert(x.ndim == 3 && w.ndim == 4 && w.shape[1] == x.shape[2]);
     wc_conv v = same_conv(&x, &w, stride);
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
+    count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
     if (go(c))
         c->backend->conv2d(c->backend, y, x, w, bias, &v);
     return y;
@@ -352,6 +363,7 @@ wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int s
     assert(x.ndim == 3 && w.ndim == 4 && w.shape[0] == x.shape[2] && w.shape[1] == 1);
     wc_conv v = same_conv(&x, &w, stride);
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
+    count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
     if (go(c))
         c->backend->conv2d_depthwise(c->backend, y, x, w, &v);
     return y;

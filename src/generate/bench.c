@@ -1,0 +1,164 @@
+/* bench.c - medians of interleaved runs of prefill, decode and picture encoding, and the ceilings from the same run.
+ *
+ * A decode step must read every weight but the tables that are read by row; a prefill is arithmetic.  So each figure stands
+ * beside its share of the machine's bare rate, which is measured between the runs as machines are noisy. */
+#include "generate/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+#include "generate/session.h"
+
+enum { MAX_REPEAT = 100, DEFAULT_REPEAT = 3 };
+
+/* The figures of every round. */
+struct rounds {
+    int n;
+    double prefill[MAX_REPEAT], decode[MAX_REPEAT], image[MAX_REPEAT], first[MAX_REPEAT], flops[MAX_REPEAT],
+        bytes[MAX_REPEAT];
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(const double *values, int n)
+{
+    double sorted[MAX_REPEAT];
+    if (n == 0)
+        return 0;
+    memcpy(sorted, values, (size_t)n * sizeof *values);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+/* Prefills n tokens and decodes m more in a session of its own. */
+static bool run_text(struct wc_model *m, const wc_bench_options *o, struct rounds *r, wc_error *err)
+{
+    int n = o->n_prefill > 0 ? o->n_prefill : 1;
+    wc_session_options so = {.size = sizeof so, .ctx = n + o->n_decode + 1};
+    if (so.ctx > m->net->context_length)
+        return wc_fail(err, WC_BAD_ARGUMENT, "bench: %d tokens are more than the context length of %d", so.ctx,
+                       m->net->context_length);
+    struct wc_session *s = wc_session_open(m, &so, err);
+    int32_t *ids = wc_mem_zalloc((size_t)n, sizeof *ids);
+    bool ok = s && (ids || wc_fail_memory(err, (size_t)n * sizeof *ids));
+    for (int i = 0; ok && i < n; i++)
+        ids[i] = (int32_t)((uint32_t)i * 2654435761u % (uint32_t)(m->net->n_vocab / 2)) + 1;
+    const wc_prompt prompt = {.size = sizeof prompt, .ids = ids, .n_ids = (size_t)n};
+    const wc_generate_options g = {
+        .size = sizeof g, .max_new_tokens = o->n_decode + 1, .sampling = 1, .n_logprobs = -1, .ignore_eos = true};
+    ok = ok && wc_session_set_prompt(s, &prompt, err) && wc_generate_answers(&s, 1, &g, NULL, NULL, err);
+    if (ok) {
+        r->first[r->n] = s->first_token_seconds;
+        r->prefill[r->n] = n / s->prefill_seconds;
+        r->decode[r->n] = o->n_decode > 0 ? o->n_decode / s->decode_seconds : 0;
+    }
+    wc_mem_free(ids);
+    wc_session_close(s);
+    return ok;
+}
+
+static bool run_image(struct wc_model *m, struct rounds *r, wc_error *err)
+{
+    const wc_image_input *in = &m->net->image;
+    if (in->n_tokens == 0)
+        return wc_fail(err, WC_UNSUPPORTED, "%s: this model takes no pictures", m->name);
+    size_t bytes = (size_t)in->height * (size_t)in->width * 3;
+    uint8_t *rgb = wc_mem_alloc(bytes);
+    if (!rgb)
+        return wc_fail_memory(err, bytes);
+    for (size_t i = 0; i < bytes; i++) /* another picture each round: nothing comes from the cache */
+        rgb[i] = (uint8_t)((i * 2654435761u + (size_t)r->n) >> 13);
+    const wc_media picture = {.rgb = rgb, .width = in->width, .height = in->height};
+    wc_media_hold hold = {0};
+    double start = wc_seconds();
+    bool ok = wc_runtime_encode_image(m, &picture, NULL, NULL, NULL, NULL, NULL, &hold, err);
+    r->image[r->n] = wc_seconds() - start;
+    wc_media_release(m->media, &hold);
+    wc_mem_free(rgb);
+    return ok;
+}
+
+static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat, struct rounds *r, wc_error *err)
+{
+    for (r->n = 0; r->n < repeat; r->n++) {
+        wc_ceilings limits;
+        wc_backend_ceilings(m->backend, m->net->dtype, &limits);
+        r->flops[r->n] = limits.flops_per_second;
+        r->bytes[r->n] = limits.read_bytes_per_second;
+        if ((o->n_prefill > 0 || o->n_decode > 0) && !run_text(m, o, r, err))
+            return false;
+        if (o->image && !run_image(m, r, err))
+            return false;
+    }
+    return true;
+}
+
+/* The figures as shares of the ceilings: operations of the prefill and of a picture, bytes of one decoded token. */
+static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_options *o, const struct rounds *r, wc_error *err)
+{
+    const double flops = median(r->flops, r->n), bytes = median(r->bytes, r->n);
+    wc_cost cost;
+    if (o->n_prefill > 0) {
+        int rows = o->n_prefill < WC_DEFAULT_CHUNK_ROWS ? o->n_prefill : WC_DEFAULT_CHUNK_ROWS;
+        if (!wc_runtime_step_cost(m, rows, 1, &cost, err))
+            return false;
+        wc_buf_printf(b, ",\"prefill_share_of_ceiling\":%.4f",
+                      median(r->prefill, r->n) * cost.flops / rows / flops);
+    }
+    if (o->n_decode > 0) {
+        if (!wc_runtime_step_cost(m, 1, 1, &cost, err))
+            return false;
+        wc_buf_printf(b, ",\"decode_share_of_read_bandwidth\":%.4f",
+                      median(r->decode, r->n) * cost.weight_bytes / bytes);
+    }
+    if (o->image) {
+        if (!wc_runtime_image_cost(m, &cost, err))
+            return false;
+        wc_buf_printf(b, ",\"image_share_of_ceiling\":%.4f", cost.flops / median(r->image, r->n) / flops);
+    }
+    return true;
+}
+
+char *wc_bench_run(const char *name, const wc_model_options *model_options, const wc_bench_options *options, wc_error *err)
+{
+    wc_bench_options o = {0};
+    if (options)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    int repeat = o.repeat ? o.repeat : DEFAULT_REPEAT;
+    if (repeat < 1 || repeat > MAX_REPEAT || o.n_prefill < 0 || o.n_decode < 0) {
+        wc_fail(err, WC_BAD_ARGUMENT, "bench: repeat: expected 1 to %d, found %d", MAX_REPEAT, repeat);
+        return NULL;
+    }
+    double start = wc_seconds();
+    struct wc_model *m = wc_runtime_open(name, model_options, err);
+    double load = wc_seconds() - start;
+    struct rounds *r = wc_mem_zalloc(1, sizeof *r);
+    char *text = NULL;
+    if (m && r && run_rounds(m, &o, repeat, r, err)) {
+        wc_buf b;
+        wc_buf_init(&b, 1 << 16);
+        wc_buf_printf(&b, "{\"level\":\"%s\",\"threads\":%d,\"repeat\":%d,\"load_seconds\":%.6f", m->backend->level,
+                      wc_pool_threads(m->backend->pool), repeat, load);
+        wc_buf_printf(&b, ",\"prefill_tokens\":%d,\"decode_tokens\":%d", o.n_prefill, o.n_decode);
+        wc_buf_printf(&b, ",\"prefill_tokens_per_second\":%.4f,\"decode_tokens_per_second\":%.4f",
+                      o.n_prefill ? median(r->prefill, r->n) : 0, median(r->decode, r->n));
+        wc_buf_printf(&b, ",\"first_token_seconds\":%.6f,\"image_encode_seconds\":%.6f", median(r->first, r->n),
+                      median(r->image, r->n));
+        wc_buf_printf(&b, ",\"ceiling_flops_per_second\":%.6g,\"ceiling_bytes_per_second\":%.6g",
+                      median(r->flops, r->n), median(r->bytes, r->n));
+        bool ok = add_shares(&b, m, &o, r, err);
+        wc_buf_printf(&b, ",\"peak_resident_bytes\":%llu}", (unsigned long long)wc_peak_resident());
+        if (ok)
+            text = wc_buf_take(&b, NULL);
+        wc_buf_release(&b);
+    }
+    wc_mem_free(r);
+    wc_runtime_close(m);
+    return text;
+}

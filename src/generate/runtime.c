@@ -1,0 +1,428 @@
+/* runtime.c - opens a model: files, then the network, then words and pictures; and rehearses what a step needs. */
+#include "generate/runtime.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "formats/config.h"
+#include "image/decode.h"
+
+enum { MEDIA_CACHE_BYTES = 64 << 20, F32_INDEX = 0, BF16_INDEX = 1 };
+
+/* ---- generation_config.json ---- */
+
+/* eos_token_id: a number or a list of them. */
+static bool read_eos(struct wc_model *m, const char *file, const wc_json *v, wc_error *err)
+{
+    wc_generation_config *g = &m->generation;
+    size_t n = wc_json_is(v, WC_JSON_ARRAY) ? wc_json_count(v) : wc_json_is_null(v) ? 0 : 1;
+    if (n > WC_MAX_EOS)
+        return wc_fail(err, WC_BAD_FILE, "%s: eos_token_id: expected at most %d ids, found %zu", file, WC_MAX_EOS, n);
+    for (size_t i = 0; i < n; i++) {
+        const wc_json *id = wc_json_is(v, WC_JSON_ARRAY) ? wc_json_item(v, i) : v;
+        if (!wc_json_is(id, WC_JSON_INT) || id->u.integer < 0 || id->u.integer >= m->net->n_vocab)
+            return wc_fail(err, WC_BAD_FILE, "%s: eos_token_id: expected ids from 0 to %d, found %s", file,
+                           m->net->n_vocab - 1,
+                           wc_json_is(id, WC_JSON_INT) || wc_json_is(id, WC_JSON_BIGINT) ? "one outside"
+                                                                                         : wc_json_type_name(id));
+        g->eos[g->n_eos++] = (int32_t)id->u.integer;
+    }
+    return true;
+}
+
+static bool read_generation_config(struct wc_model *m, wc_error *err)
+{
+    wc_generation_config *g = &m->generation;
+    const wc_json *v = wc_checkpoint_generation(m->files), *config = wc_checkpoint_config(m->files);
+    const char *config_file = wc_checkpoint_config_file(m->files);
+    const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "generation_config.json");
+    if (!file)
+        return wc_fail_memory(err, 100);
+    bool ok = wc_config_bool_or(file, v, "do_sample", false, &g->do_sample, err) &&
+              wc_config_int_or(file, v, "max_new_tokens", 0, 0, 1 << 30, &g->max_new_tokens, err) &&
+              wc_config_float_or(file, v, "temperature", 1, 0, 1e6, &g->temperature, err) &&
+              wc_config_int_or(file, v, "top_k", v && g->do_sample ? 50 : 0, 0, 1 << 30, &g->top_k, err) &&
+              wc_config_float_or(file, v, "top_p", 1, 0, 1, &g->top_p, err) &&
+              wc_config_float_or(file, v, "min_p", 0, 0, 1, &g->min_p, err) &&
+              wc_config_float_or(file, v, "typical_p", 1, 0, 1, &g->typical_p, err) &&
+              wc_config_float_or(file, v, "repetition_penalty", 1, 1e-6, 1e6, &g->repetition_penalty, err);
+    if (!ok)
+        return false;
+    const wc_json *eos = wc_json_get(v, "eos_token_id");
+    if (!wc_json_is_null(eos))
+        return read_eos(m, file, eos, err);
+    eos = wc_json_get(config, "eos_token_id");
+    if (wc_json_is_null(eos))
+        eos = wc_json_path(config, "text_config.eos_token_id");
+    if (!wc_json_is_null(eos))
+        return read_eos(m, config_file, eos, err);
+    int32_t id = m->tokenizer ? wc_tokenizer_special(m->tokenizer, "eos_token") : -1;
+    if (id >= 0 && id < m->net->n_vocab)
+        g->eos[g->n_eos++] = id;
+    return true;
+}
+
+bool wc_is_eos(const struct wc_model *m, int32_t id)
+{
+    for (int i = 0; i < m->generation.n_eos; i++)
+        if (m->generation.eos[i] == id)
+            return true;
+    return false;
+}
+
+/* ---- words ---- */
+
+/* Remembers why something that not every use needs could not be had. */
+static char *keep_error(struct wc_model *m, const wc_error *err)
+{
+    return wc_arena_strdup(m->arena, err->text);
+}
+
+/* Tokenizer and template.  A folder without them is fine (ids go in and out); a broken file is an error. */
+static bool open_text(struct wc_model *m, wc_error *err)
+{
+    wc_error why = {0};
+    const wc_json *json = wc_checkpoint_tokenizer(m->files, &why), *config = wc_checkpoint_tokenizer_config(m->files);
+    if (!json && why.code != WC_NOT_FOUND) {
+        if (err)
+            *err = why;
+        return false;
+    }
+    if (json) {
+        const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "tokenizer.json");
+        m->tokenizer = file ? wc_tokenizer_from_json(json, config, file, err) : NULL;
+        if (!m->tokenizer)
+            return false;
+    } else {
+        m->tokenizer_error = keep_error(m, &why);
+    }
+    size_t n = 0;
+    const char *source = wc_checkpoint_template(m->files, NULL, &n);
+    if (source) {
+        m->chat_template = wc_jinja_compile(source, n, "chat_template", &why);
+        if (!m->chat_template)
+            m->template_error = keep_error(m, &why);
+    }
+    return true;
+}
+
+/* ---- the network ---- */
+
+static bool check_vocabulary(struct wc_model *m, wc_error *err)
+{
+    if (!m->tokenizer)
+        return true;
+    size_t words = wc_tokenizer_size(m->tokenizer);
+    if (words > (size_t)m->net->n_vocab)
+        return wc_fail(err, WC_BAD_FILE, "%s/tokenizer.json: expected ids below config.json's vocab_size %d, found %zu",
+                       wc_checkpoint_path(m->files), m->net->n_vocab, words - 1);
+    return true;
+}
+
+static bool open_images(struct wc_model *m, wc_error *err)
+{
+    wc_image_input *in = &m->net->image;
+    if (in->n_tokens == 0)
+        return true;
+    m->images = wc_arena_zalloc(m->arena, 1, sizeof *m->images);
+    if (!m->images)
+        return wc_fail_memory(err, sizeof *m->images);
+    const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
+    if (!file || !wc_image_processor_from_config(wc_checkpoint_processor(m->files), file, m->images, err))
+        return false;
+    in->height = m->images->height;
+    in->width = m->images->width;
+    return true;
+}
+
+static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *err)
+{
+    m->net = wc_net_load(m->arena, m->files, o->slice, err);
+    if (!m->net || !check_vocabulary(m, err) || !read_generation_config(m, err) || !open_images(m, err))
+        return false;
+    m->backend = wc_backend_cpu_open(o->n_threads, o->compute == WC_COMPUTE_F32, err);
+    m->media = wc_media_cache_new(MEDIA_CACHE_BYTES);
+    if (m->backend && !m->media)
+        wc_fail_memory(err, 1000);
+    return m->backend && m->media;
+}
+
+static bool write_info(struct wc_model *m, wc_error *err)
+{
+    wc_buf b;
+    wc_buf_init(&b, 1 << 16);
+    wc_buf_puts(&b, "{\"name\":");
+    wc_buf_json_string(&b, m->name, strlen(m->name));
+    wc_buf_puts(&b, ",\"path\":");
+    wc_buf_json_string(&b, wc_checkpoint_path(m->files), strlen(wc_checkpoint_path(m->files)));
+    if (m->net) {
+        const wc_net *n = m->net;
+        wc_buf_puts(&b, ",\"architecture\":");
+        wc_buf_json_string(&b, n->family->name, strlen(n->family->name));
+        wc_buf_puts(&b, ",\"model_type\":");
+        wc_buf_json_string(&b, n->model_type, strlen(n->model_type));
+        wc_buf_printf(&b,
+                      ",\"parameters\":%llu,\"dtype\":\"%s\",\"layers\":%d,\"hidden_size\":%d,\"vocab_size\":%d,"
+                      "\"context_length\":%d",
+                      (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
+                      n->n_vocab, n->context_length);
+        if (n->image.n_tokens)
+            wc_buf_printf(&b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d}", n->image.height, n->image.width,
+                          n->image.n_tokens);
+        wc_buf_printf(&b, ",\"modalities\":[\"text\"%s]", n->image.n_tokens ? ",\"image\"" : "");
+    }
+    if (m->tokenizer)
+        wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_size(m->tokenizer));
+    wc_buf_printf(&b, ",\"chat_template\":%s}", m->chat_template ? "true" : "false");
+    m->info = wc_buf_ok(&b) ? wc_arena_strdup(m->arena, wc_buf_str(&b)) : NULL;
+    wc_buf_release(&b);
+    return m->info ? true : wc_fail_memory(err, 1 << 16);
+}
+
+static bool open_files(struct wc_model *m, const char *name, const wc_model_options *o, wc_error *err)
+{
+    wc_checkpoint_options c = {.config = o->config, .tokenizer = o->tokenizer};
+    const char *path = name;
+    if (o->random_dtype) {
+        c.flags = WC_CHECKPOINT_RANDOM;
+        bool known = false;
+        for (int t = 0; t < WC_N_DTYPES; t++)
+            if (wc_dtype_get((wc_dtype)t)->weight && strcmp(wc_dtype_get((wc_dtype)t)->name, o->random_dtype) == 0) {
+                c.random_dtype = (wc_dtype)t;
+                known = true;
+            }
+        if (!known)
+            return wc_fail(err, WC_BAD_ARGUMENT, "--dtype: expected f32, bf16 or f16, found %s", o->random_dtype);
+    } else if (!(path = wc_hub_resolve(m->arena, name, err))) {
+        return false;
+    }
+    if (o->tokenizer_only)
+        c.flags |= WC_CHECKPOINT_NO_WEIGHTS;
+    m->files = wc_checkpoint_open(path, &c, err);
+    return m->files != NULL;
+}
+
+struct wc_model *wc_runtime_open(const char *name, const wc_model_options *options, wc_error *err)
+{
+    wc_model_options o = {0};
+    if (options)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    struct wc_model *m = wc_mem_zalloc(1, sizeof *m);
+    if (!m) {
+        wc_fail_memory(err, sizeof *m);
+        return NULL;
+    }
+    pthread_mutex_init(&m->lock, NULL);
+    m->arena = wc_arena_new(0);
+    m->name = m->arena ? wc_arena_strdup(m->arena, name) : NULL;
+    bool ok = m->name ? true : wc_fail_memory(err, strlen(name));
+    ok = ok && open_files(m, name, &o, err) && open_text(m, err) && (o.tokenizer_only || open_net(m, &o, err)) &&
+         write_info(m, err);
+    if (!ok) {
+        wc_runtime_close(m);
+        return NULL;
+    }
+    return m;
+}
+
+void wc_runtime_close(struct wc_model *m)
+{
+    if (!m)
+        return;
+    while (m->steppers) {
+        wc_stepper *next = m->steppers->next;
+        wc_arena_free(m->steppers->arena);
+        wc_mem_free(m->steppers);
+        m->steppers = next;
+    }
+    wc_kv_store_free(m->kv[F32_INDEX]);
+    wc_kv_store_free(m->kv[BF16_INDEX]);
+    wc_media_cache_free(m->media);
+    wc_backend_close(m->backend);
+    wc_jinja_free(m->chat_template);
+    wc_tokenizer_free(m->tokenizer);
+    wc_checkpoint_close(m->files);
+    wc_arena_free(m->arena);
+    pthread_mutex_destroy(&m->lock);
+    wc_mem_free(m);
+}
+
+wc_dtype wc_runtime_kv_dtype(const struct wc_model *m, int kv_type)
+{
+    if (kv_type == WC_KV_F32 || (kv_type == WC_KV_AUTO && m->net->dtype == WC_F32))
+        return WC_F32;
+    return WC_BF16;
+}
+
+wc_kv_store *wc_runtime_kv(struct wc_model *m, wc_dtype dtype)
+{
+    wc_kv_store **store = &m->kv[dtype == WC_F32 ? F32_INDEX : BF16_INDEX];
+    pthread_mutex_lock(&m->lock);
+    if (!*store)
+        *store = wc_kv_store_new(m->net->kv, m->net->n_kv, dtype, NULL);
+    pthread_mutex_unlock(&m->lock);
+    return *store;
+}
+
+/* ---- rehearsals ---- */
+
+bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *cost, wc_error *err)
+{
+    wc_arena *dry = wc_arena_new_dry();
+    if (!dry)
+        return wc_fail_memory(err, 100);
+    /* what wc_step keeps beside the pass: ids and the like, soft rows, page lists of up to `rows` sequences */
+    size_t own = (size_t)rows * (6 * 64 + (size_t)m->net->hidden_size * sizeof(float)) +
+                 (size_t)m->net->n_kv * ((size_t)rows * sizeof(void *) + 64 + sizeof(wc_kv_layer)) + 4096;
+    wc_arena_alloc(dry, own);
+    static const int32_t nothing;
+    const wc_batch batch = {.rows = {.n = rows, .pos = &nothing, .seq = &nothing, .n_seqs = 1},
+                            .n_soft = rows,
+                            .kv = wc_arena_alloc(dry, 64),
+                            .out_rows = &nothing,
+                            .n_out = out};
+    wc_ctx c = {.backend = m->backend, .step = dry};
+    m->net->family->forward(&c, m->net, &batch);
+    *cost = (wc_cost){wc_arena_peak(dry), c.flops, c.weight_bytes};
+    wc_arena_free(dry);
+    return c.failed ? wc_fail(err, WC_NO_MEMORY, "a step of %d rows does not fit into memory", rows) : true;
+}
+
+bool wc_runtime_image_cost(const struct wc_model *m, wc_cost *cost, wc_error *err)
+{
+    wc_arena *dry = wc_arena_new_dry();
+    if (!dry)
+        return wc_fail_memory(err, 100);
+    wc_ctx c = {.backend = m->backend, .step = dry};
+    wc_tensor pixels = wc_op_new(&c, WC_SHAPE((size_t)m->net->image.height, (size_t)m->net->image.width, 3));
+    m->net->family->encode_image(&c, m->net, pixels);
+    *cost = (wc_cost){wc_arena_peak(dry), c.flops, c.weight_bytes};
+    wc_arena_free(dry);
+    return c.failed ? wc_fail(err, WC_NO_MEMORY, "a picture does not fit into memory") : true;
+}
+
+wc_stepper *wc_runtime_take_stepper(struct wc_model *m, int rows, int out, wc_error *err)
+{
+    pthread_mutex_lock(&m->lock);
+    wc_stepper **p = &m->steppers;
+    while (*p && ((*p)->max_rows < rows || (*p)->max_out < out))
+        p = &(*p)->next;
+    wc_stepper *s = *p;
+    if (s)
+        *p = s->next;
+    pthread_mutex_unlock(&m->lock);
+    if (s)
+        return s;
+
+    wc_cost cost;
+    s = wc_mem_zalloc(1, sizeof *s);
+    if (!s || !wc_runtime_step_cost(m, rows, out, &cost, err)) {
+        if (!s)
+            wc_fail_memory(err, sizeof *s);
+        wc_mem_free(s);
+        return NULL;
+    }
+    s->arena = wc_arena_new_fixed(cost.arena_bytes);
+    s->max_rows = rows;
+    s->max_out = out;
+    if (!s->arena) {
+        wc_fail_memory(err, cost.arena_bytes);
+        wc_mem_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void wc_runtime_put_stepper(struct wc_model *m, wc_stepper *s)
+{
+    pthread_mutex_lock(&m->lock);
+    s->next = m->steppers;
+    m->steppers = s;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- pictures ---- */
+
+/* Pixels of a picture however it was given; *digest is that of its bytes. */
+static bool read_picture(const wc_media *p, struct wc_image *image, uint8_t digest[32], wc_error *err)
+{
+    *image = (struct wc_image){0};
+    struct wc_image_meta meta;
+    if (p->rgb) {
+        if (p->width < 1 || p->height < 1 || p->width > 1 << 16 || p->height > 1 << 16)
+            return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a size of 1 to 65536, found %d x %d", p->width, p->height);
+        size_t bytes = (size_t)p->width * (size_t)p->height * 3;
+        image->rgb = wc_mem_alloc(bytes);
+        if (!image->rgb)
+            return wc_fail_memory(err, bytes);
+        memcpy(image->rgb, p->rgb, bytes);
+        image->width = p->width;
+        image->height = p->height;
+    } else if (p->data) {
+        if (!wc_image_decode(p->data, p->n_bytes, "picture", NULL, image, &meta, err))
+            return false;
+    } else if (!p->path) {
+        return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a path, bytes or pixels, found nothing");
+    } else if (!wc_image_read(p->path, NULL, image, &meta, err)) {
+        return false;
+    }
+    wc_sha256 h;
+    wc_sha256_init(&h);
+    int32_t size[2] = {image->width, image->height};
+    wc_sha256_add(&h, size, sizeof size);
+    wc_sha256_add(&h, image->rgb, (size_t)image->width * (size_t)image->height * 3);
+    wc_sha256_end(&h, digest);
+    return true;
+}
+
+bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel, wc_observe_fn observe,
+                             void *observe_user, void (*progress)(void *, size_t, size_t), void *progress_user,
+                             wc_media_hold *hold, wc_error *err)
+{
+    const wc_image_input *in = &m->net->image;
+    struct wc_image image;
+    uint8_t digest[32];
+    if (!read_picture(picture, &image, digest, err))
+        return false;
+    bool ok = false;
+    wc_arena *a = NULL;
+    wc_cost cost;
+    if (!observe && wc_media_find(m->media, digest, hold)) {
+        ok = true;
+        goto done;
+    }
+    if (!wc_runtime_image_cost(m, &cost, err))
+        goto done;
+    a = wc_arena_new_fixed(cost.arena_bytes);
+    if (!a) {
+        wc_fail_memory(err, cost.arena_bytes);
+        goto done;
+    }
+    wc_ctx c = {.backend = m->backend,
+                .step = a,
+                .observe = observe,
+                .observe_user = observe_user,
+                .cancel = cancel,
+                .progress = progress,
+                .progress_user = progress_user};
+    wc_tensor pixels = wc_op_new(&c, WC_SHAPE((size_t)in->height, (size_t)in->width, 3));
+    if (!wc_image_preprocess(m->images, &image, WC_IMAGE_HWC, pixels.data, err))
+        goto done;
+    wc_tensor rows = m->net->family->encode_image(&c, m->net, pixels);
+    if (c.stopped)
+        ok = wc_fail(err, WC_CANCELLED, "cancelled");
+    else if (c.failed)
+        ok = wc_fail(err, WC_FAILED, "internal: a picture needed more memory than its rehearsal");
+    else if (!wc_media_add(m->media, digest, rows.data, wc_tensor_elems(&rows), hold))
+        ok = wc_fail_memory(err, 4 * wc_tensor_elems(&rows));
+    else
+        ok = true;
+done:
+    wc_arena_free(a);
+    wc_image_free(&image);
+    return ok;
+}

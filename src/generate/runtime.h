@@ -1,0 +1,81 @@
+/* runtime.h - a model ready to use: files, network, words, pictures, threads, and the memory that steps take turns in.
+ *
+ * This is what the public wc_model is.  All of it is read-only after wc_runtime_open but the caches, which have locks. */
+#ifndef WC_GENERATE_RUNTIME_H
+#define WC_GENERATE_RUNTIME_H
+#include <pthread.h>
+
+#include "backend/context.h"
+#include "formats/checkpoint.h"
+#include "generate/kv_pages.h"
+#include "generate/media_cache.h"
+#include "image/normalize.h"
+#include "models/model.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+enum { WC_MAX_EOS = 32, WC_DEFAULT_CHUNK_ROWS = 512 };
+
+/* generation_config.json with the defaults of the field filled in. */
+typedef struct wc_generation_config {
+    bool do_sample;
+    int max_new_tokens; /* 0: not said */
+    double temperature, top_p, min_p, typical_p, repetition_penalty;
+    int top_k; /* 0: off */
+    int32_t eos[WC_MAX_EOS];
+    int n_eos;
+} wc_generation_config;
+
+/* The arena of one step at a time, and how many rows fit. */
+typedef struct wc_stepper {
+    struct wc_stepper *next;
+    wc_arena *arena;
+    int max_rows, max_out;
+} wc_stepper;
+
+struct wc_model {
+    wc_arena *arena;        /* everything below that is not freed on its own */
+    const char *name;       /* as the user called it */
+    wc_checkpoint *files;
+    wc_net *net;            /* NULL when only the tokenizer was asked for */
+    wc_backend *backend;    /* NULL likewise */
+    wc_tokenizer *tokenizer; /* NULL when the folder has none */
+    wc_jinja *chat_template; /* NULL when the model has none */
+    const wc_json *special_tokens; /* object: what the template's bos_token and its like are */
+    struct wc_image_processor *images; /* NULL when the model takes none */
+    wc_generation_config generation;
+    wc_kv_store *kv[2];     /* by enum kv_index: f32, bf16 */
+    wc_media_cache *media;
+    pthread_mutex_t lock;   /* guards steppers */
+    wc_stepper *steppers;
+    const char *info;       /* JSON */
+    char *tokenizer_error;  /* why there is no tokenizer, template: said when one is needed */
+    char *template_error;
+};
+
+/* See wc_model_open in whinchat.h. */
+struct wc_model *wc_runtime_open(const char *name, const wc_model_options *options, wc_error *err);
+void wc_runtime_close(struct wc_model *m);
+/* The pages for keys and values in that type (WC_F32, WC_BF16). */
+wc_kv_store *wc_runtime_kv(struct wc_model *m, wc_dtype dtype);
+/* What WC_KV_AUTO means for this model. */
+wc_dtype wc_runtime_kv_dtype(const struct wc_model *m, int kv_type);
+
+/* A stepper with room for rows rows of which out give logits; put it back after use.  NULL without memory. */
+wc_stepper *wc_runtime_take_stepper(struct wc_model *m, int rows, int out, wc_error *err);
+void wc_runtime_put_stepper(struct wc_model *m, wc_stepper *s);
+/* What a pass costs, measured by a rehearsal: of a step of rows rows, and of encoding a picture.  Attention over pages is
+ * not in flops, as it depends on positions. */
+typedef struct wc_cost {
+    size_t arena_bytes;
+    double flops, weight_bytes;
+} wc_cost;
+bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *cost, wc_error *err);
+bool wc_runtime_image_cost(const struct wc_model *m, wc_cost *cost, wc_error *err);
+
+/* Soft rows [n_tokens, hidden_size] of a picture, from the cache or computed; hold is released with wc_media_release. */
+bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel, wc_observe_fn observe,
+                             void *observe_user, void (*progress)(void *, size_t, size_t), void *progress_user,
+                             wc_media_hold *hold, wc_error *err);
+bool wc_is_eos(const struct wc_model *m, int32_t id);
+#endif

@@ -1,0 +1,275 @@
+/* session.c - a session's life, and what stays computed when its prompt changes. */
+#include "generate/session.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+
+enum { TEXT_BYTES = 16 << 20 };
+
+static void drop_spans(struct wc_session *s)
+{
+    for (int i = 0; i < s->n_spans; i++)
+        wc_media_release(s->model->media, &s->spans[i].hold);
+    wc_mem_free(s->spans);
+    s->spans = NULL;
+    s->n_spans = 0;
+}
+
+struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options *options, wc_error *err)
+{
+    wc_session_options o = {0};
+    if (options)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    if (!m->net) {
+        wc_fail(err, WC_BAD_ARGUMENT, "%s: was opened for its tokenizer only", m->name);
+        return NULL;
+    }
+    int ctx = o.ctx ? o.ctx : m->net->context_length;
+    if (ctx < 1 || ctx > m->net->context_length) {
+        wc_fail(err, WC_BAD_ARGUMENT, "ctx: expected 1 to %d (the model's context length), found %d", m->net->context_length,
+                ctx);
+        return NULL;
+    }
+    struct wc_session *s = wc_mem_zalloc(1, sizeof *s);
+    if (!s) {
+        wc_fail_memory(err, sizeof *s);
+        return NULL;
+    }
+    s->model = m;
+    s->ctx = ctx;
+    s->kv_dtype = wc_runtime_kv_dtype(m, o.kv_type);
+    wc_buf_init(&s->text, TEXT_BYTES);
+    size_t logits_bytes = (size_t)m->net->n_vocab * sizeof *s->logits;
+    s->tokens = wc_mem_zalloc((size_t)ctx + 1, sizeof *s->tokens);
+    s->logits = wc_mem_alloc(logits_bytes);
+    wc_kv_store *store = wc_runtime_kv(m, s->kv_dtype);
+    bool ok = s->tokens && s->logits && store;
+    if (!ok)
+        wc_fail_memory(err, logits_bytes);
+    if (!ok || !wc_kv_seq_init(&s->kv, store, ctx, err)) {
+        wc_session_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+void wc_session_close(struct wc_session *s)
+{
+    if (!s)
+        return;
+    wc_kv_seq_release(&s->kv);
+    drop_spans(s);
+    wc_sampler_free(s->sampler);
+    wc_stop_free(s->stop);
+    wc_detok_free(s->detok);
+    wc_buf_release(&s->text);
+    wc_mem_free(s->tokens);
+    wc_mem_free(s->logits);
+    wc_mem_free(s);
+}
+
+/* ---- the prompt ---- */
+
+/* A prompt on its way into the session. */
+struct incoming {
+    wc_ids ids;
+    wc_soft_span *spans;
+    int n_spans;
+};
+
+static void release_incoming(struct wc_session *s, struct incoming *in)
+{
+    wc_ids_release(&in->ids);
+    for (int i = 0; i < in->n_spans; i++)
+        wc_media_release(s->model->media, &in->spans[i].hold);
+    wc_mem_free(in->spans);
+}
+
+/* How often needle occurs in text. */
+static size_t occurrences(const char *text, const char *needle)
+{
+    size_t n = 0;
+    for (const char *p = text; (p = strstr(p, needle)); p += strlen(needle))
+        n++;
+    return n;
+}
+
+/* Replaces every picture's place in the text by before, n_tokens places, after (Gemma3nProcessor). */
+static bool expand_pictures(const struct wc_model *m, const char *text, size_t n_media, wc_buf *out, wc_error *err)
+{
+    const wc_image_input *in = &m->net->image;
+    size_t places = in->n_tokens ? occurrences(text, in->token) : 0;
+    if (n_media > 0 && in->n_tokens == 0)
+        return wc_fail(err, WC_REFUSED, "%s: this model takes no pictures, %zu given; choose one with image input", m->name,
+                       n_media);
+    if (places != n_media)
+        return wc_fail(err, WC_REFUSED, "pictures: the prompt has %zu place%s for pictures, %zu given", places,
+                       places == 1 ? "" : "s", n_media);
+    const char *p = text;
+    for (const char *at; places && (at = strstr(p, in->token)); p = at + strlen(in->token)) {
+        wc_buf_add(out, p, (size_t)(at - p));
+        wc_buf_puts(out, in->before);
+        for (int i = 0; i < in->n_tokens; i++)
+            wc_buf_puts(out, in->token);
+        wc_buf_puts(out, in->after);
+    }
+    wc_buf_puts(out, p);
+    return wc_buf_check(out, "prompt", err);
+}
+
+/* Text of a chat or a plain prompt to ids. */
+static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids, wc_error *err)
+{
+    bool ok = false;
+    char *rendered = NULL;
+    wc_buf expanded;
+    wc_buf_init(&expanded, TEXT_BYTES);
+    if (!m->tokenizer) {
+        wc_fail(err, WC_NOT_FOUND, "%s", m->tokenizer_error);
+        return false;
+    }
+    if (p->chat) {
+        if (!m->chat_template) {
+            wc_fail(err, WC_UNSUPPORTED, "%s: %s", m->name,
+                    m->template_error ? m->template_error
+                                      : "the model has no chat template; give plain text, or the prompt of a base model");
+            goto done;
+        }
+        rendered = wc_chat_apply(m->chat_template, p->chat, m->special_tokens, WC_CHAT_GENERATE, err);
+        if (!rendered)
+            goto done;
+    }
+    if (!expand_pictures(m, rendered ? rendered : p->text, p->n_media, &expanded, err))
+        goto done;
+    ok = wc_tokenizer_encode(m->tokenizer, wc_buf_str(&expanded), expanded.size, rendered ? 0 : WC_ENCODE_SPECIAL, ids, err);
+done:
+    wc_mem_free(rendered);
+    wc_buf_release(&expanded);
+    return ok;
+}
+
+static bool given_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids, wc_error *err)
+{
+    for (size_t i = 0; i < p->n_ids; i++) {
+        if (p->ids[i] < 0 || p->ids[i] >= m->net->n_vocab)
+            return wc_fail(err, WC_REFUSED, "prompt ids: id %zu: expected 0 to %d, found %d", i, m->net->n_vocab - 1,
+                           (int)p->ids[i]);
+        if (!wc_ids_add(ids, p->ids[i]))
+            return wc_fail_memory(err, p->n_ids * sizeof *p->ids);
+    }
+    return true;
+}
+
+static void picture_progress(void *user, size_t done, size_t total)
+{
+    struct wc_session *s = user;
+    s->progress(s->progress_user, "image", done, total);
+}
+
+/* The picture's rows, and the time they took. */
+static bool encode_picture(struct wc_session *s, const wc_media *picture, wc_media_hold *hold, wc_error *err)
+{
+    double start = wc_seconds();
+    bool ok = wc_runtime_encode_image(s->model, picture, &s->cancel, NULL, NULL, s->progress ? picture_progress : NULL, s,
+                                      hold, err);
+    s->image_seconds += wc_seconds() - start;
+    return ok;
+}
+
+/* Finds the runs of picture places and encodes the pictures for them. */
+static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct incoming *in, wc_error *err)
+{
+    struct wc_model *m = s->model;
+    const wc_image_input *image = &m->net->image;
+    size_t places = 0;
+    for (size_t i = 0; image->n_tokens && i < in->ids.n; i++)
+        places += in->ids.ids[i] == image->token_id;
+    if (places != p->n_media * (size_t)image->n_tokens)
+        return wc_fail(err, WC_REFUSED, "pictures: the prompt has places for %zu rows, %zu pictures make %zu", places,
+                       p->n_media, p->n_media * (size_t)image->n_tokens);
+    if (p->n_media == 0)
+        return true;
+    in->spans = wc_mem_zalloc(p->n_media, sizeof *in->spans);
+    if (!in->spans)
+        return wc_fail_memory(err, p->n_media * sizeof *in->spans);
+    size_t at = 0;
+    for (size_t k = 0; k < p->n_media; k++) {
+        while (in->ids.ids[at] != image->token_id)
+            at++;
+        wc_soft_span *span = &in->spans[in->n_spans];
+        span->start = (int)at;
+        for (span->n = 0; at < in->ids.n && in->ids.ids[at] == image->token_id && span->n < image->n_tokens; at++)
+            span->n++;
+        if (span->n != image->n_tokens)
+            return wc_fail(err, WC_REFUSED, "prompt ids: picture %zu: expected %d places in a row, found %d", k,
+                           image->n_tokens, span->n);
+        if (!encode_picture(s, &p->media[k], &span->hold, err))
+            return false;
+        in->n_spans++;
+    }
+    return true;
+}
+
+/* Whether row i of the new prompt and of the session come from the same token and the same picture. */
+static bool same_row(const struct wc_session *s, const struct incoming *in, int i)
+{
+    if (s->tokens[i] != in->ids.ids[i])
+        return false;
+    for (int k = 0; k < in->n_spans; k++) {
+        const wc_soft_span *span = &in->spans[k];
+        if (i < span->start || i >= span->start + span->n)
+            continue;
+        for (int j = 0; j < s->n_spans; j++)
+            if (s->spans[j].start == span->start)
+                return memcmp(s->spans[j].hold.digest, span->hold.digest, sizeof span->hold.digest) == 0;
+        return false;
+    }
+    for (int j = 0; j < s->n_spans; j++) /* a picture of the old prompt where the new one has none */
+        if (i >= s->spans[j].start && i < s->spans[j].start + s->spans[j].n)
+            return false;
+    return true;
+}
+
+/* The new prompt takes the place of the old tokens; what both begin with stays computed, but for the last row, whose
+ * logits are needed. */
+static void replace_tokens(struct wc_session *s, struct incoming *in)
+{
+    int n = (int)in->ids.n, same = 0;
+    while (same < n - 1 && same < s->n_computed && same_row(s, in, same))
+        same++;
+    s->n_computed = wc_kv_seq_truncate(&s->kv, same);
+    memcpy(s->tokens, in->ids.ids, in->ids.n * sizeof *s->tokens);
+    s->n_tokens = s->n_prompt = n;
+    s->n_cached = s->n_computed;
+    s->has_logits = false;
+    drop_spans(s);
+    s->spans = in->spans;
+    s->n_spans = in->n_spans;
+    in->spans = NULL;
+    in->n_spans = 0;
+}
+
+bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_error *err)
+{
+    wc_prompt p = {0};
+    memcpy(&p, prompt, prompt->size < sizeof p ? prompt->size : sizeof p);
+    if ((p.chat != NULL) + (p.text != NULL) + (p.ids != NULL) != 1)
+        return wc_fail(err, WC_BAD_ARGUMENT, "prompt: expected exactly one of chat, text and ids");
+    struct incoming in = {0};
+    atomic_store(&s->cancel, false);
+    s->image_seconds = 0;
+    wc_buf_reset(&s->text);
+    bool ok = p.ids ? given_ids(s->model, &p, &in.ids, err) : prompt_ids(s->model, &p, &in.ids, err);
+    if (ok && in.ids.n == 0)
+        ok = wc_fail(err, WC_REFUSED, "prompt: it is empty: no tokens to answer to");
+    if (ok && in.ids.n > (size_t)s->ctx)
+        ok = wc_fail(err, WC_REFUSED, "prompt: %zu tokens, more than the context of %d; shorten it%s", in.ids.n, s->ctx,
+                     s->ctx < s->model->net->context_length ? " or raise --ctx" : "");
+    ok = ok && place_pictures(s, &p, &in, err);
+    if (ok)
+        replace_tokens(s, &in);
+    release_incoming(s, &in);
+    return ok;
+}

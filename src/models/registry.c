@@ -1,0 +1,93 @@
+/* registry.c - the families: one line each. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "models/model.h"
+
+extern const wc_family wc_family_gemma3n, wc_family_llama;
+
+static const wc_family *const families[] = {
+    &wc_family_gemma3n,
+    &wc_family_llama,
+    NULL,
+};
+
+const wc_family *const *wc_families(void)
+{
+    return families;
+}
+
+static const wc_family *find(const char *type)
+{
+    for (const wc_family *const *f = families; *f; f++)
+        for (const char *const *t = (*f)->model_types; *t; t++)
+            if (strcmp(*t, type) == 0)
+                return *f;
+    return NULL;
+}
+
+/* Edits that turn a into b (Levenshtein), for the nearest name; long names count as far. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+    if (n >= 64 || strlen(a) >= 64)
+        return 64;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            size_t change = diagonal + (a[i] != b[j]), least = change;
+            diagonal = row[j + 1];
+            if (row[j + 1] + 1 < least)
+                least = row[j + 1] + 1;
+            if (row[j] + 1 < least)
+                least = row[j] + 1;
+            row[j + 1] = least;
+        }
+    }
+    return row[n];
+}
+
+static bool unknown(const wc_checkpoint *files, const char *type, wc_error *err)
+{
+    wc_buf list;
+    wc_buf_init(&list, 600);
+    const char *nearest = NULL;
+    size_t least = 64;
+    for (const wc_family *const *f = families; *f; f++)
+        for (const char *const *t = (*f)->model_types; *t; t++) {
+            wc_buf_printf(&list, "%s%s", list.size ? ", " : "", *t);
+            size_t d = distance(type, *t);
+            if (d < least) {
+                least = d;
+                nearest = *t;
+            }
+        }
+    wc_fail(err, WC_UNSUPPORTED, "%s: model_type: \"%.60s\" is not supported; nearest is %s; supported: %s",
+            wc_checkpoint_config_file(files), type, nearest, wc_buf_str(&list));
+    wc_buf_release(&list);
+    return false;
+}
+
+wc_net *wc_net_load(wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err)
+{
+    const wc_json *type = wc_json_get(wc_checkpoint_config(files), "model_type");
+    if (!wc_json_is(type, WC_JSON_STRING) || type->n == 0) {
+        wc_fail(err, WC_BAD_FILE, "%s: model_type: expected a string, found %s", wc_checkpoint_config_file(files),
+                wc_json_is(type, WC_JSON_STRING) ? "an empty one" : wc_json_type_name(type));
+        return NULL;
+    }
+    const wc_family *family = find(type->u.text);
+    wc_net *net = NULL;
+    if (!family) {
+        unknown(files, type->u.text, err);
+        return NULL;
+    }
+    if (!family->load(&net, a, files, slice, err))
+        return NULL;
+    net->family = family;
+    net->model_type = type->u.text;
+    return net;
+}
