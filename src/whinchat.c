@@ -87,16 +87,17 @@ static char *info_with_memory(const wc_model *m, int ctx, wc_error *err)
         return NULL;
     uint64_t files = wc_checkpoint_bytes(m->files);
     uint64_t by_row = m->net->row_bytes < files ? m->net->row_bytes : files;
-    uint64_t kv = wc_kv_bytes(m->net->kv, m->net->n_kv, kv_dtype, ctx), 
+    uint64_t kv = wc_kv_bytes(m->net->kv, m->net->n_kv, kv_dtype, ctx),
              work = step.arena_bytes > image.arena_bytes ? step.arena_bytes : image.arena_bytes;
     wc_buf b;
     wc_buf_init(&b, 1 << 17);
     wc_buf_add(&b, m->info, strlen(m->info) - 1);
     wc_buf_printf(&b,
-                  ",\"memory\":{\"ctx\":%d,\"weights_bytes\":%llu,\"resident_bytes\":%llu,\"kv_bytes\":%llu,\"step_bytes\":%zu,"
+                  ",\"memory\":{\"ctx\":%d,\"weights_bytes\":%llu,\"resident_bytes\":%llu,\"kv_bytes\":%llu,"
+                  "\"step_bytes\":%zu,"
                   "\"image_bytes\":%zu,\"total_bytes\":%llu}}",
-                  ctx, (unsigned long long)files, (unsigned long long)(files - by_row), (unsigned long long)kv,
-                  step.arena_bytes, image.arena_bytes,
+                  ctx, (unsigned long long)files, (unsigned long long)(files - by_row),
+                  (unsigned long long)kv, step.arena_bytes, image.arena_bytes,
                   (unsigned long long)(files - by_row + kv + work));
     char *text = wc_buf_take(&b, NULL);
     if (!text)
@@ -130,13 +131,15 @@ static bool has_tokenizer(const wc_model *m, wc_error *err)
     return m->tokenizer ? true : wc_fail(err, WC_NOT_FOUND, "%s", m->tokenizer_error);
 }
 
-bool wc_tokenize(const wc_model *model, const char *text, size_t n_bytes, bool add_special_tokens, int32_t **ids,
-                 size_t *n_ids, wc_error *err)
+bool wc_tokenize(const wc_model *model, const char *text, size_t n_bytes, bool add_special_tokens,
+                 int32_t **ids, size_t *n_ids, wc_error *err)
 {
     wc_ids out = {0};
-    if (!has_tokenizer(model, err) || missing(text, "text", err) || missing(ids, "ids", err) || missing(n_ids, "n_ids", err))
+    if (!has_tokenizer(model, err) || missing(text, "text", err) || missing(ids, "ids", err) ||
+        missing(n_ids, "n_ids", err))
         return false;
-    if (!wc_tokenizer_encode(model->tokenizer, text, n_bytes, add_special_tokens ? WC_ENCODE_SPECIAL : 0, &out, err)) {
+    if (!wc_tokenizer_encode(model->tokenizer, text, n_bytes, add_special_tokens ? WC_ENCODE_SPECIAL : 0,
+                             &out, err)) {
         wc_ids_release(&out);
         return false;
     }
@@ -145,14 +148,15 @@ bool wc_tokenize(const wc_model *model, const char *text, size_t n_bytes, bool a
     return true;
 }
 
-char *wc_detokenize(const wc_model *model, const int32_t *ids, size_t n_ids, bool skip_special_tokens, size_t *n_bytes,
-                    wc_error *err)
+char *wc_detokenize(const wc_model *model, const int32_t *ids, size_t n_ids, bool skip_special_tokens,
+                    size_t *n_bytes, wc_error *err)
 {
     wc_buf b;
     if (!has_tokenizer(model, err) || (n_ids > 0 && missing(ids, "ids", err)))
         return NULL;
     wc_buf_init(&b, OUTPUT_BYTES);
-    if (wc_tokenizer_decode(model->tokenizer, ids, n_ids, skip_special_tokens, &b, err) && wc_buf_check(&b, "text", err))
+    if (wc_tokenizer_decode(model->tokenizer, ids, n_ids, skip_special_tokens, &b, err) &&
+        wc_buf_check(&b, "text", err))
         return wc_buf_take(&b, n_bytes);
     wc_buf_release(&b);
     return NULL;
@@ -174,8 +178,8 @@ char *wc_chat_render(const wc_model *model, const char *template_source, const c
                 model->template_error ? model->template_error : "the model has no chat template");
         return NULL;
     }
-    char *text =
-        wc_chat_apply(own ? own : model->chat_template, request, model ? model->special_tokens : NULL, 0, err);
+    char *text = wc_chat_apply(own ? own : model->chat_template, request,
+                               model ? model->special_tokens : NULL, 0, err);
     wc_jinja_free(own);
     return text;
 }
@@ -197,8 +201,8 @@ char *wc_image_info(const char *path, wc_error *err)
         return NULL;
     wc_buf b;
     wc_buf_init(&b, 1 << 12);
-    wc_buf_printf(&b, "{\"format\":\"%s\",\"width\":%d,\"height\":%d,\"mode\":\"%s\"}", meta.format, meta.width, meta.height,
-                  meta.mode);
+    wc_buf_printf(&b, "{\"format\":\"%s\",\"width\":%d,\"height\":%d,\"mode\":\"%s\"}", meta.format,
+                  meta.width, meta.height, meta.mode);
     wc_image_free(&image);
     return wc_buf_take(&b, NULL);
 }
@@ -234,8 +238,8 @@ void wc_session_on_progress(wc_session *session, wc_progress_fn fn, void *user)
     session->progress_user = user;
 }
 
-bool wc_generate(wc_session *const *sessions, size_t n, const wc_generate_options *options, wc_event_fn on_event, void *user,
-                 wc_error *err)
+bool wc_generate(wc_session *const *sessions, size_t n, const wc_generate_options *options,
+                 wc_event_fn on_event, void *user, wc_error *err)
 {
     return (n > 0 && missing(sessions, "sessions", err))
                ? false
@@ -287,7 +291,8 @@ bool wc_verify(const char *name, const wc_model_options *model_options, const wc
     return wc_verify_run(name, model_options, options, on_check, user, n_passed, n_failed, err);
 }
 
-char *wc_bench(const char *name, const wc_model_options *model_options, const wc_bench_options *options, wc_error *err)
+char *wc_bench(const char *name, const wc_model_options *model_options, const wc_bench_options *options,
+               wc_error *err)
 {
     return wc_bench_run(name, model_options, options, err);
 }

@@ -12,8 +12,10 @@
 typedef struct wc_checkpoint wc_checkpoint;
 
 enum wc_checkpoint_flags {
-    WC_CHECKPOINT_NO_WEIGHTS = 1, /* configuration, tokenizer and template files only; weights may be absent */
-    WC_CHECKPOINT_RANDOM = 2      /* path is a config.json; wc_checkpoint_find makes tensors up (see random_dtype) */
+    WC_CHECKPOINT_NO_WEIGHTS =
+        1, /* configuration, tokenizer and template files only; weights may be absent */
+    WC_CHECKPOINT_RANDOM =
+        2 /* path is a config.json; wc_checkpoint_find makes tensors up (see random_dtype) */
 };
 
 typedef struct wc_checkpoint_options {
@@ -31,13 +33,15 @@ void wc_checkpoint_close(wc_checkpoint *c);
  * The network is never asked. */
 char *wc_hub_resolve(wc_arena *a, const char *name, wc_error *err);
 
-const char *wc_checkpoint_path(const wc_checkpoint *c);          /* the folder */
-const char *wc_checkpoint_config_file(const wc_checkpoint *c);   /* for messages: "DIR/config.json" */
-const wc_json *wc_checkpoint_config(const wc_checkpoint *c);     /* config.json; NULL when opened without one */
+const char *wc_checkpoint_path(const wc_checkpoint *c);        /* the folder */
+const char *wc_checkpoint_config_file(const wc_checkpoint *c); /* for messages: "DIR/config.json" */
+const wc_json *wc_checkpoint_config(const wc_checkpoint *c);   /* config.json; NULL when opened without one */
 const wc_json *wc_checkpoint_generation(const wc_checkpoint *c); /* generation_config.json or NULL */
-const wc_json *wc_checkpoint_processor(const wc_checkpoint *c);  /* preprocessor_config.json, else processor_config.json */
+const wc_json *
+wc_checkpoint_processor(const wc_checkpoint *c); /* preprocessor_config.json, else processor_config.json */
 const wc_json *wc_checkpoint_processor_config(const wc_checkpoint *c); /* processor_config.json or NULL */
-const wc_json *wc_checkpoint_tokenizer(const wc_checkpoint *c, wc_error *err); /* tokenizer.json, read on first call; NULL + err */
+const wc_json *wc_checkpoint_tokenizer(const wc_checkpoint *c,
+                                       wc_error *err); /* tokenizer.json, read on first call; NULL + err */
 const wc_json *wc_checkpoint_tokenizer_config(const wc_checkpoint *c); /* tokenizer_config.json or NULL */
 /* The source of the chat template (chat_template.jinja, chat_template.json, tokenizer_config.json in this order; in a list
  * of several the one called name, "default" when name is NULL); NULL when there is none.  [*n] bytes. */
@@ -52,6 +56,8 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
 /* Every tensor in the files, in the order of names; for NaN checks, counts and conversion. */
 size_t wc_checkpoint_n_tensors(const wc_checkpoint *c);
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i);
+/* The weights are made up: shapes cannot be learned from them. */
+bool wc_checkpoint_is_random(const wc_checkpoint *c);
 /* Hints: the tensor is read by rows, here and there; or its bytes will be needed soon. */
 void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t);
 uint64_t wc_checkpoint_bytes(const wc_checkpoint *c); /* of all tensors */

@@ -30,11 +30,16 @@ static wc_sampler_options sampler_options(const wc_generation_config *g, const w
     return (wc_sampler_options){
         .sample = sample,
         .temperature = o->temperature > 0 ? o->temperature : (float)g->temperature,
-        .top_k = o->top_k < 0 ? 0 : o->top_k ? o->top_k : g->top_k,
+        .top_k = o->top_k < 0 ? 0
+                 : o->top_k   ? o->top_k
+                              : g->top_k,
         .top_p = o->top_p > 0 ? o->top_p : (float)g->top_p,
-        .min_p = o->min_p < 0 ? 0 : o->min_p > 0 ? o->min_p : (float)g->min_p,
+        .min_p = o->min_p < 0   ? 0
+                 : o->min_p > 0 ? o->min_p
+                                : (float)g->min_p,
         .typical_p = o->typical_p > 0 ? o->typical_p : (float)g->typical_p,
-        .repetition_penalty = o->repetition_penalty > 0 ? o->repetition_penalty : (float)g->repetition_penalty,
+        .repetition_penalty = o->repetition_penalty > 0 ? o->repetition_penalty
+                                                        : (float)g->repetition_penalty,
     };
 }
 
@@ -43,14 +48,14 @@ static bool begin(struct wc_session *s, const wc_generate_options *o, size_t ind
     const struct wc_model *m = s->model;
     if (s->n_tokens == 0)
         return wc_fail(err, WC_BAD_ARGUMENT, "session %zu has no prompt", index);
-    s->n_prompt = s->n_tokens; /* an answer before this one is part of the prompt now */
+    s->n_prompt = s->n_tokens;        /* an answer before this one is part of the prompt now */
     if (s->n_computed == s->n_tokens) /* the last row's logits are taken anew */
         s->n_computed = wc_kv_seq_truncate(&s->kv, s->n_tokens - 1);
     int room = s->ctx - s->n_tokens;
-    int wanted = o->max_new_tokens > 0    ? o->max_new_tokens
-                 : o->max_new_tokens < 0  ? room
+    int wanted = o->max_new_tokens > 0          ? o->max_new_tokens
+                 : o->max_new_tokens < 0        ? room
                  : m->generation.max_new_tokens ? m->generation.max_new_tokens
-                                          : DEFAULT_NEW_TOKENS;
+                                                : DEFAULT_NEW_TOKENS;
     s->max_new = wanted < room ? wanted : room;
     s->finish = WC_FINISH_NONE;
     s->seed = o->seed ? o->seed : wc_random_seed();
@@ -110,9 +115,11 @@ static bool emit(struct run *r, size_t i, int32_t id, const char *text, size_t n
     if (!r->on_event)
         return true;
     wc_logprob top[MAX_LOGPROBS];
-    wc_event e = {.size = sizeof e, .session = i, .id = id, .text = text, .n_bytes = n, .top = top, .last = last};
+    wc_event e = {
+        .size = sizeof e, .session = i, .id = id, .text = text, .n_bytes = n, .top = top, .last = last};
     if (id >= 0 && r->o.n_logprobs >= 0)
-        e.n_top = wc_logprobs(s->logits, (size_t)s->model->net->n_vocab, id, &e.logprob, top, (size_t)r->o.n_logprobs);
+        e.n_top = wc_logprobs(s->logits, (size_t)s->model->net->n_vocab, id, &e.logprob, top,
+                              (size_t)r->o.n_logprobs);
     return r->on_event(r->user, &e);
 }
 
@@ -123,7 +130,8 @@ static bool take_token(struct run *r, size_t i, wc_error *err)
     const struct wc_model *m = s->model;
     int32_t id = wc_sampler_next(s->sampler, s->logits, s->tokens, (size_t)s->n_tokens);
     if (id < 0)
-        return wc_fail(err, WC_FAILED, "%s: the logits are not finite; the weights may be damaged (see whinchat verify)",
+        return wc_fail(err, WC_FAILED,
+                       "%s: the logits are not finite; the weights may be damaged (see whinchat verify)",
                        m->name);
     bool first = s->n_tokens == s->n_prompt, end = !r->o.ignore_eos && wc_is_eos(m, id);
     if (first) {
@@ -212,7 +220,8 @@ static bool run_steps(struct run *r, wc_stepper *stepper, wc_error *err)
             continue;
         report_prefill(r);
         for (size_t i = 0; i < r->n; i++)
-            if (r->n_rows[i] > 0 && alive(r->sessions[i]) && r->sessions[i]->has_logits && !take_token(r, i, err))
+            if (r->n_rows[i] > 0 && alive(r->sessions[i]) && r->sessions[i]->has_logits &&
+                !take_token(r, i, err))
                 return false;
     }
     return !was_cancelled;
@@ -223,15 +232,17 @@ static bool check_run(const struct run *r, wc_error *err)
     for (size_t i = 0; i < r->n; i++) {
         if (!r->sessions[i])
             return wc_fail(err, WC_BAD_ARGUMENT, "session %zu is NULL", i);
-        if (r->sessions[i]->model != r->sessions[0]->model || r->sessions[i]->kv_dtype != r->sessions[0]->kv_dtype)
-            return wc_fail(err, WC_BAD_ARGUMENT, "session %zu has another model or KV type than the first", i);
+        if (r->sessions[i]->model != r->sessions[0]->model ||
+            r->sessions[i]->kv_dtype != r->sessions[0]->kv_dtype)
+            return wc_fail(err, WC_BAD_ARGUMENT, "session %zu has another model or KV type than the first",
+                           i);
         for (size_t j = 0; j < i; j++)
             if (r->sessions[i] == r->sessions[j])
                 return wc_fail(err, WC_BAD_ARGUMENT, "session %zu is given twice", i);
     }
     if (r->o.n_logprobs > MAX_LOGPROBS || r->o.chunk_rows < 0 || r->o.chunk_rows > 1 << 20)
-        return wc_fail(err, WC_BAD_ARGUMENT, "n_logprobs: expected at most %d; chunk_rows: expected 0 to %d", MAX_LOGPROBS,
-                       1 << 20);
+        return wc_fail(err, WC_BAD_ARGUMENT, "n_logprobs: expected at most %d; chunk_rows: expected 0 to %d",
+                       MAX_LOGPROBS, 1 << 20);
     return true;
 }
 
@@ -249,7 +260,8 @@ static int most_rows(const struct run *r)
 bool wc_generate_answers(struct wc_session *const *sessions, size_t n, const wc_generate_options *options,
                          wc_event_fn on_event, void *user, wc_error *err)
 {
-    struct run r = {.sessions = sessions, .n = n, .on_event = on_event, .user = user, .started = wc_seconds()};
+    struct run r = {
+        .sessions = sessions, .n = n, .on_event = on_event, .user = user, .started = wc_seconds()};
     if (options)
         memcpy(&r.o, options, options->size < sizeof r.o ? options->size : sizeof r.o);
     if (r.o.chunk_rows == 0)

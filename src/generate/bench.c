@@ -42,16 +42,19 @@ static bool run_text(struct wc_model *m, const wc_bench_options *o, struct round
     int n = o->n_prefill > 0 ? o->n_prefill : 1;
     wc_session_options so = {.size = sizeof so, .ctx = n + o->n_decode + 1};
     if (so.ctx > m->net->context_length)
-        return wc_fail(err, WC_BAD_ARGUMENT, "bench: %d tokens are more than the context length of %d", so.ctx,
-                       m->net->context_length);
+        return wc_fail(err, WC_BAD_ARGUMENT, "bench: %d tokens are more than the context length of %d",
+                       so.ctx, m->net->context_length);
     struct wc_session *s = wc_session_open(m, &so, err);
     int32_t *ids = wc_mem_zalloc((size_t)n, sizeof *ids);
     bool ok = s && (ids || wc_fail_memory(err, (size_t)n * sizeof *ids));
     for (int i = 0; ok && i < n; i++)
         ids[i] = (int32_t)((uint32_t)i * 2654435761u % (uint32_t)(m->net->n_vocab / 2)) + 1;
     const wc_prompt prompt = {.size = sizeof prompt, .ids = ids, .n_ids = (size_t)n};
-    const wc_generate_options g = {
-        .size = sizeof g, .max_new_tokens = o->n_decode + 1, .sampling = 1, .n_logprobs = -1, .ignore_eos = true};
+    const wc_generate_options g = {.size = sizeof g,
+                                   .max_new_tokens = o->n_decode + 1,
+                                   .sampling = 1,
+                                   .n_logprobs = -1,
+                                   .ignore_eos = true};
     ok = ok && wc_session_set_prompt(s, &prompt, err) && wc_generate_answers(&s, 1, &g, NULL, NULL, err);
     if (ok) {
         r->first[r->n] = s->first_token_seconds;
@@ -84,7 +87,8 @@ static bool run_image(struct wc_model *m, struct rounds *r, wc_error *err)
     return ok;
 }
 
-static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat, struct rounds *r, wc_error *err)
+static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat, struct rounds *r,
+                       wc_error *err)
 {
     for (r->n = 0; r->n < repeat; r->n++) {
         wc_ceilings limits;
@@ -100,7 +104,8 @@ static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat
 }
 
 /* The figures as shares of the ceilings: operations of the prefill and of a picture, bytes of one decoded token. */
-static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_options *o, const struct rounds *r, wc_error *err)
+static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_options *o, const struct rounds *r,
+                       wc_error *err)
 {
     const double flops = median(r->flops, r->n), bytes = median(r->bytes, r->n);
     wc_cost cost;
@@ -125,7 +130,8 @@ static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_optio
     return true;
 }
 
-char *wc_bench_run(const char *name, const wc_model_options *model_options, const wc_bench_options *options, wc_error *err)
+char *wc_bench_run(const char *name, const wc_model_options *model_options, const wc_bench_options *options,
+                   wc_error *err)
 {
     wc_bench_options o = {0};
     if (options)
@@ -143,13 +149,13 @@ char *wc_bench_run(const char *name, const wc_model_options *model_options, cons
     if (m && r && run_rounds(m, &o, repeat, r, err)) {
         wc_buf b;
         wc_buf_init(&b, 1 << 16);
-        wc_buf_printf(&b, "{\"level\":\"%s\",\"threads\":%d,\"repeat\":%d,\"load_seconds\":%.6f", m->backend->level,
-                      wc_pool_threads(m->backend->pool), repeat, load);
+        wc_buf_printf(&b, "{\"level\":\"%s\",\"threads\":%d,\"repeat\":%d,\"load_seconds\":%.6f",
+                      m->backend->level, wc_pool_threads(m->backend->pool), repeat, load);
         wc_buf_printf(&b, ",\"prefill_tokens\":%d,\"decode_tokens\":%d", o.n_prefill, o.n_decode);
         wc_buf_printf(&b, ",\"prefill_tokens_per_second\":%.4f,\"decode_tokens_per_second\":%.4f",
                       o.n_prefill ? median(r->prefill, r->n) : 0, median(r->decode, r->n));
-        wc_buf_printf(&b, ",\"first_token_seconds\":%.6f,\"image_encode_seconds\":%.6f", median(r->first, r->n),
-                      median(r->image, r->n));
+        wc_buf_printf(&b, ",\"first_token_seconds\":%.6f,\"image_encode_seconds\":%.6f",
+                      median(r->first, r->n), median(r->image, r->n));
         wc_buf_printf(&b, ",\"ceiling_flops_per_second\":%.6g,\"ceiling_bytes_per_second\":%.6g",
                       median(r->flops, r->n), median(r->bytes, r->n));
         bool ok = add_shares(&b, m, &o, r, err);

@@ -4,5 +4,6 @@
 #include "base/error.h"
 
 /* See wc_bench in whinchat.h: JSON on the heap, or NULL. */
-char *wc_bench_run(const char *name, const wc_model_options *model_options, const wc_bench_options *options, wc_error *err);
+char *wc_bench_run(const char *name, const wc_model_options *model_options, const wc_bench_options *options,
+                   wc_error *err);
 #endif

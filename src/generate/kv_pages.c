@@ -79,7 +79,8 @@ static void give_page(wc_kv_store *s, int layer, char *data)
 
 bool wc_kv_seq_init(wc_kv_seq *q, wc_kv_store *s, int max_positions, wc_error *err)
 {
-    *q = (wc_kv_seq){.store = s, .n_layers = s->n_layers, .room = (max_positions + WC_KV_PAGE - 1) / WC_KV_PAGE};
+    *q = (wc_kv_seq){
+        .store = s, .n_layers = s->n_layers, .room = (max_positions + WC_KV_PAGE - 1) / WC_KV_PAGE};
     q->pages = wc_mem_zalloc((size_t)s->n_layers, sizeof *q->pages);
     q->first = wc_mem_zalloc((size_t)s->n_layers, sizeof *q->first);
     bool ok = q->pages && q->first;
@@ -130,7 +131,8 @@ bool wc_kv_seq_reserve(wc_kv_seq *q, int n, wc_error *err)
             q->pages[l][i] = take_page(q->store, l);
             if (!q->pages[l][i]) {
                 cut(q, had);
-                return wc_fail(err, WC_NO_MEMORY, "out of memory: no page of %zu bytes for keys and values at position %d",
+                return wc_fail(err, WC_NO_MEMORY,
+                               "out of memory: no page of %zu bytes for keys and values at position %d",
                                page_bytes(q->store, l), i * WC_KV_PAGE);
             }
         }

@@ -18,10 +18,10 @@ void wc_kv_store_free(wc_kv_store *s);
 typedef struct wc_kv_seq {
     wc_kv_store *store;
     int n_layers;
-    int n_pages;       /* pages that cover the positions so far, dropped ones included */
-    int room;          /* entries in each list */
-    char ***pages;     /* [n_layers][room] */
-    int *first;        /* [n_layers] the first page that is still there */
+    int n_pages;   /* pages that cover the positions so far, dropped ones included */
+    int room;      /* entries in each list */
+    char ***pages; /* [n_layers][room] */
+    int *first;    /* [n_layers] the first page that is still there */
 } wc_kv_seq;
 
 bool wc_kv_seq_init(wc_kv_seq *q, wc_kv_store *s, int max_positions, wc_error *err);

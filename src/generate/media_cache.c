@@ -92,7 +92,8 @@ bool wc_media_find(wc_media_cache *c, const uint8_t digest[32], wc_media_hold *h
     return found;
 }
 
-bool wc_media_add(wc_media_cache *c, const uint8_t digest[32], const float *rows, size_t n, wc_media_hold *hold)
+bool wc_media_add(wc_media_cache *c, const uint8_t digest[32], const float *rows, size_t n,
+                  wc_media_hold *hold)
 {
     struct wc_media_entry *e = wc_mem_zalloc(1, sizeof *e);
     float *copy = wc_mem_alloc(n * sizeof *copy);

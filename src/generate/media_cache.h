@@ -21,6 +21,7 @@ void wc_media_cache_free(wc_media_cache *c); /* no holds may be left */
 /* The entry of that digest, held; false when there is none. */
 bool wc_media_find(wc_media_cache *c, const uint8_t digest[32], wc_media_hold *hold);
 /* A copy of rows [n] floats becomes the digest's entry, held.  false without memory. */
-bool wc_media_add(wc_media_cache *c, const uint8_t digest[32], const float *rows, size_t n, wc_media_hold *hold);
+bool wc_media_add(wc_media_cache *c, const uint8_t digest[32], const float *rows, size_t n,
+                  wc_media_hold *hold);
 void wc_media_release(wc_media_cache *c, wc_media_hold *hold);
 #endif

@@ -21,14 +21,16 @@ static bool read_eos(struct wc_model *m, const char *file, const wc_json *v, wc_
     wc_generation_config *g = &m->generation;
     size_t n = wc_json_is(v, WC_JSON_ARRAY) ? wc_json_count(v) : wc_json_is_null(v) ? 0 : 1;
     if (n > WC_MAX_EOS)
-        return wc_fail(err, WC_BAD_FILE, "%s: eos_token_id: expected at most %d ids, found %zu", file, WC_MAX_EOS, n);
+        return wc_fail(err, WC_BAD_FILE, "%s: eos_token_id: expected at most %d ids, found %zu", file,
+                       WC_MAX_EOS, n);
     for (size_t i = 0; i < n; i++) {
         const wc_json *id = wc_json_is(v, WC_JSON_ARRAY) ? wc_json_item(v, i) : v;
         if (!wc_json_is(id, WC_JSON_INT) || id->u.integer < 0 || id->u.integer >= m->net->n_vocab)
             return wc_fail(err, WC_BAD_FILE, "%s: eos_token_id: expected ids from 0 to %d, found %s", file,
                            m->net->n_vocab - 1,
-                           wc_json_is(id, WC_JSON_INT) || wc_json_is(id, WC_JSON_BIGINT) ? "one outside"
-                                                                                         : wc_json_type_name(id));
+                           wc_json_is(id, WC_JSON_INT) || wc_json_is(id, WC_JSON_BIGINT)
+                               ? "one outside"
+                               : wc_json_type_name(id));
         g->eos[g->n_eos++] = (int32_t)id->u.integer;
     }
     return true;
@@ -86,7 +88,8 @@ static char *keep_error(struct wc_model *m, const wc_error *err)
 static bool open_text(struct wc_model *m, wc_error *err)
 {
     wc_error why = {0};
-    const wc_json *json = wc_checkpoint_tokenizer(m->files, &why), *config = wc_checkpoint_tokenizer_config(m->files);
+    const wc_json *json = wc_checkpoint_tokenizer(m->files, &why),
+                  *config = wc_checkpoint_tokenizer_config(m->files);
     if (!json && why.code != WC_NOT_FOUND) {
         if (err)
             *err = why;
@@ -118,7 +121,8 @@ static bool check_vocabulary(struct wc_model *m, wc_error *err)
         return true;
     size_t words = wc_tokenizer_size(m->tokenizer);
     if (words > (size_t)m->net->n_vocab)
-        return wc_fail(err, WC_BAD_FILE, "%s/tokenizer.json: expected ids below config.json's vocab_size %d, found %zu",
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s/tokenizer.json: expected ids below config.json's vocab_size %d, found %zu",
                        wc_checkpoint_path(m->files), m->net->n_vocab, words - 1);
     return true;
 }
@@ -165,14 +169,15 @@ static bool write_info(struct wc_model *m, wc_error *err)
         wc_buf_json_string(&b, n->family->name, strlen(n->family->name));
         wc_buf_puts(&b, ",\"model_type\":");
         wc_buf_json_string(&b, n->model_type, strlen(n->model_type));
-        wc_buf_printf(&b,
-                      ",\"parameters\":%llu,\"dtype\":\"%s\",\"layers\":%d,\"hidden_size\":%d,\"vocab_size\":%d,"
-                      "\"context_length\":%d",
-                      (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
-                      n->n_vocab, n->context_length);
+        wc_buf_printf(
+            &b,
+            ",\"parameters\":%llu,\"dtype\":\"%s\",\"layers\":%d,\"hidden_size\":%d,\"vocab_size\":%d,"
+            "\"context_length\":%d",
+            (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
+            n->n_vocab, n->context_length);
         if (n->image.n_tokens)
-            wc_buf_printf(&b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d}", n->image.height, n->image.width,
-                          n->image.n_tokens);
+            wc_buf_printf(&b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d}", n->image.height,
+                          n->image.width, n->image.n_tokens);
         wc_buf_printf(&b, ",\"modalities\":[\"text\"%s]", n->image.n_tokens ? ",\"image\"" : "");
     }
     if (m->tokenizer)
@@ -191,12 +196,14 @@ static bool open_files(struct wc_model *m, const char *name, const wc_model_opti
         c.flags = WC_CHECKPOINT_RANDOM;
         bool known = false;
         for (int t = 0; t < WC_N_DTYPES; t++)
-            if (wc_dtype_get((wc_dtype)t)->weight && strcmp(wc_dtype_get((wc_dtype)t)->name, o->random_dtype) == 0) {
+            if (wc_dtype_get((wc_dtype)t)->weight &&
+                strcmp(wc_dtype_get((wc_dtype)t)->name, o->random_dtype) == 0) {
                 c.random_dtype = (wc_dtype)t;
                 known = true;
             }
         if (!known)
-            return wc_fail(err, WC_BAD_ARGUMENT, "--dtype: expected f32, bf16 or f16, found %s", o->random_dtype);
+            return wc_fail(err, WC_BAD_ARGUMENT, "--dtype: expected f32, bf16 or f16, found %s",
+                           o->random_dtype);
     } else if (!(path = wc_hub_resolve(m->arena, name, err))) {
         return false;
     }
@@ -220,8 +227,8 @@ struct wc_model *wc_runtime_open(const char *name, const wc_model_options *optio
     m->arena = wc_arena_new(0);
     m->name = m->arena ? wc_arena_strdup(m->arena, name) : NULL;
     bool ok = m->name ? true : wc_fail_memory(err, strlen(name));
-    ok = ok && open_files(m, name, &o, err) && open_text(m, err) && (o.tokenizer_only || open_net(m, &o, err)) &&
-         write_info(m, err);
+    ok = ok && open_files(m, name, &o, err) && open_text(m, err) &&
+         (o.tokenizer_only || open_net(m, &o, err)) && write_info(m, err);
     if (!ok) {
         wc_runtime_close(m);
         return NULL;
@@ -354,7 +361,8 @@ static bool read_picture(const wc_media *p, struct wc_image *image, uint8_t dige
     struct wc_image_meta meta;
     if (p->rgb) {
         if (p->width < 1 || p->height < 1 || p->width > 1 << 16 || p->height > 1 << 16)
-            return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a size of 1 to 65536, found %d x %d", p->width, p->height);
+            return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a size of 1 to 65536, found %d x %d",
+                           p->width, p->height);
         size_t bytes = (size_t)p->width * (size_t)p->height * 3;
         image->rgb = wc_mem_alloc(bytes);
         if (!image->rgb)
@@ -379,8 +387,9 @@ static bool read_picture(const wc_media *p, struct wc_image *image, uint8_t dige
     return true;
 }
 
-bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel, wc_observe_fn observe,
-                             void *observe_user, void (*progress)(void *, size_t, size_t), void *progress_user,
+bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel,
+                             wc_observe_fn observe, void *observe_user,
+                             void (*progress)(void *, size_t, size_t), void *progress_user,
                              wc_media_hold *hold, wc_error *err)
 {
     const wc_image_input *in = &m->net->image;

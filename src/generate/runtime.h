@@ -34,22 +34,22 @@ typedef struct wc_stepper {
 } wc_stepper;
 
 struct wc_model {
-    wc_arena *arena;        /* everything below that is not freed on its own */
-    const char *name;       /* as the user called it */
+    wc_arena *arena;  /* everything below that is not freed on its own */
+    const char *name; /* as the user called it */
     wc_checkpoint *files;
-    wc_net *net;            /* NULL when only the tokenizer was asked for */
-    wc_backend *backend;    /* NULL likewise */
-    wc_tokenizer *tokenizer; /* NULL when the folder has none */
-    wc_jinja *chat_template; /* NULL when the model has none */
-    const wc_json *special_tokens; /* object: what the template's bos_token and its like are */
+    wc_net *net;                       /* NULL when only the tokenizer was asked for */
+    wc_backend *backend;               /* NULL likewise */
+    wc_tokenizer *tokenizer;           /* NULL when the folder has none */
+    wc_jinja *chat_template;           /* NULL when the model has none */
+    const wc_json *special_tokens;     /* object: what the template's bos_token and its like are */
     struct wc_image_processor *images; /* NULL when the model takes none */
     wc_generation_config generation;
-    wc_kv_store *kv[2];     /* by enum kv_index: f32, bf16 */
+    wc_kv_store *kv[2]; /* by enum kv_index: f32, bf16 */
     wc_media_cache *media;
-    pthread_mutex_t lock;   /* guards steppers */
+    pthread_mutex_t lock; /* guards steppers */
     wc_stepper *steppers;
-    const char *info;       /* JSON */
-    char *tokenizer_error;  /* why there is no tokenizer, template: said when one is needed */
+    const char *info;      /* JSON */
+    char *tokenizer_error; /* why there is no tokenizer, template: said when one is needed */
     char *template_error;
 };
 
@@ -74,8 +74,9 @@ bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *
 bool wc_runtime_image_cost(const struct wc_model *m, wc_cost *cost, wc_error *err);
 
 /* Soft rows [n_tokens, hidden_size] of a picture, from the cache or computed; hold is released with wc_media_release. */
-bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel, wc_observe_fn observe,
-                             void *observe_user, void (*progress)(void *, size_t, size_t), void *progress_user,
+bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel,
+                             wc_observe_fn observe, void *observe_user,
+                             void (*progress)(void *, size_t, size_t), void *progress_user,
                              wc_media_hold *hold, wc_error *err);
 bool wc_is_eos(const struct wc_model *m, int32_t id);
 #endif

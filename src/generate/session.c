@@ -28,8 +28,8 @@ struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options 
     }
     int ctx = o.ctx ? o.ctx : m->net->context_length;
     if (ctx < 1 || ctx > m->net->context_length) {
-        wc_fail(err, WC_BAD_ARGUMENT, "ctx: expected 1 to %d (the model's context length), found %d", m->net->context_length,
-                ctx);
+        wc_fail(err, WC_BAD_ARGUMENT, "ctx: expected 1 to %d (the model's context length), found %d",
+                m->net->context_length, ctx);
         return NULL;
     }
     struct wc_session *s = wc_mem_zalloc(1, sizeof *s);
@@ -97,16 +97,18 @@ static size_t occurrences(const char *text, const char *needle)
 }
 
 /* Replaces every picture's place in the text by before, n_tokens places, after (Gemma3nProcessor). */
-static bool expand_pictures(const struct wc_model *m, const char *text, size_t n_media, wc_buf *out, wc_error *err)
+static bool expand_pictures(const struct wc_model *m, const char *text, size_t n_media, wc_buf *out,
+                            wc_error *err)
 {
     const wc_image_input *in = &m->net->image;
     size_t places = in->n_tokens ? occurrences(text, in->token) : 0;
     if (n_media > 0 && in->n_tokens == 0)
-        return wc_fail(err, WC_REFUSED, "%s: this model takes no pictures, %zu given; choose one with image input", m->name,
+        return wc_fail(err, WC_REFUSED,
+                       "%s: this model takes no pictures, %zu given; choose one with image input", m->name,
                        n_media);
     if (places != n_media)
-        return wc_fail(err, WC_REFUSED, "pictures: the prompt has %zu place%s for pictures, %zu given", places,
-                       places == 1 ? "" : "s", n_media);
+        return wc_fail(err, WC_REFUSED, "pictures: the prompt has %zu place%s for pictures, %zu given",
+                       places, places == 1 ? "" : "s", n_media);
     const char *p = text;
     for (const char *at; places && (at = strstr(p, in->token)); p = at + strlen(in->token)) {
         wc_buf_add(out, p, (size_t)(at - p));
@@ -133,8 +135,9 @@ static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids
     if (p->chat) {
         if (!m->chat_template) {
             wc_fail(err, WC_UNSUPPORTED, "%s: %s", m->name,
-                    m->template_error ? m->template_error
-                                      : "the model has no chat template; give plain text, or the prompt of a base model");
+                    m->template_error
+                        ? m->template_error
+                        : "the model has no chat template; give plain text, or the prompt of a base model");
             goto done;
         }
         rendered = wc_chat_apply(m->chat_template, p->chat, m->special_tokens, WC_CHAT_GENERATE, err);
@@ -143,7 +146,8 @@ static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids
     }
     if (!expand_pictures(m, rendered ? rendered : p->text, p->n_media, &expanded, err))
         goto done;
-    ok = wc_tokenizer_encode(m->tokenizer, wc_buf_str(&expanded), expanded.size, rendered ? 0 : WC_ENCODE_SPECIAL, ids, err);
+    ok = wc_tokenizer_encode(m->tokenizer, wc_buf_str(&expanded), expanded.size,
+                             rendered ? 0 : WC_ENCODE_SPECIAL, ids, err);
 done:
     wc_mem_free(rendered);
     wc_buf_release(&expanded);
@@ -154,8 +158,8 @@ static bool given_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids,
 {
     for (size_t i = 0; i < p->n_ids; i++) {
         if (p->ids[i] < 0 || p->ids[i] >= m->net->n_vocab)
-            return wc_fail(err, WC_REFUSED, "prompt ids: id %zu: expected 0 to %d, found %d", i, m->net->n_vocab - 1,
-                           (int)p->ids[i]);
+            return wc_fail(err, WC_REFUSED, "prompt ids: id %zu: expected 0 to %d, found %d", i,
+                           m->net->n_vocab - 1, (int)p->ids[i]);
         if (!wc_ids_add(ids, p->ids[i]))
             return wc_fail_memory(err, p->n_ids * sizeof *p->ids);
     }
@@ -172,8 +176,8 @@ static void picture_progress(void *user, size_t done, size_t total)
 static bool encode_picture(struct wc_session *s, const wc_media *picture, wc_media_hold *hold, wc_error *err)
 {
     double start = wc_seconds();
-    bool ok = wc_runtime_encode_image(s->model, picture, &s->cancel, NULL, NULL, s->progress ? picture_progress : NULL, s,
-                                      hold, err);
+    bool ok = wc_runtime_encode_image(s->model, picture, &s->cancel, NULL, NULL,
+                                      s->progress ? picture_progress : NULL, s, hold, err);
     s->image_seconds += wc_seconds() - start;
     return ok;
 }
@@ -187,8 +191,8 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
     for (size_t i = 0; image->n_tokens && i < in->ids.n; i++)
         places += in->ids.ids[i] == image->token_id;
     if (places != p->n_media * (size_t)image->n_tokens)
-        return wc_fail(err, WC_REFUSED, "pictures: the prompt has places for %zu rows, %zu pictures make %zu", places,
-                       p->n_media, p->n_media * (size_t)image->n_tokens);
+        return wc_fail(err, WC_REFUSED, "pictures: the prompt has places for %zu rows, %zu pictures make %zu",
+                       places, p->n_media, p->n_media * (size_t)image->n_tokens);
     if (p->n_media == 0)
         return true;
     in->spans = wc_mem_zalloc(p->n_media, sizeof *in->spans);
@@ -200,11 +204,12 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
             at++;
         wc_soft_span *span = &in->spans[in->n_spans];
         span->start = (int)at;
-        for (span->n = 0; at < in->ids.n && in->ids.ids[at] == image->token_id && span->n < image->n_tokens; at++)
+        for (span->n = 0; at < in->ids.n && in->ids.ids[at] == image->token_id && span->n < image->n_tokens;
+             at++)
             span->n++;
         if (span->n != image->n_tokens)
-            return wc_fail(err, WC_REFUSED, "prompt ids: picture %zu: expected %d places in a row, found %d", k,
-                           image->n_tokens, span->n);
+            return wc_fail(err, WC_REFUSED, "prompt ids: picture %zu: expected %d places in a row, found %d",
+                           k, image->n_tokens, span->n);
         if (!encode_picture(s, &p->media[k], &span->hold, err))
             return false;
         in->n_spans++;
@@ -265,8 +270,8 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
     if (ok && in.ids.n == 0)
         ok = wc_fail(err, WC_REFUSED, "prompt: it is empty: no tokens to answer to");
     if (ok && in.ids.n > (size_t)s->ctx)
-        ok = wc_fail(err, WC_REFUSED, "prompt: %zu tokens, more than the context of %d; shorten it%s", in.ids.n, s->ctx,
-                     s->ctx < s->model->net->context_length ? " or raise --ctx" : "");
+        ok = wc_fail(err, WC_REFUSED, "prompt: %zu tokens, more than the context of %d; shorten it%s",
+                     in.ids.n, s->ctx, s->ctx < s->model->net->context_length ? " or raise --ctx" : "");
     ok = ok && place_pictures(s, &p, &in, err);
     if (ok)
         replace_tokens(s, &in);

@@ -17,22 +17,22 @@ struct wc_session {
     int ctx;
     wc_dtype kv_dtype;
     wc_kv_seq kv;
-    int32_t *tokens;   /* [ctx + 1] prompt and answer */
-    int n_tokens;      /* of these in use */
-    int n_computed;    /* of these in the pages */
+    int32_t *tokens; /* [ctx + 1] prompt and answer */
+    int n_tokens;    /* of these in use */
+    int n_computed;  /* of these in the pages */
     int n_prompt, n_cached;
     wc_soft_span *spans; /* [n_spans] of the prompt, rising */
     int n_spans;
-    float *logits;     /* [n_vocab] of the last row computed; valid when has_logits */
+    float *logits; /* [n_vocab] of the last row computed; valid when has_logits */
     bool has_logits;
 
     /* the answer in progress */
     wc_sampler *sampler;
     wc_stop *stop;
     wc_detok *detok;
-    wc_buf text;       /* given out so far */
-    int finish;        /* enum wc_finish */
-    int max_new;       /* most tokens of this answer */
+    wc_buf text; /* given out so far */
+    int finish;  /* enum wc_finish */
+    int max_new; /* most tokens of this answer */
     uint64_t seed;
     double image_seconds, prefill_seconds, decode_seconds, first_token_seconds;
 
@@ -54,6 +54,6 @@ bool wc_generate_answers(struct wc_session *const *sessions, size_t n, const wc_
 /* One step over several sessions: computes n_rows[i] more of the tokens of session i (0: it sits out) and puts the
  * logits of the last row of each that has no token left to compute into its s->logits.  out_all, when not NULL, gets the
  * logits of every row instead ([rows, n_vocab], for verification; one session). */
-bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper, float *out_all,
-             wc_error *err);
+bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper,
+             float *out_all, wc_error *err);
 #endif

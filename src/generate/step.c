@@ -61,7 +61,8 @@ static void add_session(struct rows *r, const struct wc_session *s, int n, size_
 }
 
 /* The page lists of the sessions in this step, as attention reads them: [n_layers] of [n_seqs]. */
-static wc_kv_layer *page_tables(wc_arena *a, struct wc_session *const *sessions, const int *n_rows, size_t n, int n_seqs)
+static wc_kv_layer *page_tables(wc_arena *a, struct wc_session *const *sessions, const int *n_rows, size_t n,
+                                int n_seqs)
 {
     const struct wc_model *m = sessions[0]->model;
     size_t n_layers = (size_t)m->net->n_kv;
@@ -110,8 +111,8 @@ static void take_results(struct wc_session *const *sessions, const int *n_rows, 
     }
 }
 
-bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper, float *out_all,
-             wc_error *err)
+bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper,
+             float *out_all, wc_error *err)
 {
     struct wc_session *first = NULL;
     size_t total = 0;
@@ -155,7 +156,8 @@ bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc
                 .cancel = n_seqs == 1 ? &first->cancel : NULL};
     wc_tensor logits = m->net->family->forward(&c, m->net, &batch);
     if (c.failed)
-        return wc_fail(err, WC_FAILED, "internal: a step of %d rows needed more memory than its rehearsal", r.n);
+        return wc_fail(err, WC_FAILED, "internal: a step of %d rows needed more memory than its rehearsal",
+                       r.n);
     if (c.stopped)
         return wc_fail(err, WC_CANCELLED, "cancelled");
     if (out_all) {

@@ -18,7 +18,8 @@ static wc_tensor project(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias)
 }
 
 /* Attention of n [N,D]: [N,D]. */
-static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const wc_batch *b, wc_tensor table, wc_tensor n)
+static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const wc_batch *b, wc_tensor table,
+                           wc_tensor n)
 {
     const wc_decoder_layer *w = &m->layers[l];
     const size_t N = n.shape[0], H = (size_t)w->n_heads, K = (size_t)w->n_kv_heads, d = (size_t)w->head_dim;

@@ -8,8 +8,8 @@
 
 typedef struct wc_decoder_layer {
     int n_heads, n_kv_heads, head_dim;
-    int kv;     /* index of its pages */
-    int window; /* 0: full attention */
+    int kv;                                    /* index of its pages */
+    int window;                                /* 0: full attention */
     wc_tensor input_norm, post_attention_norm; /* before attention and before the feed-forward */
     wc_tensor q_proj, k_proj, v_proj, o_proj, q_bias, k_bias, v_bias, o_bias;
     wc_tensor gate_proj, up_proj, down_proj, gate_bias, up_bias, down_bias;

@@ -21,28 +21,33 @@ static bool read_config(const char *file, const wc_json *v, struct config *g, wc
     bool ok = wc_config_int(file, v, "hidden_size", 1, 1 << 20, &g->hidden_size, err) &&
               wc_config_int(file, v, "num_hidden_layers", 1, MAX_LAYERS, &g->num_hidden_layers, err) &&
               wc_config_int(file, v, "num_attention_heads", 1, 4096, &g->num_attention_heads, err) &&
-              wc_config_int_or(file, v, "num_key_value_heads", g->num_attention_heads, 1, 4096, &g->num_key_value_heads,
-                               err) &&
-              wc_config_int_or(file, v, "head_dim", g->hidden_size / g->num_attention_heads, 2, 4096, &g->head_dim, err) &&
+              wc_config_int_or(file, v, "num_key_value_heads", g->num_attention_heads, 1, 4096,
+                               &g->num_key_value_heads, err) &&
+              wc_config_int_or(file, v, "head_dim", g->hidden_size / g->num_attention_heads, 2, 4096,
+                               &g->head_dim, err) &&
               wc_config_int(file, v, "intermediate_size", 1, 1 << 24, &g->intermediate_size, err) &&
               wc_config_int(file, v, "vocab_size", 1, 1 << 24, &g->vocab_size, err) &&
-              wc_config_int_or(file, v, "max_position_embeddings", 2048, 1, 1 << 30, &g->max_position_embeddings, err) &&
+              wc_config_int_or(file, v, "max_position_embeddings", 2048, 1, 1 << 30,
+                               &g->max_position_embeddings, err) &&
               wc_config_float_or(file, v, "rms_norm_eps", 1e-6, 0, 1, &g->rms_norm_eps, err) &&
-              wc_config_float_or(file, rope && wc_json_get(rope, "rope_theta") ? rope : v, "rope_theta", 1e4, 1e-6, 1e18,
-                                 &g->rope_theta, err) &&
+              wc_config_float_or(file, rope && wc_json_get(rope, "rope_theta") ? rope : v, "rope_theta", 1e4,
+                                 1e-6, 1e18, &g->rope_theta, err) &&
               wc_config_bool_or(file, v, "tie_word_embeddings", false, &g->tie_word_embeddings, err) &&
               wc_config_bool_or(file, v, "attention_bias", false, &g->attention_bias, err) &&
               wc_config_bool_or(file, v, "mlp_bias", false, &g->mlp_bias, err);
     if (!ok)
         return false;
     if (g->num_attention_heads % g->num_key_value_heads)
-        return wc_fail(err, WC_BAD_FILE, "%s: num_attention_heads: expected a multiple of num_key_value_heads (%d), found %d",
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s: num_attention_heads: expected a multiple of num_key_value_heads (%d), found %d",
                        file, g->num_key_value_heads, g->num_attention_heads);
     if (wc_json_is_null(wc_json_get(v, "head_dim")) && g->hidden_size % g->num_attention_heads)
-        return wc_fail(err, WC_BAD_FILE, "%s: hidden_size: expected a multiple of num_attention_heads (%d), found %d", file,
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s: hidden_size: expected a multiple of num_attention_heads (%d), found %d", file,
                        g->num_attention_heads, g->hidden_size);
     if (g->head_dim % 2)
-        return wc_fail(err, WC_BAD_FILE, "%s: head_dim: expected an even number, found %d", file, g->head_dim);
+        return wc_fail(err, WC_BAD_FILE, "%s: head_dim: expected an even number, found %d", file,
+                       g->head_dim);
     const wc_json *act = wc_json_get(v, "hidden_act");
     if (!wc_json_is_null(act) && !wc_json_string_is(act, "silu"))
         return wc_fail(err, WC_UNSUPPORTED, "%s: hidden_act: expected \"silu\", found %s", file,
@@ -60,8 +65,9 @@ static bool scale_llama3(const char *file, const wc_json *rope, float *f, int n,
         !wc_config_float_or(file, rope, "original_max_position_embeddings", 8192, 1, 1e9, &original, err))
         return false;
     if (high <= low)
-        return wc_fail(err, WC_BAD_FILE, "%s: rope high_freq_factor: expected more than low_freq_factor (%g), found %g", file, low,
-                       high);
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s: rope high_freq_factor: expected more than low_freq_factor (%g), found %g", file,
+                       low, high);
     for (int i = 0; i < n; i++) {
         float wavelength = 2 * 3.14159265358979323846f / f[i];
         if (wavelength > (float)(original / low)) {
@@ -74,8 +80,8 @@ static bool scale_llama3(const char *file, const wc_json *rope, float *f, int n,
     return true;
 }
 
-static bool make_inv_freq(wc_decoder *m, wc_arena *a, const char *file, const wc_json *config, const struct config *g,
-                          wc_error *err)
+static bool make_inv_freq(wc_decoder *m, wc_arena *a, const char *file, const wc_json *config,
+                          const struct config *g, wc_error *err)
 {
     int n = g->head_dim / 2;
     float *f = wc_arena_alloc(a, (size_t)n * sizeof *f);
@@ -143,8 +149,10 @@ static void load_layer(struct loader *l, const struct config *g, int i, wc_decod
 {
     const size_t D = (size_t)g->hidden_size, d = (size_t)g->head_dim, F = (size_t)g->intermediate_size;
     const size_t Hd = (size_t)g->num_attention_heads * d, Kd = (size_t)g->num_key_value_heads * d;
-    *w = (wc_decoder_layer){
-        .n_heads = g->num_attention_heads, .n_kv_heads = g->num_key_value_heads, .head_dim = g->head_dim, .kv = i};
+    *w = (wc_decoder_layer){.n_heads = g->num_attention_heads,
+                            .n_kv_heads = g->num_key_value_heads,
+                            .head_dim = g->head_dim,
+                            .kv = i};
     w->input_norm = need_in_layer(l, i, "input_layernorm.weight", WC_SHAPE(D));
     w->post_attention_norm = need_in_layer(l, i, "post_attention_layernorm.weight", WC_SHAPE(D));
     w->q_proj = need_in_layer(l, i, "self_attn.q_proj.weight", WC_SHAPE(Hd, D));

@@ -17,7 +17,7 @@
 
 #include "formats/config.h"
 
-enum { MAX_BLOCKS = 512, MAX_STAGES = 16, NAME_ROOM = 256 };
+enum { FUSED_CHANNELS = 2048, MAX_BLOCKS = 512, MAX_STAGES = 16, NAME_ROOM = 256 };
 
 static const float NORM_EPS = 1e-6f;
 
@@ -29,6 +29,8 @@ struct block_args {
     int stride;
     int kernel, kernel_start, kernel_mid; /* er: exp_kernel_size; uir: 0 means the convolution is absent */
     int n_heads, key_dim, value_dim, kv_stride; /* mqa */
+    int c_out;        /* asked-for channels; what a block really has, its tensors tell */
+    double exp_ratio; /* of the widened map, likewise */
 };
 
 struct block {
@@ -46,7 +48,7 @@ struct wc_mobilenet_v5 {
     int n_blocks, n_stages;
     struct block *blocks;
     int last[MAX_STAGES]; /* index of each stage's last block */
-    int side, channels;
+    int side, channels, stem_size;
     wc_tensor ffn_exp, ffn_exp_bn, ffn_proj, ffn_proj_bn, norm;
     uint64_t n_params;
 };
@@ -59,7 +61,23 @@ struct loader {
     const char *prefix; /* "model.vision_tower.timm_model" */
     wc_error *err;
     bool ok;
+    bool random; /* made-up weights: shapes follow the configuration */
 };
+
+/* A size that is learned from the tensor, or, when there is none to learn from, the one asked for. */
+static size_t learn(const struct loader *l, size_t asked)
+{
+    return l->random ? asked : 0;
+}
+
+/* timm's make_divisible: the multiple of 8 nearest to v, not below 90 % of it. */
+static size_t divisible(double v)
+{
+    size_t n = (size_t)(v + 4) / 8 * 8;
+    if (n < 8)
+        n = 8;
+    return (double)n < 0.9 * v ? n + 8 : n;
+}
 
 /* The tensor PREFIX.<name> with the given shape; 0 in a shape is any size.  After a failure does nothing. */
 static wc_tensor need(struct loader *l, const char *name, int ndim, const size_t *shape)
@@ -105,10 +123,11 @@ static wc_tensor need_vector(struct loader *l, const struct block *b, const char
 static void load_er(struct loader *l, struct block *b)
 {
     size_t in = (size_t)b->c_in, k = (size_t)b->args.kernel;
-    b->conv_exp = need_in_block(l, b, "conv_exp.weight", WC_SHAPE(0, in, k, k));
+    b->conv_exp = need_in_block(l, b, "conv_exp.weight",
+                                WC_SHAPE(learn(l, divisible(b->c_in * b->args.exp_ratio)), in, k, k));
     size_t mid = b->conv_exp.shape[0];
     b->bn1 = need_vector(l, b, "bn1.weight", mid);
-    b->conv_pwl = need_pointwise(l, b, "conv_pwl.weight", 0, mid);
+    b->conv_pwl = need_pointwise(l, b, "conv_pwl.weight", learn(l, (size_t)b->args.c_out), mid);
     b->c_out = (int)b->conv_pwl.shape[0];
     b->bn2 = need_vector(l, b, "bn2.weight", (size_t)b->c_out);
 }
@@ -120,14 +139,15 @@ static void load_uir(struct loader *l, struct block *b)
         b->dw_start = need_depthwise(l, b, "dw_start.conv.weight", in, b->args.kernel_start);
         b->dw_start_bn = need_vector(l, b, "dw_start.bn.weight", in);
     }
-    b->pw_exp = need_pointwise(l, b, "pw_exp.conv.weight", 0, in);
+    b->pw_exp = need_pointwise(l, b, "pw_exp.conv.weight", learn(l, divisible(b->c_in * b->args.exp_ratio)),
+                               in);
     size_t mid = b->pw_exp.shape[0];
     b->pw_exp_bn = need_vector(l, b, "pw_exp.bn.weight", mid);
     if (b->args.kernel_mid) {
         b->dw_mid = need_depthwise(l, b, "dw_mid.conv.weight", mid, b->args.kernel_mid);
         b->dw_mid_bn = need_vector(l, b, "dw_mid.bn.weight", mid);
     }
-    b->pw_proj = need_pointwise(l, b, "pw_proj.conv.weight", 0, mid);
+    b->pw_proj = need_pointwise(l, b, "pw_proj.conv.weight", learn(l, (size_t)b->args.c_out), mid);
     b->c_out = (int)b->pw_proj.shape[0];
     b->pw_proj_bn = need_vector(l, b, "pw_proj.bn.weight", (size_t)b->c_out);
     b->gamma = need_vector(l, b, "layer_scale.gamma", (size_t)b->c_out);
@@ -157,7 +177,9 @@ static bool read_block_args(const char *file, const wc_json *v, int index, struc
                             wc_error *err)
 {
     const wc_json *type = wc_json_get(v, "block_type");
-    bool ok = wc_config_int_or(file, v, "stride", 1, 1, 4, &args->stride, err);
+    bool ok = wc_config_int_or(file, v, "stride", 1, 1, 4, &args->stride, err) &&
+              wc_config_int_or(file, v, "out_chs", 8, 1, 1 << 16, &args->c_out, err) &&
+              wc_config_float_or(file, v, "exp_ratio", 4, 1e-3, 1e3, &args->exp_ratio, err);
     if (!ok)
         return false;
     if (wc_json_string_is(type, "er")) {
@@ -197,9 +219,19 @@ static struct block *add_block(wc_mobilenet_v5 *m, int stage, int index, struct 
     return b;
 }
 
-static struct block_args uir(int stride, int start, int mid)
+static struct block_args er(int c_out, int stride)
 {
-    return (struct block_args){.kind = UIR, .stride = stride, .kernel_start = start, .kernel_mid = mid};
+    return (struct block_args){.kind = ER, .stride = stride, .kernel = 3, .c_out = c_out, .exp_ratio = 4};
+}
+
+static struct block_args uir(int c_out, int stride, int start, int mid, double exp_ratio)
+{
+    return (struct block_args){.kind = UIR,
+                               .stride = stride,
+                               .kernel_start = start,
+                               .kernel_mid = mid,
+                               .c_out = c_out,
+                               .exp_ratio = exp_ratio};
 }
 
 static struct block_args mqa(int heads, int dim, int kv_stride)
@@ -216,33 +248,31 @@ static struct block_args mqa(int heads, int dim, int kv_stride)
 /* The 300M encoder, as timm has it when the configuration names no blocks. */
 static void blocks_300m(wc_mobilenet_v5 *m)
 {
-    const struct block_args er_down = {.kind = ER, .stride = 2, .kernel = 3},
-                            er = {.kind = ER, .stride = 1, .kernel = 3};
     int i = 0;
-    add_block(m, 0, i++, er_down);
-    add_block(m, 0, i++, er);
-    add_block(m, 0, i++, er);
+    add_block(m, 0, i++, er(128, 2));
+    add_block(m, 0, i++, er(128, 1));
+    add_block(m, 0, i++, er(128, 1));
 
     i = 0;
-    add_block(m, 1, i++, uir(2, 3, 5));
+    add_block(m, 1, i++, uir(256, 2, 3, 5, 6));
     for (int k = 0; k < 4; k++)
-        add_block(m, 1, i++, uir(1, k % 2 ? 3 : 5, 0));
+        add_block(m, 1, i++, uir(256, 1, k % 2 ? 3 : 5, 0, 4));
 
     i = 0;
-    add_block(m, 2, i++, uir(2, 5, 5));
+    add_block(m, 2, i++, uir(640, 2, 5, 5, 6));
     for (int k = 0; k < 7; k++)
-        add_block(m, 2, i++, uir(1, 5, 0));
-    add_block(m, 2, i++, uir(1, 0, 0));
+        add_block(m, 2, i++, uir(640, 1, 5, 0, 4));
+    add_block(m, 2, i++, uir(640, 1, 0, 0, 1));
     for (int k = 0; k < 14; k++) {
         add_block(m, 2, i++, mqa(12, 64, 2));
-        add_block(m, 2, i++, uir(1, 0, 0));
+        add_block(m, 2, i++, uir(640, 1, 0, 0, 2));
     }
 
     i = 0;
-    add_block(m, 3, i++, uir(2, 5, 5));
+    add_block(m, 3, i++, uir(1280, 2, 5, 5, 6));
     for (int k = 0; k < 19; k++) {
         add_block(m, 3, i++, mqa(16, 96, 1));
-        add_block(m, 3, i++, uir(1, 0, 0));
+        add_block(m, 3, i++, uir(1280, 1, 0, 0, 2));
     }
 }
 
@@ -277,7 +307,7 @@ static bool read_blocks(wc_mobilenet_v5 *m, const char *file, const wc_json *sta
 static bool load_tensors(struct loader *l)
 {
     wc_mobilenet_v5 *m = l->m;
-    m->stem = need(l, "conv_stem.conv.weight", WC_SHAPE(0, 3, 3, 3));
+    m->stem = need(l, "conv_stem.conv.weight", WC_SHAPE(learn(l, (size_t)m->stem_size), 3, 3, 3));
     char bias[NAME_ROOM];
     snprintf(bias, sizeof bias, "%s.conv_stem.conv.bias", l->prefix);
     wc_tensor found;
@@ -301,14 +331,14 @@ static bool load_tensors(struct loader *l)
         return false;
     const struct block *high = &m->blocks[m->last[m->n_stages - 2]],
                        *low = &m->blocks[m->last[m->n_stages - 1]];
-    wc_tensor t = need(l, "msfa.ffn.pw_exp.conv.weight",
-                       WC_SHAPE(0, (size_t)(high->c_out + low->c_out), 1, 1));
+    const size_t wide = (size_t)(high->c_out + low->c_out);
+    wc_tensor t = need(l, "msfa.ffn.pw_exp.conv.weight", WC_SHAPE(learn(l, 2 * wide), wide, 1, 1));
     if (!l->ok)
         return false;
     size_t mid = t.shape[0];
     m->ffn_exp = wc_tensor_reshape(t, WC_SHAPE(mid, t.shape[1]));
     m->ffn_exp_bn = need(l, "msfa.ffn.pw_exp.bn.weight", WC_SHAPE(mid));
-    t = need(l, "msfa.ffn.pw_proj.conv.weight", WC_SHAPE(0, mid, 1, 1));
+    t = need(l, "msfa.ffn.pw_proj.conv.weight", WC_SHAPE(learn(l, FUSED_CHANNELS), mid, 1, 1));
     if (!l->ok)
         return false;
     m->channels = (int)t.shape[0];
@@ -338,9 +368,10 @@ wc_mobilenet_v5 *wc_mobilenet_v5_load(wc_arena *a, const wc_checkpoint *files, c
     }
     m->blocks = blocks;
     if (!wc_config_int_or(file, args, "msfa_output_resolution", 16, 1, 1024, &m->side, err) ||
+        !wc_config_int_or(file, args, "stem_size", 64, 1, 1 << 16, &m->stem_size, err) ||
         !read_blocks(m, file, wc_json_get(args, "block_args"), err))
         return NULL;
-    struct loader l = {m, files, prefix, err, true};
+    struct loader l = {m, files, prefix, err, true, wc_checkpoint_is_random(files)};
     return load_tensors(&l) ? m : NULL;
 }
 

@@ -58,8 +58,8 @@ struct wc_net { /* a family's own struct begins with this */
     const wc_kv_shape *kv; /* [n_kv] */
     wc_dtype dtype;        /* of the weights of the matrices */
     wc_image_input image;
-    uint64_t row_bytes;    /* of tables of which a token reads one row (per-layer embeddings): not resident */
-    uint64_t n_params; /* parameters in use (a slice uses fewer than its file holds) */
+    uint64_t row_bytes; /* of tables of which a token reads one row (per-layer embeddings): not resident */
+    uint64_t n_params;  /* parameters in use (a slice uses fewer than its file holds) */
 };
 
 /* Picks the family by config's model_type and loads it.  NULL on failure; the error lists what is supported. */

@@ -75,7 +75,8 @@ wc_net *wc_net_load(wc_arena *a, const wc_checkpoint *files, const char *slice, 
 {
     const wc_json *type = wc_json_get(wc_checkpoint_config(files), "model_type");
     if (!wc_json_is(type, WC_JSON_STRING) || type->n == 0) {
-        wc_fail(err, WC_BAD_FILE, "%s: model_type: expected a string, found %s", wc_checkpoint_config_file(files),
+        wc_fail(err, WC_BAD_FILE, "%s: model_type: expected a string, found %s",
+                wc_checkpoint_config_file(files),
                 wc_json_is(type, WC_JSON_STRING) ? "an empty one" : wc_json_type_name(type));
         return NULL;
     }
