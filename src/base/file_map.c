@@ -55,6 +55,48 @@ void wc_file_map_close(wc_file_map *m)
     *m = (wc_file_map){0};
 }
 
+/* An unlinked file in memory that holds block, or -1. */
+static int memory_file(const void *block, size_t n)
+{
+    int fd = memfd_create("whinchat", MFD_CLOEXEC);
+    for (size_t done = 0; fd >= 0 && done < n;) {
+        ssize_t w = write(fd, (const char *)block + done, n - done);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0) {
+            close(fd);
+            return -1;
+        }
+        done += (size_t)w;
+    }
+    return fd;
+}
+
+bool wc_file_map_repeat(wc_file_map *m, const void *block, size_t block_bytes, size_t size, wc_error *err)
+{
+    *m = (wc_file_map){0};
+    if (size == 0)
+        return true;
+    int fd = memory_file(block, block_bytes);
+    if (fd < 0)
+        return wc_fail_memory(err, block_bytes);
+    bool ok = true;
+    char *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        ok = wc_fail_memory(err, size);
+    for (size_t at = 0; ok && at < size; at += block_bytes) {
+        size_t n = size - at < block_bytes ? size - at : block_bytes;
+        if (mmap(p + at, n, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+            munmap(p, size);
+            ok = wc_fail_memory(err, n);
+        }
+    }
+    if (ok)
+        *m = (wc_file_map){(unsigned char *)p, size};
+    close(fd);
+    return ok;
+}
+
 static void advise(const wc_file_map *m, size_t offset, size_t n, int advice)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -122,6 +164,12 @@ bool wc_dir_exists(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool wc_path_exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
 }
 
 char *wc_path_join(wc_arena *a, const char *dir, const char *name)

@@ -16,6 +16,8 @@ typedef struct wc_file_map {
 /* Maps path; the mapping stays when the file is unlinked.  Close with wc_file_map_close; {0} is a valid closed one. */
 bool wc_file_map_open(wc_file_map *m, const char *path, wc_error *err);
 void wc_file_map_close(wc_file_map *m);
+/* Maps size bytes that repeat block [block_bytes, a multiple of the page] over and over and take its memory once. */
+bool wc_file_map_repeat(wc_file_map *m, const void *block, size_t block_bytes, size_t size, wc_error *err);
 /* Hints for bytes [offset, offset + n): read by rows here and there, or front to back soon. */
 void wc_file_map_random(const wc_file_map *m, size_t offset, size_t n);
 void wc_file_map_will_need(const wc_file_map *m, size_t offset, size_t n);
@@ -24,6 +26,7 @@ void wc_file_map_will_need(const wc_file_map *m, size_t offset, size_t n);
 char *wc_file_read(wc_arena *a, const char *path, size_t max, size_t *n, wc_error *err);
 bool wc_file_exists(const char *path);
 bool wc_dir_exists(const char *path);
+bool wc_path_exists(const char *path); /* anything of that name, a link to nothing too */
 /* "dir/name" in the arena. */
 char *wc_path_join(wc_arena *a, const char *dir, const char *name);
 #endif
