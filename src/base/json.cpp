@@ -301,6 +301,8 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
             why = "the text ends too early";
         wc_fail(err, memory_out ? WC_NO_MEMORY : WC_BAD_FILE, "%s: JSON, line %zu column %zu: %s", name, line,
                 column, why);
+    } else if (stream.Tell() < bytes - skip) { // RapidJSON takes a NUL for the end
+        wc_fail(err, WC_BAD_FILE, "%s: JSON, byte %zu: the text goes on behind the value", name, skip + stream.Tell());
     } else if (!(root = static_cast<wc_json *>(wc_arena_alloc(a, sizeof *root)))) {
         wc_fail_memory(err, sizeof *root);
     } else {
