@@ -156,6 +156,8 @@ const wc_json *wc_checkpoint_tokenizer(const wc_checkpoint *c, wc_error *err)
     const wc_json *v = text ? wc_json_parse(trees, text, n, path, 0, err) : NULL;
     wc_arena_free(texts);
     if (!v) {
+        if (err && path && wc_path_exists(path) && err->code == WC_NOT_FOUND)
+            err->code = WC_BAD_FILE; /* a link to nothing is not the same as no tokenizer */
         wc_arena_free(trees);
         return NULL;
     }
