@@ -69,15 +69,15 @@ def folder_of(path):
     """The row of the table a file belongs to: the folder under src/, or the folder at the root."""
     parts = path.split("/")
     if parts[0] == "src":
-        return parts[1] if len(parts) > 2 else parts[1]
+        return parts[1]
     return parts[0]
 
 
 def resolve(path, name):
-    """The project's file that #include "name" or <name> in path means, or None."""
+    """The project's file that #include "name" or <name> in path means (perhaps made by meson from NAME.in), or None."""
     for base in (os.path.dirname(path), "include", "src", "."):
         target = os.path.normpath(os.path.join(base, name))
-        if os.path.isfile(os.path.join(ROOT, target)):
+        if os.path.isfile(os.path.join(ROOT, target)) or os.path.isfile(os.path.join(ROOT, target + ".in")):
             return target
     return None
 

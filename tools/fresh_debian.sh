@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# fresh_debian.sh [FOLDER] - the README's two commands on a Debian 12 with nothing installed, timed.
+#
+# Makes a minimal Debian in FOLDER by debootstrap, copies the checkout's committed files into it and runs there
+# ./dev demo (twice) and ./dev test; SHARED=FOLDER is mounted beside the checkout for a second ./dev test.  Needs root.
+set -euo pipefail
+source_root=$(cd "$(dirname "$0")/.." && pwd)
+root=${1:-$(mktemp -d)/debian}
+mirror=${MIRROR:-$(sed -n 's/^URIs: *//p; s/^deb \(\[.*\] \)\?\(http[^ ]*\) .*/\2/p' /etc/apt/sources.list \
+    /etc/apt/sources.list.d/* 2>/dev/null | head -1)}
+
+[ -d "$root/usr" ] || debootstrap --variant=minbase bookworm "$root" ${mirror:-}
+cp /etc/resolv.conf "$root/etc/" 2>/dev/null || true
+cp -r /etc/apt/. "$root/etc/apt/"
+rm -rf "$root/src" && mkdir -p "$root/src/whinchat" "$root/proc" "$root/dev/shm"
+git -C "$source_root" archive HEAD | tar -x -C "$root/src/whinchat"
+mount -t proc proc "$root/proc"
+mount --bind /dev "$root/dev"
+trap 'umount "$root/proc" "$root/dev"; umount "$root/src/shared" 2>/dev/null || true' EXIT
+
+inside() {
+    echo "== $*"
+    local start=$SECONDS
+    chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+        http_proxy="${http_proxy-}" https_proxy="${https_proxy-}" \
+        bash -c "cd /src/whinchat && $*" 2>&1 | tail -25
+    echo "== $((SECONDS - start)) s"
+}
+
+inside ./dev demo
+inside ./dev demo
+inside ./dev test
+if [ -n "${SHARED-}" ]; then
+    mkdir -p "$root/src/shared"
+    mount --bind "$SHARED" "$root/src/shared"
+    inside ./dev test
+fi
