@@ -29,24 +29,28 @@ extern "C" {
 
 namespace {
 
-// RapidJSON's own stack, from our heap; it asserts on failure of the allocator elsewhere, so keep what it needs small.
-struct Heap {
-    static const bool kNeedFree = true;
+// What RapidJSON's own stack lies in: one block, taken before the parse, since the reader does not ask whether an
+// allocation has failed.  The stack holds at most one string of the text and 16 bytes a level, and grows by halves.
+struct Block {
+    static const bool kNeedFree = false;
+    char *data;
+    size_t size;
+
+    static size_t bytes_for(size_t text_bytes)
+    {
+        size_t most = text_bytes + 32 * (WC_JSON_MAX_DEPTH + 2);
+        return most + most / 2 + 1024;
+    }
     void *Malloc(size_t n)
     {
-        return n ? wc_mem_alloc(n) : nullptr;
+        return n && n <= size ? data : nullptr;
     }
-    void *Realloc(void *p, size_t, size_t n)
+    void *Realloc(void *, size_t, size_t n)
     {
-        if (n == 0) {
-            wc_mem_free(p);
-            return nullptr;
-        }
-        return wc_mem_realloc(p, n);
+        return Malloc(n);
     }
-    static void Free(void *p)
+    static void Free(void *)
     {
-        wc_mem_free(p);
     }
 };
 
@@ -265,7 +269,7 @@ struct Handler {
     }
 };
 
-using Reader = rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, Heap>;
+using Reader = rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, Block>;
 
 } // namespace
 
@@ -283,8 +287,16 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
     handler.c_locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
     rapidjson::MemoryStream memory(text + skip, bytes - skip);
     rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(memory);
-    Heap heap;
-    Reader reader(&heap);
+    Block block = {};
+    block.size = Block::bytes_for(bytes);
+    block.data = static_cast<char *>(wc_mem_alloc(block.size));
+    if (!block.data) {
+        wc_fail_memory(err, block.size);
+        if (handler.c_locale)
+            freelocale(handler.c_locale);
+        return nullptr;
+    }
+    Reader reader(&block);
     constexpr unsigned parse_flags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag |
                                      rapidjson::kParseValidateEncodingFlag;
     rapidjson::ParseResult result = reader.Parse<parse_flags>(stream, handler);
@@ -309,6 +321,7 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
         *root = handler.stack[0];
     }
     wc_mem_free(handler.stack);
+    wc_mem_free(block.data);
     if (handler.c_locale)
         freelocale(handler.c_locale);
     return root;
