@@ -223,7 +223,7 @@ static wc_stored *search(wc_stored *list, size_t n, const char *name)
 static wc_stored *search_spellings(const wc_checkpoint *c, const char *name)
 {
     char spelling[WC_NAME_ROOM];
-    for (size_t i = 0; wc_name_spelling(name, i, spelling); i++) {
+    for (size_t i = 0; c->n_tensors && wc_name_spelling(name, i, spelling); i++) {
         wc_stored *s = search(c->tensors, c->n_held, spelling);
         if (!s)
             s = search(c->tensors + c->n_held, c->n_tensors - c->n_held, spelling);
