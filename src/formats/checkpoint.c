@@ -324,6 +324,11 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
     return true;
 }
 
+bool wc_checkpoint_is_random(const wc_checkpoint *c)
+{
+    return c->random != NULL;
+}
+
 size_t wc_checkpoint_n_tensors(const wc_checkpoint *c)
 {
     return c->n_held;

@@ -64,6 +64,8 @@ bool wc_checkpoint_find(const wc_checkpoint *c, const char *name, wc_tensor *t);
  * dropped ([C,1,1,1] for [C]) are accepted. */
 bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, const size_t *shape, wc_tensor *t,
                         wc_error *err);
+/* Tensors are made up: wc_checkpoint_find has none, and wc_checkpoint_need wants whole shapes. */
+bool wc_checkpoint_is_random(const wc_checkpoint *c);
 /* Every tensor of a type and rank that whinchat can hold, in the order of the names in the files; for NaN checks, counts
  * and conversion. */
 size_t wc_checkpoint_n_tensors(const wc_checkpoint *c);
