@@ -11,7 +11,6 @@ mirror=${MIRROR:-$(sed -n 's/^URIs: *//p; s/^deb \(\[.*\] \)\?\(http[^ ]*\) .*/\
 
 [ -d "$root/usr" ] || debootstrap --variant=minbase bookworm "$root" ${mirror:-}
 cp /etc/resolv.conf "$root/etc/" 2>/dev/null || true
-cp -r /etc/apt/. "$root/etc/apt/"
 rm -rf "$root/src" && mkdir -p "$root/src/whinchat" "$root/proc" "$root/dev/shm"
 git -C "$source_root" archive HEAD | tar -x -C "$root/src/whinchat"
 mount -t proc proc "$root/proc"
