@@ -102,10 +102,13 @@ struct wc_backend {
     /* y[r,:] = [x[r,:] | z[r,:]]. */
     void (*concat)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z);
 
-    /* Full convolution, w [c_out, c_in, kh, kw] as in the file, bias [c_out] or absent. */
-    void (*conv2d)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, const wc_conv *conv);
-    /* One filter a channel: w [c, 1, kh, kw], c_in = c_out. */
-    void (*conv2d_depthwise)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_conv *conv);
+    /* Full convolution, w [c_out, c_in, kh, kw] as in the file, bias [c_out] or absent.  work: conv2d_work floats. */
+    size_t (*conv2d_work)(wc_backend *b, const wc_conv *conv);
+    void (*conv2d)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, const wc_conv *conv,
+                   wc_tensor work);
+    /* One filter a channel: w [c, 1, kh, kw], c_in = c_out.  work: kh * kw * c floats. */
+    void (*conv2d_depthwise)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_conv *conv,
+                             wc_tensor work);
     /* Mean over k x k squares without overlap; x [h,w,c] -> y [h/k, w/k, c]. */
     void (*avg_pool)(wc_backend *b, wc_tensor y, wc_tensor x, int k);
     /* Nearest neighbour, source row floor(i * h / oh); x [h,w,c] -> y [oh,ow,c]. */

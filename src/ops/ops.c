@@ -353,8 +353,11 @@ wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias,
     wc_conv v = same_conv(&x, &w, stride);
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
     count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->conv2d_work(c->backend, &v)));
     if (go(c))
-        c->backend->conv2d(c->backend, y, x, w, bias, &v);
+        c->backend->conv2d(c->backend, y, x, w, bias, &v, work);
+    wc_op_reset(c, mark);
     return y;
 }
 
@@ -364,8 +367,11 @@ wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int s
     wc_conv v = same_conv(&x, &w, stride);
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
     count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor work = wc_op_new(c, WC_SHAPE((size_t)v.kh, (size_t)v.kw, (size_t)v.c_in));
     if (go(c))
-        c->backend->conv2d_depthwise(c->backend, y, x, w, &v);
+        c->backend->conv2d_depthwise(c->backend, y, x, w, &v, work);
+    wc_op_reset(c, mark);
     return y;
 }
 

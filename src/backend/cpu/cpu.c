@@ -1,0 +1,187 @@
+/* cpu.c - opens the CPU: its threads, its level of kernels, its scratch memory; and measures its ceilings. */
+#include "backend/cpu/cpu.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/size.h"
+#include "kernels/cpu.h"
+
+/* ---- scratch ---- */
+
+static struct scratch *scratch_new(void)
+{
+    const size_t sizes[] = {(size_t)BLOCK_COLS * WC_SPAN,      (size_t)QUERY_ROWS * MAX_HEAD_DIM,
+                            (size_t)WC_KV_PAGE * MAX_HEAD_DIM, (size_t)WC_KV_PAGE * MAX_HEAD_DIM,
+                            (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)QUERY_ROWS * WC_KV_PAGE};
+    size_t total = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        total += sizes[i];
+    struct scratch *s = wc_mem_zalloc(1, sizeof *s);
+    float *p = wc_mem_alloc_aligned(total * sizeof *p); /* pages are touched as they are used */
+    if (!s || !p) {
+        wc_mem_free(s);
+        wc_mem_free_aligned(p);
+        return NULL;
+    }
+    s->memory = p;
+    float **parts[] = {&s->panels, &s->queries, &s->keys, &s->values, &s->out, &s->scores};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        *parts[i] = p;
+        p += sizes[i];
+    }
+    return s;
+}
+
+static void scratch_free(struct scratch *s)
+{
+    wc_mem_free_aligned(s->memory);
+    wc_mem_free(s);
+}
+
+struct scratch *wc_cpu_take_scratch(struct cpu *c)
+{
+    for (;;) {
+        pthread_mutex_lock(&c->lock);
+        struct scratch *s = c->free;
+        if (s)
+            c->free = s->next;
+        pthread_mutex_unlock(&c->lock);
+        if (!s)
+            s = scratch_new();
+        if (s)
+            return s;
+        sched_yield(); /* no memory for another: wait for one that is in use */
+    }
+}
+
+void wc_cpu_put_scratch(struct cpu *c, struct scratch *s)
+{
+    pthread_mutex_lock(&c->lock);
+    s->next = c->free;
+    c->free = s;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- ranges ---- */
+
+struct range_job {
+    wc_range_fn fn;
+    void *job;
+    size_t n, step;
+};
+
+static void run_range(void *job, int thread, size_t chunk)
+{
+    struct range_job *r = job;
+    size_t first = chunk * r->step;
+    r->fn(r->job, first, wc_min_size(r->step, r->n - first));
+}
+
+void wc_cpu_for(struct cpu *c, wc_range_fn fn, void *job, size_t n, size_t least)
+{
+    if (n == 0)
+        return;
+    size_t wanted = n / (4 * (size_t)wc_pool_threads(c->base.pool)) + 1;
+    struct range_job r = {fn, job, n, (wc_max_size(wanted, least) + 3) / 4 * 4};
+    wc_pool_run(c->base.pool, run_range, &r, (n + r.step - 1) / r.step);
+}
+
+/* ---- life ---- */
+
+void wc_backend_close(wc_backend *b)
+{
+    if (!b)
+        return;
+    struct cpu *c = cpu_of(b);
+    while (c->free) {
+        struct scratch *next = c->free->next;
+        scratch_free(c->free);
+        c->free = next;
+    }
+    wc_pool_close(b->pool);
+    pthread_mutex_destroy(&c->lock);
+    wc_mem_free(c);
+}
+
+wc_backend *wc_backend_cpu_open(int n_threads, bool exact, wc_error *err)
+{
+    struct cpu *c = wc_mem_zalloc(1, sizeof *c);
+    if (!c) {
+        wc_fail_memory(err, sizeof *c);
+        return NULL;
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    c->k = wc_cpu_kernels(wc_cpu_chosen());
+    c->base = (wc_backend){.name = "cpu", .level = c->k->level, .exact = exact};
+    c->base.pool = wc_pool_open(n_threads > 0 ? n_threads : wc_default_threads(NULL), err);
+    if (!c->base.pool) {
+        wc_backend_close(&c->base);
+        return NULL;
+    }
+    for (int i = 0; i < wc_pool_threads(c->base.pool); i++) {
+        struct scratch *s = scratch_new();
+        if (!s) {
+            wc_fail_memory(err, sizeof *s);
+            wc_backend_close(&c->base);
+            return NULL;
+        }
+        wc_cpu_put_scratch(c, s);
+    }
+    wc_cpu_fill_products(&c->base);
+    wc_cpu_fill_attention(&c->base);
+    wc_cpu_fill_rows(&c->base);
+    wc_cpu_fill_elementwise(&c->base);
+    wc_cpu_fill_maps(&c->base);
+    return &c->base;
+}
+
+/* ---- ceilings ---- */
+
+enum { CEILING_ROUNDS = 5, BURN_STEPS = 20 * 1000 * 1000, READ_BYTES = 256 * 1024 * 1024 };
+
+struct ceiling_job {
+    const wc_kernels *k;
+    const char *bytes; /* NULL: burn */
+    size_t share;
+    float sink[512];
+};
+
+static void run_ceiling(void *job, int thread, size_t chunk)
+{
+    struct ceiling_job *j = job;
+    j->sink[chunk] = j->bytes ? (float)j->k->read(j->bytes + chunk * j->share, j->share)
+                              : j->k->burn(BURN_STEPS);
+}
+
+static double best_seconds(struct cpu *c, struct ceiling_job *j, size_t n_chunks)
+{
+    double best = 0;
+    for (int i = 0; i < CEILING_ROUNDS; i++) {
+        double start = wc_seconds();
+        wc_pool_run(c->base.pool, run_ceiling, j, n_chunks);
+        double taken = wc_seconds() - start;
+        if (i == 0 || taken < best)
+            best = taken;
+    }
+    return best;
+}
+
+void wc_backend_ceilings(wc_backend *b, wc_dtype weights, wc_ceilings *out)
+{
+    struct cpu *c = cpu_of(b);
+    size_t n = (size_t)wc_pool_threads(b->pool);
+    struct ceiling_job j = {.k = c->k};
+    *out = (wc_ceilings){0};
+    out->flops_per_second = 2.0 * BURN_STEPS * c->k->lanes * (double)n / best_seconds(c, &j, n);
+    char *bytes = wc_mem_alloc_aligned(READ_BYTES);
+    if (!bytes)
+        return;
+    memset(bytes, 1, READ_BYTES);
+    j.bytes = bytes;
+    j.share = READ_BYTES / (4 * n) / 64 * 64;
+    out->read_bytes_per_second = (double)(j.share * 4 * n) / best_seconds(c, &j, 4 * n);
+    wc_mem_free_aligned(bytes);
+}

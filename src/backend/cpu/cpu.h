@@ -1,0 +1,67 @@
+/* cpu.h - the CPU backend's own parts: its state, its threads' scratch memory, and the pieces of its op table. */
+#ifndef WC_BACKEND_CPU_CPU_H
+#define WC_BACKEND_CPU_CPU_H
+#include <pthread.h>
+
+#include "backend/backend.h"
+#include "kernels/kernels.h"
+
+enum {
+    BLOCK_COLS = 128, /* columns of y that a chunk of a product with many rows computes */
+    BLOCK_ROWS = 512, /* and rows */
+    QUERY_ROWS = 64,  /* query rows that attention takes at once */
+    MAX_HEAD_DIM = 4096,
+};
+
+/* What one chunk of work may use as it likes. */
+struct scratch {
+    struct scratch *next;
+    float *panels;        /* [BLOCK_COLS, WC_SPAN] panels of weights, or gathered rows of a convolution */
+    float *queries;       /* [QUERY_ROWS, MAX_HEAD_DIM] */
+    float *keys, *values; /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
+    float *out;           /* [QUERY_ROWS, MAX_HEAD_DIM] */
+    float *scores;        /* [QUERY_ROWS, WC_KV_PAGE] */
+    void *memory;
+};
+
+struct cpu {
+    wc_backend base;
+    const wc_kernels *k;
+    pthread_mutex_t lock; /* guards free */
+    struct scratch *free;
+};
+
+/* A scratch of one's own for the time of a chunk: with several sessions there may be more chunks at once than threads. */
+struct scratch *wc_cpu_take_scratch(struct cpu *c);
+void wc_cpu_put_scratch(struct cpu *c, struct scratch *s);
+
+/* Runs fn over n items in chunks of at least `least`; fn gets the first item and how many. */
+typedef void (*wc_range_fn)(void *job, size_t first, size_t n);
+void wc_cpu_for(struct cpu *c, wc_range_fn fn, void *job, size_t n, size_t least);
+
+static inline struct cpu *cpu_of(wc_backend *b)
+{
+    return (struct cpu *)b;
+}
+
+static inline float *f32(wc_tensor t)
+{
+    return t.data;
+}
+
+static inline size_t width_of(const wc_tensor *t)
+{
+    return t->shape[t->ndim - 1];
+}
+
+static inline size_t stored_bytes(wc_dtype t)
+{
+    return wc_dtype_get(t)->block_bytes;
+}
+
+void wc_cpu_fill_products(wc_backend *b);    /* matmul.c: matmul, embed */
+void wc_cpu_fill_attention(wc_backend *b);   /* attention.c: kv_write, attention, attention_dense */
+void wc_cpu_fill_rows(wc_backend *b);        /* rows.c: norms, softmax, rope and whatever goes row by row */
+void wc_cpu_fill_elementwise(wc_backend *b); /* elementwise.c */
+void wc_cpu_fill_maps(wc_backend *b);        /* maps.c: convolutions, pools, resizes */
+#endif

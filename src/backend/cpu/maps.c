@@ -1,0 +1,251 @@
+/* maps.c - maps [h,w,c]: convolutions, pools, resizes.
+ *
+ * A full convolution is the product of patches [pixels, kh * kw * c_in] with the filters in the same order.  Patches are
+ * gathered a block of pixels and a span at a time, into scratch; the filters, which lie in the file as [c_out, c_in, kh, kw],
+ * are first unpacked to panels, once for the whole map. */
+#include <math.h>
+#include <string.h>
+
+#include "backend/cpu/cpu.h"
+#include "base/size.h"
+
+enum {
+    PIXELS = BLOCK_COLS,
+    LEAST = 8 * 1024
+}; /* pixels of a block: their patches take the place of panels in scratch */
+
+struct conv_job {
+    struct cpu *c;
+    wc_tensor y, x, w, bias;
+    const wc_conv *v;
+    size_t k;      /* kh * kw * c_in */
+    size_t spans;  /* of k */
+    float *panels; /* [spans][panels of c_out][panel_cols * WC_SPAN] */
+};
+
+static size_t n_panels(const struct conv_job *j)
+{
+    return ((size_t)j->v->c_out + (size_t)j->c->k->panel_cols - 1) / (size_t)j->c->k->panel_cols;
+}
+
+static float *panel_at(const struct conv_job *j, size_t span, size_t panel)
+{
+    return j->panels + (span * n_panels(j) + panel) * (size_t)j->c->k->panel_cols * WC_SPAN;
+}
+
+/* Value i of filter o in the order of patches: i = (tap * c_in + channel). */
+static size_t filter_index(const wc_conv *v, size_t o, size_t i)
+{
+    const size_t taps = (size_t)(v->kh * v->kw), c_in = (size_t)v->c_in;
+    return (o * c_in + i % c_in) * taps + i / c_in;
+}
+
+static void pack_panel(void *job, int thread, size_t chunk)
+{
+    const struct conv_job *j = job;
+    const size_t span = chunk / n_panels(j), panel = chunk % n_panels(j), cols = (size_t)j->c->k->panel_cols;
+    const size_t first = span * WC_SPAN, n = wc_min_size(WC_SPAN, j->k - first),
+                 size = stored_bytes(j->w.dtype);
+    const size_t col = panel * cols, n_cols = wc_min_size(cols, (size_t)j->v->c_out - col);
+    struct scratch *s = wc_cpu_take_scratch(j->c);
+    float *filters = s->queries; /* [n_cols, WC_SPAN] */
+    for (size_t o = 0; o < n_cols; o++)
+        for (size_t i = 0; i < n; i++)
+            j->c->k->widen[j->w.dtype](
+                &filters[o * WC_SPAN + i],
+                (const char *)j->w.data + filter_index(j->v, col + o, first + i) * size, 1);
+    j->c->k->unpack[WC_F32](panel_at(j, span, panel), filters, WC_SPAN, n_cols, n);
+    wc_cpu_put_scratch(j->c, s);
+}
+
+/* Values first .. first + n - 1 of the patch of output pixel p. */
+static void gather(const struct conv_job *j, float *to, size_t p, size_t first, size_t n)
+{
+    const wc_conv *v = j->v;
+    const size_t c_in = (size_t)v->c_in;
+    const int top = (int)(p / (size_t)v->ow) * v->stride - v->pad_top,
+              left = (int)(p % (size_t)v->ow) * v->stride - v->pad_left;
+    while (n > 0) {
+        const int tap = (int)(first / c_in), y = top + tap / v->kw, x = left + tap % v->kw;
+        const size_t channel = first % c_in, some = wc_min_size(c_in - channel, n);
+        if (y >= 0 && y < v->h && x >= 0 && x < v->w)
+            memcpy(to, f32(j->x) + ((size_t)y * (size_t)v->w + (size_t)x) * c_in + channel,
+                   some * sizeof *to);
+        else
+            memset(to, 0, some * sizeof *to);
+        to += some;
+        first += some;
+        n -= some;
+    }
+}
+
+static void conv_pixels(void *job, int thread, size_t chunk)
+{
+    const struct conv_job *j = job;
+    const wc_kernels *k = j->c->k;
+    const size_t total = (size_t)j->v->oh * (size_t)j->v->ow, first = chunk * PIXELS,
+                 n = wc_min_size(PIXELS, total - first);
+    const size_t m = (size_t)j->v->c_out, cols = (size_t)k->panel_cols;
+    struct scratch *s = wc_cpu_take_scratch(j->c);
+    float *patches = s->panels; /* [PIXELS, WC_SPAN] */
+    for (size_t span = 0; span < j->spans; span++) {
+        const size_t at = span * WC_SPAN, width = wc_min_size(WC_SPAN, j->k - at);
+        for (size_t p = 0; p < n; p++)
+            gather(j, patches + p * WC_SPAN, first + p, at, width);
+        for (size_t panel = 0; panel < n_panels(j); panel++)
+            k->tile(f32(j->y) + first * m + panel * cols, m, patches, WC_SPAN, panel_at(j, span, panel), n,
+                    wc_min_size(cols, m - panel * cols), width, span > 0);
+    }
+    if (j->bias.data) {
+        float *bias = s->out;
+        k->widen[j->bias.dtype](bias, j->bias.data, m);
+        for (size_t p = first; p < first + n; p++)
+            k->add(f32(j->y) + p * m, f32(j->y) + p * m, bias, 1, m);
+    }
+    wc_cpu_put_scratch(j->c, s);
+}
+
+static size_t conv2d_work(wc_backend *b, const wc_conv *v)
+{
+    struct conv_job j = {.c = cpu_of(b), .v = v};
+    const size_t k = (size_t)v->kh * (size_t)v->kw * (size_t)v->c_in;
+    return (k + WC_SPAN - 1) / WC_SPAN * n_panels(&j) * (size_t)j.c->k->panel_cols * WC_SPAN;
+}
+
+static void conv2d(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, const wc_conv *v,
+                   wc_tensor work)
+{
+    struct conv_job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .bias = bias, .v = v, .panels = f32(work)};
+    j.k = (size_t)v->kh * (size_t)v->kw * (size_t)v->c_in;
+    j.spans = (j.k + WC_SPAN - 1) / WC_SPAN;
+    wc_pool_run(b->pool, pack_panel, &j, j.spans * n_panels(&j));
+    wc_pool_run(b->pool, conv_pixels, &j, ((size_t)v->oh * (size_t)v->ow + PIXELS - 1) / PIXELS);
+}
+
+/* ---- depthwise ---- */
+
+enum { MAX_TAPS = 225 };
+
+/* Output rows; the filters as [taps, c] f32 are in panels. */
+static void depthwise_rows(void *job, size_t first, size_t n)
+{
+    const struct conv_job *j = job;
+    const wc_conv *v = j->v;
+    const size_t c = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw);
+    const float *from[MAX_TAPS];
+    for (size_t row = first; row < first + n; row++)
+        for (int col = 0; col < v->ow; col++) {
+            for (size_t t = 0; t < taps; t++) {
+                const int y = (int)row * v->stride - v->pad_top + (int)t / v->kw;
+                const int x = col * v->stride - v->pad_left + (int)t % v->kw;
+                const bool inside = y >= 0 && y < v->h && x >= 0 && x < v->w;
+                from[t] = inside ? f32(j->x) + ((size_t)y * (size_t)v->w + (size_t)x) * c : NULL;
+            }
+            j->c->k->depthwise(f32(j->y) + (row * (size_t)v->ow + (size_t)col) * c, from, j->panels, taps, c);
+        }
+}
+
+static void conv2d_depthwise(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_conv *v,
+                             wc_tensor work)
+{
+    struct conv_job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .v = v, .panels = f32(work)};
+    const size_t c = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw);
+    for (size_t i = 0; i < c; i++)
+        for (size_t t = 0; t < taps; t++)
+            j.c->k->widen[w.dtype](&j.panels[t * c + i],
+                                   (const char *)w.data + (i * taps + t) * stored_bytes(w.dtype), 1);
+    wc_cpu_for(j.c, depthwise_rows, &j, (size_t)v->oh, 1);
+}
+
+/* ---- pools and resizes ---- */
+
+struct map_job {
+    struct cpu *c;
+    wc_tensor y, x;
+    int k;
+};
+
+static void pool_rows(void *job, size_t first, size_t n)
+{
+    const struct map_job *j = job;
+    const size_t ow = j->y.shape[1], w = j->x.shape[1], c = j->x.shape[2], k = (size_t)j->k;
+    for (size_t row = first; row < first + n; row++)
+        for (size_t col = 0; col < ow; col++) {
+            float *y = f32(j->y) + (row * ow + col) * c;
+            memset(y, 0, c * sizeof *y);
+            for (size_t a = 0; a < k; a++)
+                for (size_t b = 0; b < k; b++)
+                    j->c->k->add(y, y, f32(j->x) + ((row * k + a) * w + col * k + b) * c, 1, c);
+            j->c->k->scale(y, y, 1.0f / (float)(k * k), c);
+        }
+}
+
+static void avg_pool(wc_backend *b, wc_tensor y, wc_tensor x, int k)
+{
+    struct map_job j = {cpu_of(b), y, x, k};
+    wc_cpu_for(j.c, pool_rows, &j, y.shape[0], 1);
+}
+
+static void nearest_rows(void *job, size_t first, size_t n)
+{
+    const struct map_job *j = job;
+    const size_t oh = j->y.shape[0], ow = j->y.shape[1], h = j->x.shape[0], w = j->x.shape[1],
+                 c = j->x.shape[2];
+    for (size_t row = first; row < first + n; row++)
+        for (size_t col = 0; col < ow; col++)
+            memcpy(f32(j->y) + (row * ow + col) * c, f32(j->x) + (row * h / oh * w + col * w / ow) * c,
+                   c * sizeof(float));
+}
+
+static void resize_nearest(wc_backend *b, wc_tensor y, wc_tensor x)
+{
+    struct map_job j = {cpu_of(b), y, x, 0};
+    wc_cpu_for(j.c, nearest_rows, &j, y.shape[0], 1);
+}
+
+/* Where output i of n_out falls among n_in: between *low and *high, *t of the way. */
+static void between(size_t i, size_t n_out, size_t n_in, size_t *low, size_t *high, float *t)
+{
+    float at = ((float)i + 0.5f) * ((float)n_in / (float)n_out) - 0.5f;
+    at = at < 0 ? 0 : at;
+    *low = wc_min_size((size_t)at, n_in - 1);
+    *high = wc_min_size(*low + 1, n_in - 1);
+    *t = at - (float)*low;
+}
+
+static void bilinear_rows(void *job, size_t first, size_t n)
+{
+    const struct map_job *j = job;
+    const size_t oh = j->y.shape[0], ow = j->y.shape[1], h = j->x.shape[0], w = j->x.shape[1],
+                 c = j->x.shape[2];
+    for (size_t row = first; row < first + n; row++) {
+        size_t top, bottom, left, right;
+        float down, across;
+        between(row, oh, h, &top, &bottom, &down);
+        for (size_t col = 0; col < ow; col++) {
+            between(col, ow, w, &left, &right, &across);
+            const float *a = f32(j->x) + (top * w + left) * c, *b = f32(j->x) + (top * w + right) * c;
+            const float *d = f32(j->x) + (bottom * w + left) * c, *e = f32(j->x) + (bottom * w + right) * c;
+            float *y = f32(j->y) + (row * ow + col) * c;
+            for (size_t i = 0; i < c; i++)
+                y[i] = (1 - down) * ((1 - across) * a[i] + across * b[i]) +
+                       down * ((1 - across) * d[i] + across * e[i]);
+        }
+    }
+}
+
+static void resize_bilinear(wc_backend *b, wc_tensor y, wc_tensor x)
+{
+    struct map_job j = {cpu_of(b), y, x, 0};
+    wc_cpu_for(j.c, bilinear_rows, &j, y.shape[0], 1);
+}
+
+void wc_cpu_fill_maps(wc_backend *b)
+{
+    b->conv2d_work = conv2d_work;
+    b->conv2d = conv2d;
+    b->conv2d_depthwise = conv2d_depthwise;
+    b->avg_pool = avg_pool;
+    b->resize_nearest = resize_nearest;
+    b->resize_bilinear = resize_bilinear;
+}

@@ -1,0 +1,126 @@
+/* cpu.c - CPUID and what the system saves on a context switch; compiled for the oldest CPU of the architecture. */
+#include "kernels/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static unsigned long long xgetbv0(void)
+{
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (unsigned long long)high << 32 | low;
+}
+
+static bool x86_has(enum wc_level level)
+{
+    unsigned a, b, c, d, b7, c7, d7;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return false;
+    const unsigned need = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
+    if ((c & need) != need || !__get_cpuid_count(7, 0, &a, &b7, &c7, &d7))
+        return false;
+    unsigned long long saved = xgetbv0();
+    bool avx2 = (saved & 6) == 6 && (b7 & bit_AVX2); /* XMM and YMM */
+    if (level == WC_LEVEL_AVX2)
+        return avx2;
+    const unsigned need512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    return avx2 && (saved & 0xe6) == 0xe6 && (b7 & need512) == need512;
+}
+#endif
+
+const char *wc_cpu_name(enum wc_level level)
+{
+    static const char *const names[WC_N_LEVELS] = {"reference", "neon", "avx2", "avx512"};
+    return names[level];
+}
+
+const wc_kernels *wc_cpu_kernels(enum wc_level level)
+{
+    switch (level) {
+#if defined(__x86_64__)
+    case WC_LEVEL_AVX2:
+        return wc_kernels_avx2();
+    case WC_LEVEL_AVX512:
+        return wc_kernels_avx512();
+#elif defined(__aarch64__)
+    case WC_LEVEL_NEON:
+        return wc_kernels_neon();
+#endif
+    case WC_LEVEL_REFERENCE:
+        return wc_kernels_reference();
+    default:
+        return NULL;
+    }
+}
+
+bool wc_cpu_has(enum wc_level level)
+{
+    if (!wc_cpu_kernels(level))
+        return false;
+#if defined(__x86_64__)
+    return level == WC_LEVEL_REFERENCE || x86_has(level);
+#else
+    return true; /* NEON is part of aarch64 */
+#endif
+}
+
+/* The level that WHINCHAT_CPU names, or WC_N_LEVELS. */
+static enum wc_level asked_for(void)
+{
+    const char *name = getenv("WHINCHAT_CPU");
+    for (int level = 0; name && level < WC_N_LEVELS; level++)
+        if (strcmp(name, wc_cpu_name((enum wc_level)level)) == 0)
+            return (enum wc_level)level;
+    return WC_N_LEVELS;
+}
+
+enum wc_level wc_cpu_chosen(void)
+{
+    enum wc_level asked = asked_for(), best = WC_LEVEL_REFERENCE;
+    if (asked != WC_N_LEVELS && wc_cpu_has(asked))
+        return asked;
+    for (int level = 0; level < WC_N_LEVELS; level++)
+        if (wc_cpu_has((enum wc_level)level))
+            best = (enum wc_level)level;
+    return best;
+}
+
+bool wc_cpu_bad_choice(void)
+{
+    const char *name = getenv("WHINCHAT_CPU");
+    enum wc_level asked = asked_for();
+    return name && *name && (asked == WC_N_LEVELS || !wc_cpu_has(asked));
+}
+
+/* Fills brand [49] from CPUID 0x80000002 .. 4, or from the system's description. */
+static void read_brand(char *brand)
+{
+    brand[0] = '\0';
+#if defined(__x86_64__)
+    unsigned regs[12], max = __get_cpuid_max(0x80000000, NULL);
+    if (max >= 0x80000004) {
+        for (unsigned i = 0; i < 3; i++)
+            __get_cpuid(0x80000002 + i, &regs[4 * i], &regs[4 * i + 1], &regs[4 * i + 2], &regs[4 * i + 3]);
+        memcpy(brand, regs, 48);
+        brand[48] = '\0';
+    }
+#endif
+    size_t n = strlen(brand);
+    while (n > 0 && brand[n - 1] == ' ')
+        brand[--n] = '\0';
+    size_t lead = strspn(brand, " ");
+    memmove(brand, brand + lead, n - lead + 1);
+    if (brand[0] == '\0')
+        snprintf(brand, 49, "unknown");
+}
+
+const char *wc_cpu_brand(void)
+{
+    static _Thread_local char brand[49];
+    read_brand(brand);
+    return brand;
+}

@@ -1,0 +1,19 @@
+/* cpu.h - which CPU this is and which level of kernels it runs. */
+#ifndef WC_KERNELS_CPU_H
+#define WC_KERNELS_CPU_H
+#include <stdbool.h>
+
+#include "kernels/kernels.h"
+
+enum wc_level { WC_LEVEL_REFERENCE, WC_LEVEL_NEON, WC_LEVEL_AVX2, WC_LEVEL_AVX512, WC_N_LEVELS };
+
+const char *wc_cpu_name(enum wc_level level); /* "reference", "neon", "avx2", "avx512" */
+/* This CPU, its system and this build have the level. */
+bool wc_cpu_has(enum wc_level level);
+/* The best level, or the one that WHINCHAT_CPU names when it is there. */
+enum wc_level wc_cpu_chosen(void);
+/* WHINCHAT_CPU names a level that is unknown or absent here. */
+bool wc_cpu_bad_choice(void);
+const wc_kernels *wc_cpu_kernels(enum wc_level level);
+const char *wc_cpu_brand(void); /* "AMD EPYC"; "unknown" */
+#endif

@@ -1,0 +1,82 @@
+/* kernels.h - the inner loops: pure functions on pointers, one table for every level of CPU.
+ *
+ * A kernel knows one loop; it allocates nothing, knows no threads and no tensors.  All entries of a level are filled:
+ * "reference" is plain C and stays the truth, the others are kernels/vector/ compiled for their CPU (see there).
+ *
+ * The order of sums.  A level has L lanes (reference 1, NEON 4, AVX2 8, AVX-512 16).  The product of two rows of length K
+ * is computed in spans of WC_SPAN: inside a span lane l adds the products of k = l, l + L, l + 2L ... one after the other by
+ * fused multiply-add, the lanes are then added by halves (0 with L/2, 1 with L/2 + 1 ..., until one is left), and the
+ * spans' sums are added in order.  dot (few rows of x, weights read once) and unpack + tile (many rows) both do exactly
+ * this, so a row's result does not depend on how many rows stand beside it. */
+#ifndef WC_KERNELS_KERNELS_H
+#define WC_KERNELS_KERNELS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tensor/dtype.h"
+
+enum {
+    WC_SPAN = 512,       /* values of K summed before they join the total */
+    WC_MAX_PANEL = 32,   /* most columns of a panel at any level */
+    WC_WEIGHT_TYPES = 3, /* WC_F32, WC_F16, WC_BF16: the stored types that kernels read, first in wc_dtype */
+    WC_ACTS = 7          /* entries of wc_act in backend.h */
+};
+
+typedef struct wc_kernels {
+    const char *level;
+    int lanes;
+    int panel_cols; /* columns of a panel */
+    int tile_rows;  /* rows that tile likes best at once */
+
+    /* panel <- columns w_0 .. w_{n_cols-1} (rows of W, w_stride values apart) of k <= WC_SPAN values, widened to f32, in
+     * the order in which tile reads them; missing columns are zero.  panel: panel_cols * WC_SPAN floats, 64-byte aligned. */
+    void (*unpack[WC_WEIGHT_TYPES])(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k);
+    /* y[r,c] (+)= sum_k x[r,k] panel[c,k] for r < n_rows (any), c < n_cols <= panel_cols; add: to what y holds.
+     * Each row has y_stride, x_stride floats. */
+    void (*tile)(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,
+                 size_t n_rows, size_t n_cols, size_t k, bool add);
+    /* y[r,j] = sum_k x[r,k] w[j,k] for r < n_x, j < n_w, any k; each w row is read once for every four rows of x. */
+    void (*dot[WC_WEIGHT_TYPES])(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,
+                                 const void *w, size_t w_stride, size_t n_w, size_t k);
+    /* o[r,i] = o[r,i] * alpha[r] + sum_j p[r,j] v[j,i], j rising from 0, for r < n_rows, i < d, j < n_keys. */
+    void (*mix)(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
+                const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d);
+
+    void (*widen[WC_WEIGHT_TYPES])(float *y, const void *x, size_t n);
+    void (*narrow_bf16)(uint16_t *y, const float *x, size_t n); /* to nearest, ties to even */
+
+    /* Elementwise; y may be an input.  act: index of wc_act. */
+    void (*act[WC_ACTS])(float *y, const float *x, size_t n);
+    void (*act_mul[WC_ACTS])(float *y, const float *x, const float *z, size_t n); /* act(x) z */
+    void (*add)(float *y, const float *x, const float *z, float s, size_t n);     /* (x + z) s */
+    void (*mul)(float *y, const float *x, const float *z, size_t n);
+    void (*scale)(float *y, const float *x, float s, size_t n);
+    void (*mul_add)(float *y, const float *x, const float *z, const float *a,
+                    size_t n);                                       /* x z + a, rounded twice */
+    void (*axpy)(float *y, float s, const float *x, size_t n);       /* y += s x, fused */
+    void (*soft_cap)(float *y, const float *x, float cap, size_t n); /* cap tanh(x / cap) */
+
+    /* Reductions of a row, in a fixed order of the level's own. */
+    float (*sum)(const float *x, size_t n);
+    float (*sum_squares)(const float *x, float shift, size_t n); /* sum (x - shift)^2 */
+    float (*maximum)(const float *x, size_t n);                  /* n >= 1 */
+    /* y = exp(x - shift), returns the sum of y. */
+    float (*exp_sum)(float *y, const float *x, float shift, size_t n);
+    /* y = max(0, x - floor). */
+    void (*shrink)(float *y, const float *x, float floor, size_t n);
+
+    /* One row of a depthwise convolution: y[c] = sum over taps t < n_taps of x[t][c] * w[t][c], t rising; x[t] NULL: zero. */
+    void (*depthwise)(float *y, const float *const *x, const float *w, size_t n_taps, size_t channels);
+    /* n fused multiply-adds a lane on registers only: the bare stream of tile; returns a value so that it is computed. */
+    float (*burn)(size_t n);
+    /* Reads n bytes and returns something of them. */
+    uint64_t (*read)(const void *p, size_t n);
+} wc_kernels;
+
+/* The tables; NULL when the build has none for this architecture. */
+const wc_kernels *wc_kernels_reference(void);
+const wc_kernels *wc_kernels_avx2(void);
+const wc_kernels *wc_kernels_avx512(void);
+const wc_kernels *wc_kernels_neon(void);
+#endif

@@ -1,0 +1,28 @@
+/* level.h - one level of vector kernels.  A level's file says in which vocabulary (simd_*.h) and under which name it is
+ * compiled, and includes this: the loops of product.h and rows.h stand once, for every CPU. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+#if defined(__AVX512F__)
+#include "kernels/vector/simd_avx512.h"
+#elif defined(__AVX2__)
+#include "kernels/vector/simd_avx2.h"
+#else
+#include "kernels/vector/simd_neon.h"
+#endif
+#include "kernels/vector/product.h"
+#include "kernels/vector/rows.h"
+
+#define LEVEL_TABLE(level_name)                                                                              \
+    {                                                                                                        \
+        .level = level_name, .lanes = L, .panel_cols = COLS, .tile_rows = TILE_ROWS,                         \
+        .unpack = {unpack_f32, unpack_f16, unpack_bf16}, .tile = tile, .dot = {dot_f32, dot_f16, dot_bf16},  \
+        .mix = mix, .widen = {widen_f32, widen_f16, widen_bf16}, .narrow_bf16 = narrow_bf16,                 \
+        .act = {act_none, act_relu, act_gelu, act_gelu_tanh, act_silu, act_tanh, act_sigmoid},               \
+        .act_mul = {mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul}, .add = add,    \
+        .mul = mul, .scale = scale, .mul_add = mul_add, .axpy = axpy, .soft_cap = soft_cap, .sum = sum,      \
+        .sum_squares = sum_squares, .maximum = maximum, .exp_sum = exp_sum, .shrink = shrink,                \
+        .depthwise = depthwise, .burn = burn, .read = read_all                                               \
+    }

@@ -1,0 +1,297 @@
+/* rows.h - elementwise functions and reductions of rows.
+ *
+ * exp is 2^n * p(r) with r = x - n ln 2 in two parts and a polynomial of degree 6 (coefficients of Cephes' expf), within
+ * 2 units in the last place; tanh is an odd polynomial below 0.625 and 1 - 2 / (exp(2x) + 1) above (Cephes' tanhf);
+ * gelu_tanh is x / (1 + exp(-2u)), the same value as 0.5 x (1 + tanh(u)) without its cancellation. */
+
+ALWAYS_INLINE vec v_exp(vec x)
+{
+    const vec low = v_all(-87.33654f), high = v_all(88.3762626647949f);
+    vec t = v_min(v_max(x, low), high);
+    vec n = v_round(v_mul(t, v_all(1.44269504088896341f)));
+    vec r = v_fma(n, v_all(-0.693359375f), t);
+    r = v_fma(n, v_all(2.12194440e-4f), r);
+    vec p = v_all(1.9875691500e-4f);
+    p = v_fma(p, r, v_all(1.3981999507e-3f));
+    p = v_fma(p, r, v_all(8.3334519073e-3f));
+    p = v_fma(p, r, v_all(4.1665795894e-2f));
+    p = v_fma(p, r, v_all(1.6666665459e-1f));
+    p = v_fma(p, r, v_all(5.0000001201e-1f));
+    p = v_add(v_fma(p, v_mul(r, r), r), v_all(1.0f));
+    vec y = v_mul(p, v_pow2(n));
+    y = v_if_less(x, low, v_zero(), y);
+    return v_if_nan(x, x, y);
+}
+
+ALWAYS_INLINE vec v_tanh(vec x)
+{
+    const vec a = v_abs(x), z = v_mul(x, x);
+    vec p = v_all(-5.70498872745e-3f);
+    p = v_fma(p, z, v_all(2.06390887954e-2f));
+    p = v_fma(p, z, v_all(-5.37397155531e-2f));
+    p = v_fma(p, z, v_all(1.33314422036e-1f));
+    p = v_fma(p, z, v_all(-3.33332819422e-1f));
+    const vec small = v_fma(v_mul(p, z), x, x);
+    const vec e = v_exp(v_add(a, a));
+    const vec large = v_sub(v_all(1.0f), v_div(v_all(2.0f), v_add(e, v_all(1.0f))));
+    return v_if_nan(x, x, v_if_less(a, v_all(0.625f), small, v_sign_of(large, x)));
+}
+
+ALWAYS_INLINE vec v_sigmoid_of(vec x, vec u) /* x / (1 + exp(-u)) */
+{
+    return v_div(x, v_add(v_all(1.0f), v_exp(v_sub(v_zero(), u))));
+}
+
+ALWAYS_INLINE vec v_gelu_tanh(vec x)
+{
+    const vec u = v_mul(v_all(2 * 0.7978845608028654f), v_fma(v_mul(v_mul(x, x), x), v_all(0.044715f), x));
+    return v_sigmoid_of(x, u);
+}
+
+ALWAYS_INLINE vec v_gelu(vec x)
+{
+    float t[L];
+    v_store(t, x);
+    for (int i = 0; i < L; i++)
+        t[i] = 0.5f * t[i] * (1.0f + erff(t[i] * 0.70710678118654752f));
+    return v_load(t);
+}
+
+/* y[i] = f(...) for all i; the last few through padded copies, so that every element is computed alike. */
+#define EACH_1(name, expression)                                                                             \
+    static void name(float *y, const float *x, size_t n)                                                     \
+    {                                                                                                        \
+        size_t i = 0;                                                                                        \
+        for (; i + L <= n; i += L) {                                                                         \
+            const vec a = v_load(x + i);                                                                     \
+            v_store(y + i, expression);                                                                      \
+        }                                                                                                    \
+        if (i < n) {                                                                                         \
+            float t[L] = {0};                                                                                \
+            memcpy(t, x + i, (n - i) * sizeof *t);                                                           \
+            const vec a = v_load(t);                                                                         \
+            v_store(t, expression);                                                                          \
+            memcpy(y + i, t, (n - i) * sizeof *t);                                                           \
+        }                                                                                                    \
+    }
+
+#define EACH_2(name, expression)                                                                             \
+    static void name(float *y, const float *x, const float *z, size_t n)                                     \
+    {                                                                                                        \
+        size_t i = 0;                                                                                        \
+        for (; i + L <= n; i += L) {                                                                         \
+            const vec a = v_load(x + i), b = v_load(z + i);                                                  \
+            v_store(y + i, expression);                                                                      \
+        }                                                                                                    \
+        if (i < n) {                                                                                         \
+            float t[L] = {0}, u[L] = {0};                                                                    \
+            memcpy(t, x + i, (n - i) * sizeof *t);                                                           \
+            memcpy(u, z + i, (n - i) * sizeof *u);                                                           \
+            const vec a = v_load(t), b = v_load(u);                                                          \
+            v_store(t, expression);                                                                          \
+            memcpy(y + i, t, (n - i) * sizeof *t);                                                           \
+        }                                                                                                    \
+    }
+
+EACH_1(act_none, a)
+EACH_1(act_relu, v_if_nan(a, a, v_max(a, v_zero())))
+EACH_1(act_gelu, v_gelu(a))
+EACH_1(act_gelu_tanh, v_gelu_tanh(a))
+EACH_1(act_silu, v_sigmoid_of(a, a))
+EACH_1(act_tanh, v_tanh(a))
+EACH_1(act_sigmoid, v_sigmoid_of(v_all(1.0f), a))
+EACH_2(mul, v_mul(a, b))
+EACH_2(relu_mul, v_mul(v_if_nan(a, a, v_max(a, v_zero())), b))
+EACH_2(gelu_mul, v_mul(v_gelu(a), b))
+EACH_2(gelu_tanh_mul, v_mul(v_gelu_tanh(a), b))
+EACH_2(silu_mul, v_mul(v_sigmoid_of(a, a), b))
+EACH_2(tanh_mul, v_mul(v_tanh(a), b))
+EACH_2(sigmoid_mul, v_mul(v_sigmoid_of(v_all(1.0f), a), b))
+
+/* These are exact in any order, so plain loops do: the compiler makes vectors of them. */
+static void add(float *y, const float *x, const float *z, float s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (x[i] + z[i]) * s;
+}
+
+static void scale(float *y, const float *x, float s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * s;
+}
+
+static void mul_add(float *y, const float *x, const float *z, const float *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * z[i] + a[i];
+}
+
+static void axpy(float *y, float s, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = fmaf(s, x[i], y[i]);
+}
+
+static void shrink(float *y, const float *x, float floor, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > floor ? x[i] - floor : x[i] != x[i] ? x[i] : 0.0f;
+}
+
+static void soft_cap(float *y, const float *x, float cap, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] / cap;
+    act_tanh(y, y, n);
+    scale(y, y, cap, n);
+}
+
+/* Four vectors of partial sums, added pairwise, and then the lanes. */
+#define REDUCE(term, zero)                                                                                   \
+    vec s[4] = {zero, zero, zero, zero};                                                                     \
+    size_t i = 0;                                                                                            \
+    for (; i + 4 * L <= n; i += 4 * L)                                                                       \
+        for (int j = 0; j < 4; j++) {                                                                        \
+            const vec a = v_load(x + i + (size_t)j * L);                                                     \
+            s[j] = term(a, s[j]);                                                                            \
+        }                                                                                                    \
+    for (int j = 0; i < n; i += L, j++) {                                                                    \
+        const vec a = n - i >= L ? v_load(x + i) : load_weights_tail(x, i, n - i, LOAD_F32);                 \
+        s[j] = term(a, s[j]);                                                                                \
+    }
+
+#define PLUS(a, s) v_add(s, a)
+static float sum(const float *x, size_t n)
+{
+    REDUCE(PLUS, v_zero())
+    return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
+}
+
+static float sum_squares(const float *x, float shift, size_t n)
+{
+    const vec c = v_all(shift);
+#define SQUARE(a, s) v_fma(v_sub(a, c), v_sub(a, c), s)
+    const size_t whole = n / L * L, rest = n - whole; /* padding would count as (0 - shift)^2 */
+    float tail = 0;
+    for (size_t k = whole; k < whole + rest; k++)
+        tail = fmaf(x[k] - shift, x[k] - shift, tail);
+    n = whole;
+    REDUCE(SQUARE, v_zero())
+    return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3]))) + tail;
+}
+
+static float maximum(const float *x, size_t n)
+{
+    float m = x[0];
+    for (size_t i = 1; i < n; i++)
+        m = x[i] > m ? x[i] : m;
+    return m;
+}
+
+static float exp_sum(float *y, const float *x, float shift, size_t n)
+{
+    const vec c = v_all(shift);
+    vec total = v_zero();
+    size_t i = 0;
+    for (; i + L <= n; i += L) {
+        const vec e = v_exp(v_sub(v_load(x + i), c));
+        v_store(y + i, e);
+        total = v_add(total, e);
+    }
+    if (i < n) {
+        float t[L];
+        for (size_t j = 0; j < L; j++)
+            t[j] = i + j < n ? x[i + j] - shift : -INFINITY;
+        const vec e = v_exp(v_load(t));
+        v_store(t, e);
+        memcpy(y + i, t, (n - i) * sizeof *t);
+        total = v_add(total, e);
+    }
+    return v_sum(total);
+}
+
+static void widen_f32(float *y, const void *x, size_t n)
+{
+    memcpy(y, x, n * sizeof *y);
+}
+
+#define WIDEN(name, type)                                                                                    \
+    static void name(float *y, const void *x, size_t n)                                                      \
+    {                                                                                                        \
+        size_t i = 0;                                                                                        \
+        for (; i + L <= n; i += L)                                                                           \
+            v_store(y + i, load_weights(x, i, type));                                                        \
+        if (i < n) {                                                                                         \
+            float t[L];                                                                                      \
+            v_store(t, load_weights_tail(x, i, n - i, type));                                                \
+            memcpy(y + i, t, (n - i) * sizeof *t);                                                           \
+        }                                                                                                    \
+    }
+WIDEN(widen_f16, LOAD_F16)
+WIDEN(widen_bf16, LOAD_BF16)
+
+static void narrow_bf16(uint16_t *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], sizeof u);
+        uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = u >> 16 | 0x40;
+        y[i] = (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+    }
+}
+
+static void depthwise(float *y, const float *const *x, const float *w, size_t n_taps, size_t channels)
+{
+    size_t c = 0;
+    for (; c + 2 * L <= channels; c += 2 * L) {
+        vec a = v_zero(), b = v_zero();
+        for (size_t t = 0; t < n_taps; t++) {
+            if (!x[t])
+                continue;
+            a = v_fma(v_load(x[t] + c), v_load(w + t * channels + c), a);
+            b = v_fma(v_load(x[t] + c + L), v_load(w + t * channels + c + L), b);
+        }
+        v_store(y + c, a);
+        v_store(y + c + L, b);
+    }
+    for (; c < channels; c++) {
+        float a = 0;
+        for (size_t t = 0; t < n_taps; t++)
+            if (x[t])
+                a = fmaf(x[t][c], w[t * channels + c], a);
+        y[c] = a;
+    }
+}
+
+static float burn(size_t n)
+{
+    vec c[TILE_ROWS][2];
+    for (int r = 0; r < TILE_ROWS; r++)
+        c[r][0] = c[r][1] = v_all((float)r * 1e-3f);
+    const vec a = v_all(0.999f), b = v_all(1e-3f);
+    for (size_t i = 0; i < n; i += 2 * TILE_ROWS)
+#pragma GCC unroll 12
+        for (int r = 0; r < TILE_ROWS; r++) {
+            c[r][0] = v_fma(c[r][0], a, b);
+            c[r][1] = v_fma(c[r][1], a, b);
+        }
+    vec total = v_zero();
+    for (int r = 0; r < TILE_ROWS; r++)
+        total = v_add(total, v_add(c[r][0], c[r][1]));
+    return v_sum(total);
+}
+
+static uint64_t read_all(const void *p, size_t n)
+{
+    const float *x = p;
+    vec s[8];
+    for (int j = 0; j < 8; j++)
+        s[j] = v_zero();
+    for (size_t i = 0; i + 8 * L <= n / sizeof *x; i += 8 * L)
+        for (int j = 0; j < 8; j++)
+            s[j] = v_add(s[j], v_load(x + i + (size_t)j * L));
+    for (int j = 1; j < 8; j++)
+        s[0] = v_add(s[0], s[j]);
+    return (uint64_t)(v_sum(s[0]) != 0.5f);
+}

@@ -1,0 +1,65 @@
+/* simd_avx2.h - the vocabulary of kernels/vector in AVX2, FMA and F16C: 8 lanes. */
+#include <immintrin.h>
+
+enum { L = 8, TILE_ROWS = 6 };
+typedef __m256 vec;
+
+#define v_zero()                 _mm256_setzero_ps()
+#define v_all(x)                 _mm256_set1_ps(x)
+#define v_load(p)                _mm256_loadu_ps(p)
+#define v_load_aligned(p)        _mm256_load_ps(p)
+#define v_store(p, a)            _mm256_storeu_ps(p, a)
+#define v_add(a, b)              _mm256_add_ps(a, b)
+#define v_sub(a, b)              _mm256_sub_ps(a, b)
+#define v_mul(a, b)              _mm256_mul_ps(a, b)
+#define v_div(a, b)              _mm256_div_ps(a, b)
+#define v_fma(a, b, c)           _mm256_fmadd_ps(a, b, c)
+#define v_min(a, b)              _mm256_min_ps(a, b)
+#define v_max(a, b)              _mm256_max_ps(a, b)
+#define v_round(a)               _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define v_abs(a)                 _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
+#define v_sign_of(a, b)          _mm256_or_ps(a, _mm256_and_ps(_mm256_set1_ps(-0.0f), b)) /* |a| with the sign of b */
+#define v_if_less(a, b, yes, no) _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ))
+#define v_if_nan(a, yes, no)     _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, a, _CMP_UNORD_Q))
+/* 2^n for whole n from -126 to 127 */
+#define v_pow2(n)                                                                                            \
+    _mm256_castsi256_ps(                                                                                     \
+        _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
+
+static inline vec v_load_bf16(const uint16_t *p)
+{
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+}
+
+static inline vec v_load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* The lanes' sum by halves: 0 + 4, 1 + 5 ...; then 0 + 2, 1 + 3; then 0 + 1. */
+static inline float v_sum(vec a)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline void v_transpose(vec r[8])
+{
+    vec t[8], u[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+    }
+}

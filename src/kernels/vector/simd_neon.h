@@ -1,0 +1,51 @@
+/* simd_neon.h - the vocabulary of kernels/vector in NEON (aarch64): 4 lanes. */
+#include <arm_neon.h>
+
+enum { L = 4, TILE_ROWS = 12 };
+typedef float32x4_t vec;
+
+#define v_zero()                 vdupq_n_f32(0)
+#define v_all(x)                 vdupq_n_f32(x)
+#define v_load(p)                vld1q_f32(p)
+#define v_load_aligned(p)        vld1q_f32(p)
+#define v_store(p, a)            vst1q_f32(p, a)
+#define v_add(a, b)              vaddq_f32(a, b)
+#define v_sub(a, b)              vsubq_f32(a, b)
+#define v_mul(a, b)              vmulq_f32(a, b)
+#define v_div(a, b)              vdivq_f32(a, b)
+#define v_fma(a, b, c)           vfmaq_f32(c, a, b)
+#define v_min(a, b)              vminq_f32(a, b)
+#define v_max(a, b)              vmaxq_f32(a, b)
+#define v_round(a)               vrndnq_f32(a)
+#define v_abs(a)                 vabsq_f32(a)
+#define v_sign_of(a, b)          vbslq_f32(vdupq_n_u32(0x80000000u), b, a) /* |a| with the sign of b */
+#define v_if_less(a, b, yes, no) vbslq_f32(vcltq_f32(a, b), yes, no)
+#define v_if_nan(a, yes, no)     vbslq_f32(vceqq_f32(a, a), no, yes)
+/* 2^n for whole n from -126 to 127 */
+#define v_pow2(n) vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23))
+
+static inline vec v_load_bf16(const uint16_t *p)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+
+static inline vec v_load_f16(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+/* The lanes' sum by halves: 0 + 2, 1 + 3; then 0 + 1. */
+static inline float v_sum(vec a)
+{
+    float32x2_t s = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
+}
+
+static inline void v_transpose(vec r[4])
+{
+    float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);
+    r[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+    r[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+    r[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+    r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
