@@ -1,0 +1,268 @@
+/* output.c - the program's streams: errors, notes, progress, colours, signals. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "base/utf8.h"
+#include "cli.h"
+
+/* What the signal handler knows.  There is one run of the program, so there is one of these. */
+static wc_session *volatile signal_session;
+static volatile sig_atomic_t signal_seen;
+
+/* ---- signals ---- */
+
+static void on_signal(int number)
+{
+    wc_session *session = signal_session;
+    if (!session || signal_seen)
+        _exit(CLI_EXIT_SIGNAL + number);
+    signal_seen = number;
+    wc_session_cancel(session);
+}
+
+void cli_catch_signals(wc_session *session)
+{
+    struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&act.sa_mask);
+    signal_seen = 0;
+    signal_session = session;
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+}
+
+int cli_signal(void)
+{
+    return signal_seen;
+}
+
+/* A closed descriptor would be given to the next file that is opened, and the answer written into it.  Stdout is
+ * opened for reading only, so that its use is an error. */
+void cli_open_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            if (open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR) < 0)
+                _exit(CLI_EXIT_FAILED);
+    signal(SIGPIPE, SIG_DFL);
+    cli_catch_signals(NULL);
+}
+
+/* ---- colour ---- */
+
+static bool wants_color(const char *color, int fd)
+{
+    const char *term = getenv("TERM"), *none = getenv("NO_COLOR");
+    if (color && strcmp(color, "auto") != 0)
+        return strcmp(color, "always") == 0;
+    return isatty(fd) && !(none && *none) && term && strcmp(term, "dumb") != 0;
+}
+
+void cli_set_color(struct cli *c, const char *color)
+{
+    c->color_out = wants_color(color, STDOUT_FILENO);
+    c->color_err = wants_color(color, STDERR_FILENO);
+}
+
+/* ---- stderr ---- */
+
+static int exit_status(int code, enum cli_phase phase)
+{
+    switch (code) {
+    case WC_BAD_ARGUMENT:
+        return CLI_EXIT_USAGE;
+    case WC_NO_MEMORY:
+        return CLI_EXIT_MEMORY;
+    case WC_REFUSED:
+        return CLI_EXIT_REFUSED;
+    case WC_CANCELLED:
+        return CLI_EXIT_SIGNAL + (signal_seen ? signal_seen : SIGINT);
+    case WC_NOT_FOUND:
+    case WC_BAD_FILE:
+    case WC_UNSUPPORTED:
+        return phase == CLI_MODEL_PHASE ? CLI_EXIT_MODEL : CLI_EXIT_REFUSED;
+    default:
+        return CLI_EXIT_FAILED;
+    }
+}
+
+static void print_error(struct cli *c, const char *text)
+{
+    cli_progress_end(c);
+    cli_send(c); /* what was said before stands before */
+    fprintf(stderr, c->color_err ? "\033[31m%s%s\033[0m\n" : "%s%s\n", c->prefix, text);
+}
+
+int cli_fail(struct cli *c, enum cli_phase phase, const wc_error *err)
+{
+    print_error(c, err->text);
+    if (err->code == WC_BAD_ARGUMENT && c->command)
+        fprintf(stderr, "See 'whinchat help %s'.\n", c->command->name);
+    return exit_status(err->code, phase);
+}
+
+int cli_usage(struct cli *c, const char *format, ...)
+{
+    char text[900];
+    wc_error err;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (c->command)
+        wc_fail(&err, WC_BAD_ARGUMENT, "%s: %s", c->command->name, text);
+    else
+        wc_fail(&err, WC_BAD_ARGUMENT, "%s", text);
+    print_error(c, err.text);
+    fprintf(stderr, "See 'whinchat help%s%s'.\n", c->command ? " " : "", c->command ? c->command->name : "");
+    return CLI_EXIT_USAGE;
+}
+
+void cli_note(struct cli *c, const char *format, ...)
+{
+    char text[900];
+    wc_error clean;
+    va_list args;
+    if (c->quiet)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    wc_fail(&clean, WC_OK, "%s", text);
+    cli_progress_end(c);
+    fprintf(stderr, "%s%s\n", c->prefix, clean.text);
+}
+
+void cli_progress(void *cli, const char *stage, size_t done, size_t total)
+{
+    struct cli *c = cli;
+    double now = wc_seconds();
+    const char *term = getenv("TERM");
+    if (c->quiet || !isatty(STDERR_FILENO) || !term || strcmp(term, "dumb") == 0)
+        return;
+    if (c->progress_start == 0)
+        c->progress_start = now;
+    if (now - c->progress_start < 1)
+        return;
+    fprintf(stderr, "\r\033[K%s %zu of %zu", stage, done, total);
+    fflush(stderr);
+    c->progress_shown = true;
+}
+
+void cli_progress_end(struct cli *c)
+{
+    if (c->progress_shown)
+        fputs("\r\033[K", stderr);
+    c->progress_shown = false;
+    c->progress_start = 0;
+}
+
+/* ---- stdout ---- */
+
+static bool is_control(uint32_t c)
+{
+    return c < 0x20 || c == 0x7f || (c >= 0x80 && c < 0xa0);
+}
+
+/* text without control characters; line feeds and tabs stay when lines is true. */
+static void print_clean(const char *text, size_t n, bool lines)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t point;
+        size_t len = wc_utf8_decode(text + i, n - i, &point);
+        if (!is_control(point) || (lines && (point == '\n' || point == '\t')))
+            fwrite(text + i, 1, len, stdout);
+        else if (!lines)
+            putchar('?');
+        i += len;
+    }
+}
+
+void cli_print_text(const char *text, size_t n)
+{
+    if (isatty(STDOUT_FILENO))
+        print_clean(text, n, true);
+    else
+        fwrite(text, 1, n, stdout);
+}
+
+void cli_print_word(const char *text)
+{
+    print_clean(text, strlen(text), false);
+}
+
+bool cli_send(struct cli *c)
+{
+    if (fflush(stdout) != 0 && c->write_error == 0)
+        c->write_error = errno;
+    return c->write_error == 0 && !ferror(stdout);
+}
+
+int cli_flush(struct cli *c)
+{
+    wc_error err;
+    if (cli_send(c))
+        return CLI_EXIT_OK;
+    wc_fail(&err, WC_FAILED, "%s: write failed: %s", c->output,
+            strerror(c->write_error ? c->write_error : EIO));
+    print_error(c, err.text);
+    return CLI_EXIT_FAILED;
+}
+
+int cli_print_json(struct cli *c, const wc_buf *json)
+{
+    wc_error err;
+    if (!wc_buf_check(json, "JSON output", &err))
+        return cli_fail(c, CLI_INPUT_PHASE, &err);
+    fwrite(json->data, 1, json->size, stdout);
+    putchar('\n');
+    return cli_flush(c);
+}
+
+void cli_json_number(wc_buf *b, double x)
+{
+    if (isfinite(x))
+        wc_buf_json_double(b, x);
+    else
+        wc_buf_puts(b, "null");
+}
+
+const char *cli_bytes(double bytes, char *out, size_t room)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    while (bytes >= 1024 && unit + 1 < sizeof units / sizeof *units) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(out, room, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return out;
+}
+
+bool cli_redirect(struct cli *c, const char *path, wc_error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) {
+        wc_fail(err, WC_FAILED, "--output %s: cannot be written: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    close(fd);
+    c->output = path;
+    return true;
+}
+
+void cli_empty_output(void)
+{
+    struct stat st;
+    if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && ftruncate(STDOUT_FILENO, 0) != 0)
+        return; /* a write will tell */
+}
