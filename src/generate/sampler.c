@@ -1,8 +1,9 @@
 /* sampler.c - see sampler.h for the steps and their order.
  *
  * A vocabulary has up to 262400 ids and a choice is made for every token, so nothing is sorted: top_k keeps a heap of the
- * k best scores while it reads the row once, and top_p and typical_p find where they cut as quickselect finds a median,
- * looking at the weight of a part instead of its length.  Candidates stay in the order of their ids. */
+ * k best scores while it reads the row once; top_p and typical_p weigh the candidates in bins and then look into the bin
+ * of the cut as quickselect looks for a median, by the weight of a part instead of its length.  Candidates stay in the
+ * order of their ids. */
 #include "generate/sampler.h"
 
 #include <float.h>
@@ -29,7 +30,7 @@ struct wc_sampler {
     uint8_t *seen;                /* [n_vocab] ids of the history met in this choice; all 0 between choices */
     float *heap;                  /* [min(top_k, n_vocab)] */
     struct candidate *candidates; /* [n_vocab] in the order of ids */
-    struct candidate *work;       /* [n_vocab] for search_cut to reorder */
+    struct candidate *work;       /* [n_vocab] those of one bin, reordered */
 };
 
 /* ---- making ---- */
@@ -253,7 +254,7 @@ static double total(const struct candidate *c, size_t n)
 /* a is before b in the order in which top_p and typical_p take candidates. */
 static bool before(const struct candidate *a, const struct candidate *b)
 {
-    return a->key > b->key || (a->key == b->key && a->id > b->id);
+    return a->key > b->key || (a->key == b->key && a->id < b->id);
 }
 
 static void swap(struct candidate *a, struct candidate *b)
@@ -281,8 +282,9 @@ static size_t partition(struct candidate *c, size_t n)
     return front + 1;
 }
 
-/* The last candidate that is taken when the best are taken one by one until their p together reach mass.  Reorders c. */
-static struct candidate search_cut(struct candidate *c, size_t n, double mass)
+/* The last candidate that is taken when the best of c [n] are taken one by one until their p together reach mass; n > 0.
+ * Reorders c. */
+static struct candidate select_cut(struct candidate *c, size_t n, double mass)
 {
     double taken = 0; /* of all before c[0] */
     while (n > 1) {
@@ -301,6 +303,36 @@ static struct candidate search_cut(struct candidate *c, size_t n, double mass)
     return c[0];
 }
 
+enum { N_BINS = 512, BINS_PER_UNIT = 16 };
+
+static size_t bin_of(const struct candidate *c, float best)
+{
+    float bin = (best - c->key) * BINS_PER_UNIT;
+    return bin < N_BINS - 1 ? (size_t)bin : N_BINS - 1;
+}
+
+/* The same without reordering the candidates. */
+static struct candidate find_cut(wc_sampler *s, size_t n, double mass)
+{
+    const struct candidate *c = s->candidates;
+    double weight[N_BINS] = {0}, taken = 0;
+    size_t last = 0, bin = 0, n_work = 0;
+    float best = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        best = c[i].key > best ? c[i].key : best;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = bin_of(&c[i], best);
+        weight[k] += c[i].p;
+        last = wc_max_size(last, k);
+    }
+    while (bin < last && taken + weight[bin] < mass)
+        taken += weight[bin++];
+    for (size_t i = 0; i < n; i++)
+        if (bin_of(&c[i], best) == bin)
+            s->work[n_work++] = c[i];
+    return n_work ? select_cut(s->work, n_work, mass - taken) : c[0];
+}
+
 /* Every score above minus infinity and, with top_k, not below the k-th; p relative to the best.  Returns how many. */
 static size_t collect(wc_sampler *s, const float *scores)
 {
@@ -313,7 +345,7 @@ static size_t collect(wc_sampler *s, const float *scores)
     for (size_t i = 0; i < s->n_vocab; i++)
         if (scores[i] >= least) {
             c[n++] = (struct candidate){.key = scores[i], .id = (int32_t)i};
-            most = fmaxf(most, scores[i]);
+            most = scores[i] > most ? scores[i] : most;
         }
     for (size_t i = 0; i < n; i++)
         c[i].p = (double)expf(c[i].key - most);
@@ -323,8 +355,7 @@ static size_t collect(wc_sampler *s, const float *scores)
 static size_t keep_top_p(wc_sampler *s, size_t n)
 {
     struct candidate *c = s->candidates;
-    memcpy(s->work, c, n * sizeof *c);
-    const struct candidate cut = search_cut(s->work, n, (double)s->o.top_p * total(c, n));
+    const struct candidate cut = find_cut(s, n, (double)s->o.top_p * total(c, n));
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
         if (!before(&cut, &c[i]))
@@ -357,8 +388,7 @@ static size_t keep_typical(wc_sampler *s, size_t n)
             entropy -= c[i].p / sum * log(c[i].p / sum);
     for (size_t i = 0; i < n; i++)
         c[i].key = c[i].p > 0 ? (float)-fabs(-log(c[i].p / sum) - entropy) : -INFINITY;
-    memcpy(s->work, c, n * sizeof *c);
-    const struct candidate cut = search_cut(s->work, n, (double)s->o.typical_p * sum);
+    const struct candidate cut = find_cut(s, n, (double)s->o.typical_p * sum);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
         if (c[i].key >= cut.key)
@@ -439,15 +469,49 @@ static void insert_top(wc_logprob *top, size_t *n, size_t room, int32_t id, floa
     top[at] = (wc_logprob){id, logit};
 }
 
+/* e^x for -87 <= x <= 0, relative error below 3e-7: 2^n * e^r with |r| <= ln(2) / 2, e^r by its series.  Without branches
+ * or calls, so that the compiler makes vectors of it. */
+static inline float exp_down(float x)
+{
+    const float shift = 0x1.8p23f; /* adding it rounds to a whole number */
+    float n = x * 0x1.715476p0f + shift - shift;
+    float r = x - n * 0x1.62e4p-1f - n * 0x1.7f7d1cp-20f; /* ln(2) in two parts, the first short */
+    float e = 1 + r * (1 + r * (1.0f / 2 + r * (1.0f / 6 + r * (1.0f / 24 + r * (1.0f / 120 + r / 720)))));
+    int32_t bits = ((int32_t)n + 127) * (1 << 23);
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return e * power;
+}
+
+/* log(sum_i e^x[i]) of x [n]; what is below the largest by more than 87 counts as that. */
+static double log_sum_exp(const float *x, size_t n)
+{
+    enum { PIECE = 256, LANES = 8 };
+    float most[LANES], part[PIECE];
+    double sum[LANES] = {0};
+    for (size_t lane = 0; lane < LANES; lane++)
+        most[lane] = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        most[i % LANES] = x[i] > most[i % LANES] ? x[i] : most[i % LANES];
+    for (size_t lane = 1; lane < LANES; lane++)
+        most[0] = most[lane] > most[0] ? most[lane] : most[0];
+    for (size_t i = 0; i < n; i += PIECE) {
+        size_t m = wc_min_size(n - i, PIECE);
+        for (size_t k = 0; k < m; k++)
+            part[k] = x[i + k] - most[0] < -87 ? -87 : x[i + k] - most[0];
+        for (size_t k = 0; k < m; k++)
+            part[k] = exp_down(part[k]);
+        for (size_t k = 0; k < m; k++)
+            sum[k % LANES] += (double)part[k];
+    }
+    for (size_t lane = 1; lane < LANES; lane++)
+        sum[0] += sum[lane];
+    return (double)most[0] + log(sum[0]);
+}
+
 size_t wc_logprobs(const float *logits, size_t n, int32_t id, float *logprob, wc_logprob *top, size_t n_top)
 {
-    float most = -INFINITY;
-    for (size_t i = 0; i < n; i++)
-        most = logits[i] > most ? logits[i] : most;
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)expf(logits[i] - most);
-    const double log_sum = (double)most + log(sum);
+    const double log_sum = log_sum_exp(logits, n);
     *logprob = (float)((double)logits[id] - log_sum);
     size_t n_found = 0;
     for (size_t i = 0; n_top > 0 && i < n; i++)

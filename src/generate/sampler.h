@@ -13,7 +13,7 @@
  *
  * The best token always stays.  Greedy choice is the largest score after penalty and mask, the lowest id of several.
  *
- * Where top_p cuts among equal scores, the higher ids stay (the reference sorts upwards and keeps the end).  A draw takes
+ * Where top_p cuts among equal scores, the lower ids stay (with transformers it depends on how torch sorts). A draw takes
  * one number u in [0, 1) and returns the first id, in rising order, at which the running sum of probabilities exceeds u
  * times their sum.  u is 53 bits of two outputs of PCG-XSH-RR 64/32 (O'Neill, PCG: A Family of Simple Fast Space-Efficient
  * Statistically Good Algorithms for Random Number Generation, 2014), its stream 54, seeded by the caller's number: the same
