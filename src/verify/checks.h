@@ -1,0 +1,30 @@
+/* checks.h - one verification under way: which checks are wanted, and how their outcomes are told. */
+#ifndef WC_VERIFY_CHECKS_H
+#define WC_VERIFY_CHECKS_H
+#include "verify/golden.h"
+
+typedef struct wc_checks {
+    wc_golden golden;
+    const char *only, *skip; /* comma-separated prefixes; NULL */
+    wc_check_fn fn;
+    void *user;
+    size_t n_passed, n_failed, n_left_out;
+} wc_checks;
+
+/* The check of that name is to be run. */
+bool wc_checks_want(const wc_checks *c, const char *name);
+/* Tells the outcome of a check of our own; one that is not wanted is passed over. */
+void wc_checks_tell(wc_checks *c, const char *name, bool pass, const char *note);
+/* Compares a value of the folder with what was computed, and tells. */
+void wc_checks_compare(wc_checks *c, wc_golden_item *item, const wc_tensor *got);
+/* A value that could not be computed, and why. */
+void wc_checks_fail(wc_checks *c, wc_golden_item *item, const char *why);
+/* All values that have not been reported: left out, or failed for that reason. */
+void wc_checks_end(wc_checks *c, const char *why);
+
+/* Everything that a folder asks of a model. */
+bool wc_verify_model(wc_checks *c, const char *name, const wc_model_options *options, wc_error *err);
+/* Folders without a model. */
+bool wc_verify_sampling(wc_checks *c, wc_error *err);
+bool wc_verify_pictures(wc_checks *c, wc_error *err);
+#endif
