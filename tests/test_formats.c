@@ -456,6 +456,13 @@ static void test_config(void **state)
         assert_non_null(strstr(err->text, bad[k][0]));
         expect_error(f, bad[k][0], bad[k][1]);
     }
+    for (int n = 55; n < 70; n++) { /* a value that just fits the message's room, and one that does not */
+        char longer[100];
+        snprintf(longer, sizeof longer, "{\"k\":\"%0*d\"}", n, 0);
+        const wc_json *w = wc_json_parse(f->arena, longer, strlen(longer), "c", 0, err);
+        assert_false(wc_config_int("c", w, "k", 1, 2, &i, err));
+        expect_error(f, "k", n <= 61 ? "found \"000" : "found a string");
+    }
     assert_false(wc_config_int_at("c", v, "list", 2, 1, 9, &i, err));
     expect_error(f, "list", "list: expected more than 2 items, found 2");
     assert_false(wc_config_float("c", v, "huge", 0, 1, &x, err));

@@ -10,7 +10,7 @@ enum { FOUND_ROOM = 64 };
 static const char *found(char out[FOUND_ROOM], const wc_json *v)
 {
     wc_buf b;
-    wc_buf_init(&b, FOUND_ROOM);
+    wc_buf_init(&b, FOUND_ROOM - 1); /* without the NUL */
     const wc_json_type type = v ? (wc_json_type)v->type : WC_JSON_NULL;
     if (v && type != WC_JSON_ARRAY && type != WC_JSON_OBJECT)
         wc_json_write(&b, v);
