@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "image/formats.h"
 
-enum { TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, TYPE_LONG = 4, ENTRY_BYTES = 12 };
+enum { TAG_ORIENTATION = 0x0112, ENTRY_BYTES = 12 };
 
 static unsigned get16(const uint8_t *p, bool big)
 {
@@ -22,6 +22,20 @@ static unsigned get16(const uint8_t *p, bool big)
 static uint32_t get32(const uint8_t *p, bool big)
 {
     return big ? wc_be32(p) : wc_le32(p);
+}
+
+/* The first of the whole numbers of the entry at offset at; 0 when it has none.  More than 4 bytes of them
+ * stand elsewhere in data [n]. */
+static uint32_t entry_value(const uint8_t *data, size_t n, size_t at, bool big)
+{
+    static const uint8_t type_bytes[] = {[3] = 2, [4] = 4, [6] = 1, [8] = 2, [9] = 4, [13] = 4};
+    const unsigned type = get16(data + at + 2, big);
+    const uint64_t size = type < sizeof type_bytes ? type_bytes[type] : 0;
+    const uint64_t bytes = get32(data + at + 4, big) * size;
+    size_t from = bytes <= 4 ? at + 8 : get32(data + at + 8, big);
+    if (bytes == 0 || bytes > n || from > n - bytes)
+        return 0;
+    return size == 1 ? data[from] : size == 2 ? get16(data + from, big) : get32(data + from, big);
 }
 
 int wc_exif_orientation(const uint8_t *data, size_t n)
@@ -39,15 +53,9 @@ int wc_exif_orientation(const uint8_t *data, size_t n)
         return 0;
     size_t n_entries = get16(data + at, big);
     uint32_t value = 0;
-    for (at += 2; n_entries > 0 && n - at >= ENTRY_BYTES; n_entries--, at += ENTRY_BYTES) {
-        const uint8_t *e = data + at;
-        if (get16(e, big) != TAG_ORIENTATION || get32(e + 4, big) != 1)
-            continue;
-        if (get16(e + 2, big) == TYPE_SHORT)
-            value = get16(e + 8, big);
-        else if (get16(e + 2, big) == TYPE_LONG)
-            value = get32(e + 8, big);
-    }
+    for (at += 2; n_entries > 0 && n - at >= ENTRY_BYTES; n_entries--, at += ENTRY_BYTES)
+        if (get16(data + at, big) == TAG_ORIENTATION)
+            value = entry_value(data, n, at, big);
     return value >= 1 && value <= 8 ? (int)value : 0;
 }
 

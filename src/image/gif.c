@@ -6,8 +6,8 @@
  *                ';' the end
  *
  * As Pillow has it: the screen grows to hold the frame; what the frame leaves uncovered has the transparent
- * index, or 0; indices past the palette are black; without a palette, or with one that is a grey ramp, an
- * index is a grey level.  LZW codes are packed from the low bits up. */
+ * index, or 0; indices past the palette are black; a palette that is a grey ramp is passed over; without
+ * any, an index is a grey level.  LZW codes are packed from the low bits up. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -20,8 +20,8 @@ struct gif {
     wc_error *err;
     const uint8_t *data;
     size_t n, at;
-    int transparent;  /* index, or NO_INDEX */
-    bool has_palette; /* the one in use is not a grey ramp */
+    int transparent; /* index, or NO_INDEX */
+    bool has_palette;
     uint8_t palette[256][3];
     unsigned left, top, width, height; /* of the frame */
     bool interlaced;
@@ -41,20 +41,22 @@ static bool need(const struct gif *g, size_t bytes, const char *what)
                    what);
 }
 
-/* A palette of 2 to 256 colours, as the flags say. */
+/* A palette of 2 to 256 colours, as the flags say.  A grey ramp changes nothing, as in Pillow. */
 static bool read_palette(struct gif *g, unsigned flags)
 {
-    size_t n = (size_t)2 << (flags & 7);
-    bool ramp = true;
+    const size_t n = (size_t)2 << (flags & 7);
     if (!need(g, 3 * n, "palette"))
         return false;
-    memset(g->palette, 0, sizeof g->palette);
-    for (size_t i = 0; i < n; i++, g->at += 3) {
-        const uint8_t *p = g->data + g->at;
-        ramp = ramp && p[0] == i && p[1] == i && p[2] == i;
-        memcpy(g->palette[i], p, 3);
+    const uint8_t *p = g->data + g->at;
+    bool ramp = true;
+    for (size_t i = 0; i < 3 * n; i++)
+        ramp = ramp && p[i] == i / 3;
+    if (!ramp) {
+        g->has_palette = true;
+        memset(g->palette, 0, sizeof g->palette);
+        memcpy(g->palette, p, 3 * n);
     }
-    g->has_palette = !ramp;
+    g->at += 3 * n;
     return true;
 }
 

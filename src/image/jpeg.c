@@ -45,8 +45,8 @@ static void on_error(j_common_ptr info)
     struct jpeg_state *s = state_of(info);
     char text[JMSG_LENGTH_MAX];
     info->err->format_message(info, text);
-    wc_fail(s->err, info->err->msg_code == JERR_OUT_OF_MEMORY ? WC_NO_MEMORY : WC_BAD_FILE, "%s: JPEG: %s",
-            s->job->name, text);
+    wc_fail(s->err, info->err->msg_code == JERR_OUT_OF_MEMORY ? WC_NO_MEMORY : WC_BAD_FILE, "%s: JPEG: %s%s",
+            s->job->name, text, s->ended ? " (the file is truncated)" : "");
     longjmp(s->fail, 1);
 }
 

@@ -165,13 +165,14 @@ bool wc_image_processor_size(const struct wc_image_processor *p, int width, int 
     *out_height = p->do_resize ? p->height : height;
     if (!p->do_resize || p->height > 0)
         return true;
-    /* as transformers' get_resize_output_image_size */
+    /* as transformers' get_size_with_aspect_ratio */
     const double shorter = width < height ? width : height, longer = width < height ? height : width;
-    double new_short = p->shortest_edge, new_long = trunc(new_short * longer / shorter);
-    if (p->longest_edge > 0 && new_long > p->longest_edge) {
-        new_short = trunc(p->longest_edge * new_short / new_long);
-        new_long = p->longest_edge;
+    double new_short = p->shortest_edge, exact = new_short;
+    if (p->longest_edge > 0 && longer / shorter * new_short > p->longest_edge) {
+        exact = p->longest_edge * shorter / longer;
+        new_short = rint(exact);
     }
+    const double new_long = new_short == shorter ? longer : trunc(exact * longer / shorter);
     if (new_short < 1 || new_long > WC_IMAGE_MAX_SIDE || new_short * new_long > (double)WC_IMAGE_MAX_PIXELS)
         return wc_fail(err, WC_REFUSED,
                        "picture: a size of %d x %d would become %.0f x %.0f, beyond what can be handled",

@@ -14,6 +14,7 @@
 #include "image/formats.h"
 
 enum { SIGNATURE_BYTES = 8, CHUNK_BYTES = 12, IHDR_END = 33 };
+enum { FAILED = 1, DONE = 2 }; /* what is jumped with */
 
 struct png_state {
     struct wc_image_job *job;
@@ -21,11 +22,12 @@ struct png_state {
     jmp_buf fail;
     png_structp png;
     png_infop info;
-    size_t pos;            /* in job->data */
-    char first_note[96];   /* libpng says what is wrong in a warning before the error */
-    unsigned bits, colour; /* of IHDR */
-    uint8_t *rows;         /* samples: one row, or all of an interlaced picture */
-    png_bytep *row_pointers;
+    size_t pos;              /* in job->data */
+    char first_note[96];     /* libpng says what is wrong in a warning before the error */
+    unsigned bits, colour;   /* of IHDR */
+    size_t x, y, dx;         /* the place of the next row's samples in the picture, and their distance */
+    size_t rows_left;        /* that have not come yet, of all passes */
+    bool all_read;           /* the last row's samples have come */
     uint8_t palette[256][4]; /* RGBA */
     bool has_key;            /* a transparent colour */
     unsigned key[3];
@@ -34,10 +36,12 @@ struct png_state {
 static void on_error(png_structp png, png_const_charp text)
 {
     struct png_state *s = png_get_error_ptr(png);
+    if (s->all_read)
+        longjmp(s->fail, DONE);
     bool note = s->first_note[0] && strcmp(s->first_note, text) != 0;
     wc_fail(s->err, WC_BAD_FILE, "%s: PNG: %s%s%s%s", s->job->name, text, note ? " (" : "", s->first_note,
             note ? ")" : "");
-    longjmp(s->fail, 1);
+    longjmp(s->fail, FAILED);
 }
 
 static void on_warning(png_structp png, png_const_charp text)
@@ -50,6 +54,8 @@ static void on_warning(png_structp png, png_const_charp text)
 static void on_read(png_structp png, png_bytep to, size_t n)
 {
     struct png_state *s = png_get_io_ptr(png);
+    if (s->all_read) /* whatever follows, gigabytes to inflate perhaps, is not looked at */
+        longjmp(s->fail, DONE);
     if (n > s->job->n - s->pos)
         png_error(png, "the file is truncated: it ends inside a chunk");
     memcpy(to, s->job->data + s->pos, n);
@@ -156,76 +162,80 @@ static void read_palette(struct png_state *s)
     }
 }
 
-/* One row of samples to RGB. */
-static void convert_row(const struct png_state *s, const uint8_t *in, uint8_t *rgb, size_t width)
+/* One pixel's samples: red, green, blue, opacity. */
+static inline void get_pixel(const struct png_state *s, const uint8_t *in, size_t x, unsigned p[4])
 {
-    const bool white = s->job->on_white;
     const unsigned spread = s->bits < 8 ? 255 / ((1u << s->bits) - 1) : 1;
-    for (size_t x = 0; x < width; x++, rgb += 3) {
-        unsigned r, g, b, a = 255;
-        switch (s->colour) {
-        case PNG_COLOR_TYPE_GRAY:
-            if (s->bits == 16)
-                r = in[2 * x] ? 255 : in[2 * x + 1];
-            else
-                r = in[x] * spread;
-            g = b = r;
-            break;
-        case PNG_COLOR_TYPE_PALETTE:
-            r = s->palette[in[x]][0];
-            g = s->palette[in[x]][1];
-            b = s->palette[in[x]][2];
-            a = s->palette[in[x]][3];
-            break;
-        case PNG_COLOR_TYPE_GRAY_ALPHA:
-            r = g = b = in[2 * x];
-            a = in[2 * x + 1];
-            break;
-        default: {
-            const uint8_t *p = in + x * (s->colour == PNG_COLOR_TYPE_RGB ? 3 : 4);
-            r = p[0];
-            g = p[1];
-            b = p[2];
-            if (s->colour != PNG_COLOR_TYPE_RGB)
-                a = p[3];
-        }
-        }
-        if (s->has_key && r == s->key[0] && g == s->key[1] && b == s->key[2])
-            a = 0;
-        wc_put_pixel(rgb, r, g, b, a, white);
+    p[3] = 255;
+    switch (s->colour) {
+    case PNG_COLOR_TYPE_GRAY:
+        p[0] = p[1] = p[2] = s->bits < 16 ? in[x] * spread : in[2 * x] ? 255 : in[2 * x + 1];
+        break;
+    case PNG_COLOR_TYPE_GRAY_ALPHA:
+        p[0] = p[1] = p[2] = in[2 * x];
+        p[3] = in[2 * x + 1];
+        break;
+    case PNG_COLOR_TYPE_PALETTE:
+        for (int c = 0; c < 4; c++)
+            p[c] = s->palette[in[x]][c];
+        break;
+    case PNG_COLOR_TYPE_RGB:
+        for (size_t c = 0; c < 3; c++)
+            p[c] = in[3 * x + c];
+        break;
+    default:
+        for (size_t c = 0; c < 4; c++)
+            p[c] = in[4 * x + c];
     }
+    if (s->has_key && p[0] == s->key[0] && p[1] == s->key[1] && p[2] == s->key[2])
+        p[3] = 0;
 }
 
+/* Called for each row of samples (of an interlaced picture: of a pass) as soon as they are there. */
+static void on_row(png_structp png, png_row_infop row, png_bytep in)
+{
+    struct png_state *s = png_get_user_transform_ptr(png);
+    const struct wc_image *out = s->job->out;
+    uint8_t *rgb = out->rgb + 3 * (s->y * (size_t)out->width + s->x);
+    for (size_t x = 0; x < row->width; x++, rgb += 3 * s->dx) {
+        unsigned p[4];
+        get_pixel(s, in, x, p);
+        wc_put_pixel(rgb, p[0], p[1], p[2], p[3], s->job->on_white);
+    }
+    s->rows_left--;
+    s->all_read = s->rows_left == 0;
+}
+
+/* All rows, pass by pass (Adam7's seven, or one). */
 static void read_pixels(struct png_state *s)
 {
-    struct wc_image *out = s->job->out;
+    const struct wc_image *out = s->job->out;
     const bool interlaced = png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE;
-    if (interlaced)
-        png_set_interlace_handling(s->png);
+    const size_t width = (size_t)out->width, height = (size_t)out->height;
+    png_set_read_user_transform_fn(s->png, on_row);
+    png_set_user_transform_info(s->png, s, 0, 0);
     png_read_update_info(s->png, s->info);
-    const size_t row_bytes = png_get_rowbytes(s->png, s->info), height = (size_t)out->height;
-    const size_t stride = interlaced ? row_bytes : 0;
-    s->rows = wc_mem_zalloc(interlaced ? height : 1, row_bytes);
-    s->row_pointers = interlaced ? wc_mem_zalloc(height, sizeof *s->row_pointers) : NULL;
-    if (!s->rows || (interlaced && !s->row_pointers))
-        png_error(s->png, "out of memory");
-    if (interlaced) {
-        for (size_t y = 0; y < height; y++)
-            s->row_pointers[y] = s->rows + y * stride;
-        png_read_image(s->png, s->row_pointers);
-    }
-    for (size_t y = 0; y < height; y++) {
-        if (!interlaced)
-            png_read_row(s->png, s->rows, NULL);
-        convert_row(s, s->rows + y * stride, out->rgb + y * (size_t)out->width * 3, (size_t)out->width);
+    for (unsigned pass = 0; pass < 7; pass++)
+        s->rows_left += PNG_PASS_COLS(width, pass) > 0 ? PNG_PASS_ROWS(height, pass) : 0;
+    if (!interlaced)
+        s->rows_left = height;
+    for (unsigned pass = 0; pass < (interlaced ? 7u : 1u); pass++) {
+        const size_t dy = interlaced ? (size_t)1 << PNG_PASS_ROW_SHIFT(pass) : 1;
+        s->x = interlaced ? PNG_PASS_START_COL(pass) : 0;
+        s->dx = interlaced ? (size_t)1 << PNG_PASS_COL_SHIFT(pass) : 1;
+        if (s->x >= width)
+            continue;
+        for (s->y = interlaced ? PNG_PASS_START_ROW(pass) : 0; s->y < height; s->y += dy)
+            png_read_row(s->png, NULL, NULL);
     }
 }
 
 /* All that libpng may jump out of. */
 static bool run(struct png_state *s)
 {
-    if (setjmp(s->fail))
-        return false;
+    const int jumped = setjmp(s->fail);
+    if (jumped)
+        return jumped == DONE;
     s->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, NULL, on_alloc,
                                       on_free);
     s->info = s->png ? png_create_info_struct(s->png) : NULL;
@@ -255,8 +265,6 @@ bool wc_png_decode(struct wc_image_job *job, wc_error *err)
     bool ok = run(s);
     if (s->png)
         png_destroy_read_struct(&s->png, &s->info, NULL);
-    wc_mem_free(s->rows);
-    wc_mem_free(s->row_pointers);
     wc_mem_free(s);
     job->meta->orientation = find_orientation(job->data, job->n);
     return ok;

@@ -283,8 +283,6 @@ bool wc_image_resize(const struct wc_image *in, int width, int height, enum wc_r
     if (width < 1 || height < 1 || width > WC_IMAGE_MAX_SIDE || height > WC_IMAGE_MAX_SIDE)
         return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a new size of 1 to %d, found %d x %d",
                        WC_IMAGE_MAX_SIDE, width, height);
-    if (backend == WC_RESIZE_TORCHVISION && resample == WC_RESAMPLE_LANCZOS)
-        resample = WC_RESAMPLE_BICUBIC;
     if (backend == WC_RESIZE_TORCHVISION && (resample == WC_RESAMPLE_BOX || resample == WC_RESAMPLE_HAMMING))
         return wc_fail(err, WC_UNSUPPORTED,
                        "picture: resample: expected 0 to 3, found %d, which torchvision does not know",

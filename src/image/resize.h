@@ -17,9 +17,8 @@ enum wc_resample {
 };
 
 enum wc_resize_backend {
-    WC_RESIZE_TORCHVISION =
-        0,           /* weights of 16 bits; nearest, bilinear and bicubic, which also stands in for lanczos */
-    WC_RESIZE_PILLOW /* weights of 22 bits behind the point */
+    WC_RESIZE_TORCHVISION = 0, /* weights of 16 bits; box and hamming it does not know */
+    WC_RESIZE_PILLOW           /* weights of 22 bits behind the point */
 };
 
 /* *out is in, at width x height; it is new memory, free with wc_image_free.  Sizes are 1 to
