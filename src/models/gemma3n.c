@@ -682,6 +682,17 @@ static wc_tensor by_head(wc_tensor x)
     return wc_tensor_permute(x, (int[]){1, 0, 2});
 }
 
+/* Keys and values of layer l, also under the names of the layers that share them. */
+static void observe_keys(wc_ctx *c, const struct gemma3n *m, int l, wc_tensor k, wc_tensor v)
+{
+    for (int i = l; c->observe && i < m->config.num_hidden_layers; i++) {
+        if (i != l && (!m->layers[i].shared || m->layers[i].kv != m->layers[l].kv))
+            continue;
+        wc_observe(c, by_head(k), "layers.%d.k_normed_roped", i);
+        wc_observe(c, by_head(v), "layers.%d.v_normed", i);
+    }
+}
+
 /* Attention of n [N,D], before the output norm: [N,D].  No scale on the scores: the query norm's weight carries it. */
 static wc_tensor attention(wc_ctx *c, const struct gemma3n *m, int l, const struct step *st, wc_tensor n)
 {
@@ -700,8 +711,7 @@ static wc_tensor attention(wc_ctx *c, const struct gemma3n *m, int l, const stru
         wc_tensor v = wc_tensor_reshape(wc_op_linear(c, n, w->v_proj), WC_SHAPE(N, K, d));
         k = wc_op_rope(c, norm(c, m, k, w->k_norm), table);
         v = norm(c, m, v, absent);
-        wc_observe(c, by_head(k), "layers.%d.k_normed_roped", l);
-        wc_observe(c, by_head(v), "layers.%d.v_normed", l);
+        observe_keys(c, m, l, k, v);
         wc_op_kv_write(c, kv, &st->rows, k, v);
     }
     const wc_attention a = {.n_heads = g->num_attention_heads,
@@ -857,7 +867,9 @@ static wc_tensor forward(wc_ctx *c, const wc_net *net, const wc_batch *b)
     }
     if (few && st.rows.n == b->rows.n)
         s = keep_out_rows(c, &st, s);
-    x = norm(c, m, leave_streams(c, m, s), m->norm);
+    x = leave_streams(c, m, s);
+    wc_observe(c, x, "merged");
+    x = norm(c, m, x, m->norm);
     wc_observe(c, x, "final_norm");
     wc_tensor logits = wc_op_linear(c, x, m->embed_tokens);
     if (g->final_logit_softcapping > 0)
