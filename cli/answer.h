@@ -12,8 +12,8 @@ struct cli_answer {
     size_t n_logprobs; /* of these so far */
 };
 
-/* Sets the prompt and generates; signals cancel it.  With stream the text stands on stdout, without the line feeds at
- * its end.  Gives WC_CANCELLED when a signal stopped it. */
+/* Sets the prompt and generates; signals cancel it.  With stream the text stands on stdout, without the line
+ * feeds at its end.  Gives WC_CANCELLED when a signal stopped it. */
 bool cli_answer(struct cli_answer *a, wc_session *session, const wc_prompt *prompt,
                 const wc_generate_options *options, wc_error *err);
 /* How fast it went, a line on stderr. */

@@ -1,7 +1,8 @@
 /* chat.c - whinchat chat: a conversation on a terminal.
  *
- * The conversation is a list of turns; every question renders all of it again, and the session keeps what it has already
- * computed.  Ctrl-C stops an answer, whose words so far stay in the conversation; at the prompt, twice leaves. */
+ * The conversation is a list of turns; every question renders all of it again, and the session keeps what it
+ * has already computed.  Ctrl-C stops an answer, whose words so far stay in the conversation; at the prompt,
+ * twice leaves. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

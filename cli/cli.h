@@ -1,6 +1,7 @@
 /* cli.h - what the commands share: streams, errors, signals, and the options that several of them take.
  *
- * The program is a client of whinchat.h; of src/ it uses base/ only.  Answers go to stdout, everything else to stderr. */
+ * The program is a client of whinchat.h; of src/ it uses base/ only.  Answers go to stdout, everything else
+ * to stderr. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 #include <stdio.h>
@@ -43,9 +44,10 @@ struct cli {
 
 /* Opens descriptors 0 to 2 where they are closed, and sets up signals. */
 void cli_open_streams(void);
-/* Colours, from --color and the environment; false when color is no such word. */
+/* Whether the streams take colour, from --color (NULL: auto) and the environment. */
 void cli_set_color(struct cli *c, const char *color);
-/* "whinchat: ..." on stderr and at most one line of what to do.  Gives the exit status that belongs to the error. */
+/* "whinchat: ..." on stderr and at most one line of what to do.  Gives the exit status that belongs to the
+ * error. */
 int cli_fail(struct cli *c, enum cli_phase phase, const wc_error *err);
 /* The same for a wrong command line: the hint names the help. */
 int cli_usage(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
@@ -65,12 +67,14 @@ int cli_print_json(struct cli *c, const wc_buf *json);
 const char *cli_bytes(double bytes, char *out, size_t room);
 /* A number in JSON; null for what is not finite. */
 void cli_json_number(wc_buf *b, double x);
-/* Makes stdout the file path, which keeps what it has until cli_empty_output; false when it cannot be written. */
+/* Makes stdout the file path, which keeps what it has until cli_empty_output; false when it cannot be
+ * written. */
 bool cli_redirect(struct cli *c, const char *path, wc_error *err);
 /* Empties the file of cli_redirect, once there is something to take its place. */
 void cli_empty_output(void);
 
-/* Shows done of total on stderr once a stage takes longer than a second, on a terminal only.  A wc_progress_fn. */
+/* Shows done of total on stderr once a stage takes longer than a second, on a terminal only.  A
+ * wc_progress_fn. */
 void cli_progress(void *cli, const char *stage, size_t done, size_t total);
 void cli_progress_end(struct cli *c);
 

@@ -225,7 +225,7 @@ static void fish_option(const cli_command *command, const cli_option *o)
     if (o->letter)
         printf(" -s %c", o->letter);
     if (o->kind != CLI_FLAG) {
-        printf(" -x");
+        fputs(!o->choices && (o->value == CLI_FILE || o->value == CLI_MODEL) ? " -r" : " -x", stdout);
         fish_value(o->choices, o->value);
     }
     printf(" -d ");

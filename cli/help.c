@@ -101,7 +101,7 @@ void cli_print_overview(FILE *to)
                 "Runs small language models on this machine; nothing leaves it.\n\n");
     for (size_t i = 0; cli_commands[i]; i++)
         fprintf(to, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    fprintf(to, "\nMODEL is a folder, a name in the Hugging Face cache, or one that ships with whinchat.\n"
+    fprintf(to, "\nMODEL is a folder, a name in the Hugging Face cache, or a model shipped here.\n"
                 "'whinchat help COMMAND' tells more, --version the version. For a start:\n\n"
                 "  whinchat run gemma-3n-mini-it -p \"Hello, who are you?\"\n");
 }
@@ -321,7 +321,7 @@ const cli_command cli_help = {
 
 const cli_command cli_version = {
     .name = "version",
-    .summary = "Print the version, the kernel level of this CPU and the licence",
+    .summary = "Print version, kernel level of this CPU, and licence",
     .groups = version_groups,
     .args_bytes = sizeof(struct cli_common),
     .run = run_version,

@@ -1,5 +1,5 @@
-/* jsonl.c - see jsonl.h.  Every line has an arena of its own, and its answer is flushed, so that a program at the other end of
- * a pipe can wait for it. */
+/* jsonl.c - see jsonl.h.  Every line has an arena of its own, and its answer is flushed, so that a program
+ * at the other end of a pipe can wait for it. */
 #include "jsonl.h"
 
 #include <string.h>

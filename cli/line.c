@@ -1,7 +1,7 @@
 /* line.c - line editing by libedit where it was found at build time, plain lines otherwise.
  *
- * libedit leaves signals alone (EL_SIGNAL off): ours interrupt its read, el_gets returns, and the terminal is put back
- * by libedit itself before we go on. */
+ * libedit leaves signals alone (EL_SIGNAL off): ours interrupt its read, el_gets returns, and the terminal
+ * is put back by libedit itself before we go on. */
 #include "line.h"
 
 #include <errno.h>

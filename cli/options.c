@@ -1,5 +1,5 @@
-/* options.c - reads a command line by its table: GNU long options, "--opt=value", short ones in clusters, "--", and
- * operands anywhere between. */
+/* options.c - reads a command line by its table: GNU long options, "--opt=value", short ones in clusters,
+ * "--", and operands anywhere between. */
 #include "options.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* options.h - one table of options a command drives parsing, --help, the man page and shell completion.
  *
- * A command's arguments are a struct that begins with struct cli_common; every option says at which offset of it its
- * value lies.  Groups (the model's options, the sampler's) are tables of their own that several commands embed. */
+ * A command's arguments are a struct that begins with struct cli_common; every option says at which offset
+ * of it its value lies.  Groups (the model's options, the sampler's) are tables of their own that several
+ * commands embed. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 #include <stdbool.h>
@@ -89,8 +90,8 @@ typedef struct cli_command {
 
 extern const cli_option cli_common_options[];
 
-/* Fills args (zeroed, command->args_bytes) from argv [argc], which begins behind the command's name, and from the
- * environment.  Lists are allocated in the arena.  false with a line that names the option. */
+/* Fills args (zeroed, command->args_bytes) from argv [argc], which begins behind the command's name, and
+ * from the environment.  Lists are allocated in the arena.  false with a line that names the option. */
 bool cli_parse(const cli_command *command, int argc, char **argv, void *args, wc_arena *a, wc_error *err);
 /* Sets one option of a table by its name to a value, as --name=value would. */
 bool cli_set_option(const cli_option *table, const char *name, const char *value, void *group, wc_arena *a,

@@ -43,8 +43,8 @@ int cli_signal(void)
     return signal_seen;
 }
 
-/* A closed descriptor would be given to the next file that is opened, and the answer written into it.  Stdout is
- * opened for reading only, so that its use is an error. */
+/* A closed descriptor would be given to the next file that is opened, and the answer written into it. 
+ * Stdout is opened for reading only, so that its use is an error. */
 void cli_open_streams(void)
 {
     for (int fd = 0; fd <= 2; fd++)

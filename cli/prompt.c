@@ -1,8 +1,8 @@
-/* prompt.c - gathers what is asked from options, files and stdin before the model is loaded, so that a mistake shows at
- * once.
+/* prompt.c - gathers what is asked from options, files and stdin before the model is loaded, so that a
+ * mistake shows at once.
  *
- * Stdin is read when nothing else says what is asked, or where an option names it by "-"; never besides, as a script's
- * stdin may be a pipe that nobody closes or the list of a loop around the command. */
+ * Stdin is read when nothing else says what is asked, or where an option names it by "-"; never besides, as
+ * a script's stdin may be a pipe that nobody closes or the list of a loop around the command. */
 #include "prompt.h"
 
 #include <errno.h>
@@ -81,7 +81,8 @@ static char *read_input(wc_arena *a, const char *path, size_t *n, wc_error *err)
                                   : wc_file_read(a, path, CLI_INPUT_BYTES, n, err);
 }
 
-/* Words to say to a model: no NUL, no byte order mark, and not the line feed that ends a file.  name: of the source. */
+/* Words to say to a model: no NUL, no byte order mark, and not the line feed that ends a file.  name: of the
+ * source. */
 static bool clean_text(struct cli *c, const char *name, const char **text, size_t *n, wc_error *err)
 {
     const char *nul = memchr(*text, '\0', *n);
@@ -292,6 +293,8 @@ static bool read_prompt(struct cli *c, const struct cli_prompt_args *a, const ch
     const char *path = a->file ? a->file : !prompt || strcmp(prompt, "-") == 0 ? "-" : NULL;
     if (path && !read_words(c, path, &before, &n_before, err))
         return false;
+    if (!prompt && !a->file && n_before == 0)
+        return wc_fail(err, WC_REFUSED, "no prompt: stdin is empty; give one with -p/--prompt");
     if (prompt && strcmp(prompt, "-") == 0) {
         if (a->file && !read_words(c, "-", &words, &n_words, err))
             return false;

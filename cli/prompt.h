@@ -28,14 +28,16 @@ typedef struct cli_prompt {
 
 /* Whether any option says what is asked. */
 bool cli_prompt_given(const struct cli_prompt_args *a, const char *operand);
-/* Reads the files, stdin when neither option nor operand says what is asked, and looks at the pictures' files. */
+/* Reads the files, stdin when neither option nor operand says what is asked, and looks at the pictures'
+ * files. */
 bool cli_prompt_read(struct cli *c, const struct cli_prompt_args *a, const char *operand, cli_prompt *out,
                      wc_error *err);
 /* The words of --system or --system-file in *out, NULL when there are none. */
 bool cli_system_read(struct cli *c, const struct cli_prompt_args *a, const char **out, wc_error *err);
 /* The chat that a prompt stands for, as JSON. */
 void cli_prompt_request(const cli_prompt *p, wc_buf *json);
-/* p as the library takes it: a chat, or plain text when chat is false.  json holds the chat as long as *out is used. */
+/* p as the library takes it: a chat, or plain text when chat is false.  json holds the chat as long as *out
+ * is used. */
 bool cli_prompt_make(const cli_prompt *p, bool chat, wc_buf *json, wc_prompt *out, wc_error *err);
 
 /* A turn of a conversation: n_media pictures and then words. */
@@ -46,8 +48,8 @@ struct cli_turn {
 
 /* {"messages":[...]}; media: [sum of n_media], whose paths are written with the pictures, or NULL. */
 void cli_turns_json(const struct cli_turn *turns, size_t n, const wc_media *media, wc_buf *json);
-/* The pictures of a chat in JSON, in order: those with a path of their own, and given[n_given] for the others, all of
- * which must be used.  name: what messages call the chat.  *media lies in the arena. */
+/* The pictures of a chat in JSON, in order: those with a path of their own, and given[n_given] for the
+ * others, all of which must be used.  name: what messages call the chat.  *media lies in the arena. */
 bool cli_chat_pictures(const wc_json *messages, const char *name, const wc_media *given, size_t n_given,
                        wc_arena *a, wc_media **media, size_t *n_media, wc_error *err);
 /* The array of messages of a chat, which is the array or an object that has it; NULL with an error. */

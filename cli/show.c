@@ -154,7 +154,7 @@ static const cli_group groups[] = {
 
 const cli_command cli_show = {
     .name = "show",
-    .summary = "Tell what a model is and what memory it needs, or what a picture is",
+    .summary = "Tell what a model is and needs, or what a picture is",
     .details = "Weights are mapped and not read: this is fast for any size. The memory is that of a session "
                "with the\n"
                "context length of --ctx. A file that is no model's is taken for a picture, decoded to its "

@@ -1,0 +1,616 @@
+#!/usr/bin/env python3
+"""The command line from outside: test_cli.py PROGRAM SOURCE [NAME]...
+
+Runs the program as shells and scripts do - pipes, full disks, closed streams, signals, a terminal - and looks at what
+comes out of it. SOURCE is the project's folder (models/gemma-3n-mini-it, examples, tests/goldens); NAME chooses groups.
+A line a case; the last one is 'N passed, N failed'. Only Python's own library is needed.
+"""
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
+PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
+GOLDENS = os.path.join(SOURCE, "tests", "goldens")
+QUESTION = "What musical instrument is the person playing?"
+ANSWER = "The person in the image is playing an electric guitar."
+COMMANDS = "run chat show verify tokenize template bench list doctor completion help version".split()
+TIME = 20.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))
+WORK = tempfile.mkdtemp(prefix="whinchat-cli-")
+count = {True: 0, False: 0}
+
+
+# ---- running ----
+
+def environment(**changes):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("WHINCHAT_")}
+    env.update(TERM="xterm", LC_ALL="C.UTF-8", XDG_STATE_HOME=os.path.join(WORK, "state"))
+    env.pop("NO_COLOR", None)
+    for name, value in changes.items():
+        env.pop(name, None)
+        if value is not None:
+            env[name] = value
+    return env
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code, self.raw, self.out, self.err = code, out, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+        self.first = self.err.split("\n")[0]
+
+    def __str__(self):
+        return "exit %d, stdout %r, stderr %r" % (self.code, self.out[:300], self.err[:300])
+
+
+def run(*args, stdin=b"", env=None, cwd=None, **more):
+    """The program with these arguments; stdin: bytes, or a file."""
+    feed = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+    p = subprocess.run([PROGRAM] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIME,
+                       env=env or environment(), cwd=cwd or WORK, **feed, **more)
+    return Result(p.returncode, p.stdout, p.stderr)
+
+
+def shell(script, env=None):
+    """A line of sh, in which "$W" is the program and "$M" the model."""
+    p = subprocess.run(["/bin/sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, timeout=TIME, cwd=WORK, env=environment(W=PROGRAM, M=MODEL, P=PICTURE))
+    return Result(p.returncode, p.stdout, p.stderr)
+
+
+def check(name, good, detail=""):
+    count[bool(good)] += 1
+    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % detail), flush=True)
+    return good
+
+
+def exits(name, result, code, err=None, out=None):
+    """The exit status, words on the first line of stderr, all of stdout."""
+    good = result.code == code and (err is None or err in result.first) and (out is None or result.out == out)
+    if code not in (0, 130, 143):
+        good = good and result.first.startswith("whinchat: ") and len(result.err.strip().split("\n")) <= 2
+    return check(name, good, "%s; wanted exit %d%s%s" % (result, code, "" if err is None else ", stderr %r" % err,
+                                                       "" if out is None else ", stdout %r" % out))
+
+
+def write(name, data):
+    path = os.path.join(WORK, name)
+    with open(path, "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def object_of(name, result):
+    """stdout as one JSON object on one line, {} when it is none."""
+    try:
+        value = json.loads(result.out)
+    except ValueError:
+        value = None
+    good = result.code == 0 and isinstance(value, dict) and result.out.count("\n") == 1 and result.out.endswith("\n")
+    check(name + ": one object", good, result)
+    return value if isinstance(value, dict) else {}
+
+
+# ---- groups ----
+
+def group_help():
+    r = run()
+    check("no argument: usage on stderr, exit 2", r.code == 2 and not r.out and r.first.startswith("Usage:"), r)
+    for args in (["--help"], ["-h"], ["help"]):
+        r = run(*args)
+        lines = r.out.split("\n")
+        check("%s fits one screen" % args[0], r.code == 0 and not r.err and len(lines) < 25 and max(map(len, lines)) <= 80
+              and all("  %s " % c in r.out for c in COMMANDS), r)
+    for c in COMMANDS:
+        a, b = run(c, "--help"), run("help", c)
+        check("%s --help" % c, a.code == 0 and a.out == b.out and a.out.startswith("Usage: whinchat %s" % c)
+              and not a.err and max(map(len, a.out.split("\n"))) <= 110, a)
+    for args in (["--version"], ["version"], ["-V"]):
+        r = run(*args)
+        check("%s" % args[0], r.code == 0 and re.match(r"whinchat \d+\.\d+\.\d+\n", r.out) and "Apache-2.0" in r.out
+              and re.search("reference|avx2|avx512|neon", r.out), r)
+    exits("help of no command", run("help", "xyz"), 2, "unknown command 'xyz'")
+
+
+def group_usage():
+    run_hi = ["run", MODEL, "-p", "hi", "-n", "1"]
+    exits("unknown command, suggestion", run("RUN", MODEL), 2, "did you mean 'run'?")
+    exits("unknown command", run("badcmd"), 2, "badcmd")
+    exits("empty command", run(""), 2, "command ''")
+    exits("option before the command", run("--threads", "2", "run", MODEL), 2, "'--threads'; options come after")
+    exits("no model", run("run"), 2, "MODEL")
+    exits("empty model", run("run", "", "-p", "hi"), 2, "MODEL is empty")
+    exits("unknown option", run(*run_hi, "--badflag"), 2, "--badflag")
+    exits("unknown option, suggestion", run(*run_hi, "--tmep", "1"), 2, "did you mean '--temp'?")
+    exits("abbreviation, suggestion", run(*run_hi, "--max", "1"), 2, "did you mean '--max-new-tokens'?")
+    exits("unknown short option", run(*run_hi, "-Z"), 2, "'-Z'")
+    exits("unknown option with a value", run(*run_hi, "--badflag=5"), 2, "'--badflag'")
+    exits("flag with a value", run(*run_hi, "--json=5"), 2, "--json")
+    exits("value missing", run("run", MODEL, "-p"), 2, "-p/--prompt")
+    exits("two prompts", run(*run_hi, "--", "there"), 2, "unexpected argument 'there'")
+    exits("three operands", run("run", MODEL, "a", "b"), 2, "unexpected argument 'b'")
+    exits("escapes are not printed raw", run(*run_hi, "--\x1b[31mred"), 2, "red")
+    check("no escape on stderr", "\x1b" not in run("run", MODEL + "/\x1b[31mred", "-p", "hi").err)
+    exits("a long option is cut", run(*run_hi, "--" + "x" * 10000), 2, "--xxx")
+    bad = {"-n": "0 abc 1e3 1.5 0x10 5x nan +-5 -2 99999999999999999999", "--temp": "-1 abc nan inf 1e400 0,5 --",
+           "--top-p": "0 -0.1 1.1 nan abc", "--top-k": "-2 1.5 abc", "--min-p": "-1 2 x", "--repeat-penalty": "0 -1 x",
+           "--seed": "abc 1.5 -1 18446744073709551616", "--threads": "-1 abc 1000000000", "--ctx": "-1 abc 1.5 99999999999",
+           "--logprobs": "-1 21 x", "--color": "red", "--compute": "f64", "--kv": "q8"}
+    for option, values in bad.items():
+        for value in values.split() + ["", " 5"]:
+            exits("%s %r" % (option, value), run("run", MODEL, "-p", "hi", option, value), 2, option)
+    exits("environment", run(*run_hi, env=environment(WHINCHAT_TEMP="x")), 2, "WHINCHAT_TEMP")
+    exits("prompt and messages", run(*run_hi, "--messages", "x.json"), 2, "exclude each other")
+    exits("ids", run("run", MODEL, "--prompt-ids", "1,x"), 2, "--prompt-ids: id 1")
+    exits("logprobs without json", run(*run_hi, "--logprobs", "1"), 2, "--json")
+    exits("stdin twice", run("run", MODEL, "-p", "-", "--image", "-"), 2, "stdin")
+    exits("completion of no shell", run("completion", "tcsh"), 2, "bash,zsh,fish")
+    exits("bench without a model", run("bench"), 2, "MODEL")
+    exits("dtype without shape", run("bench", MODEL, "--dtype", "f32"), 2, "--shape")
+    exits("chat without a terminal", run("chat", MODEL), 2, "terminal")
+
+
+def group_run():
+    ask = ["run", MODEL, "--image", PICTURE, "-p", QUESTION]
+    exits("the picture question", run(*ask), 0, "", ANSWER + "\n")
+    exits("by the shipped name", run("run", "gemma-3n-mini-it", *ask[2:], cwd=SOURCE), 0, "", ANSWER + "\n")
+    exits("prompt as operand, options after it", run("run", MODEL, QUESTION, "-a", PICTURE, "--greedy"), 0, "", ANSWER + "\n")
+    exits("prompt on stdin", run("run", MODEL, "--image", PICTURE, stdin=QUESTION.encode() + b"\n"), 0, "", ANSWER + "\n")
+    exits("prompt -", run("run", MODEL, "--image=" + PICTURE, "-p", "-", stdin=QUESTION.encode()), 0, "", ANSWER + "\n")
+    path = write("question.txt", b"\xef\xbb\xbf" + QUESTION.encode() + b"\r\n")
+    exits("prompt in a file", run("run", MODEL, "--image", PICTURE, "-f", path), 0, "", ANSWER + "\n")
+    exits("picture on stdin", run("run", MODEL, "-p", QUESTION, "-a", "-", stdin=open(PICTURE, "rb")), 0, "", ANSWER + "\n")
+    exits("-- ends options", run("run", MODEL, "-a", PICTURE, "--", QUESTION), 0, "", ANSWER + "\n")
+    exits("quiet", run(*ask, "-q"), 0, "", ANSWER + "\n")
+    r = run(*ask, "--timings")
+    check("timings on stderr only", r.code == 0 and r.out == ANSWER + "\n" and "first token" in r.err, r)
+    exits("-n", run(*ask, "-n", "3"), 0, "", "The person in\n")
+    exits("-n by the environment", run(*ask, env=environment(WHINCHAT_MAX_NEW_TOKENS="3")), 0, "", "The person in\n")
+    exits("the option wins", run(*ask, "-n3", env=environment(WHINCHAT_MAX_NEW_TOKENS="1")), 0, "", "The person in\n")
+    exits("stop text", run(*ask, "--stop", " playing"), 0, "", "The person in the image is\n")
+    exits("temperature 0 is greedy", run(*ask, "--temp", "0"), 0, "", ANSWER + "\n")
+    exits("1 thread", run(*ask, "--threads", "1"), 0, "", ANSWER + "\n")
+    hot = ask + ["--temp", "5", "--seed", "7", "-n", "12"]
+    a, b, c = run(*hot), run(*hot), run(*hot, "--seed", "8")
+    check("a seed repeats", a.code == 0 and a.out == b.out and a.out != c.out, "%s; %s; %s" % (a, b, c))
+    out = os.path.join(WORK, "answer.txt")
+    write("answer.txt", "x" * 1000)
+    r = run(*ask, "-o", out)
+    check("--output", r.code == 0 and not r.out and open(out).read() == ANSWER + "\n", r)
+    r = run("run", "no-such-model", "-p", "hi", "-o", out)
+    check("--output is kept when the model fails", r.code == 3 and open(out).read() == ANSWER + "\n", r)
+    r = run("run", MODEL, "--raw", "-p", "The person in the", "-n", "5")
+    check("raw text", r.code == 0 and r.out.endswith("\n"), r)
+    r = run("run", MODEL, "-s", "Be brief.", "-p", "Hello", "--json", "-n", "2")
+    check("system prompt", object_of("system prompt", r).get("usage", {}).get("prompt_tokens", 0) > 10, r)
+    env = environment(HOME=None, TERM="dumb", LC_ALL="de_DE.UTF-8", COLUMNS="1")
+    exits("bare environment", run(*ask, "--temp", "0.0", env=env), 0, "", ANSWER + "\n")
+    r = run("run", MODEL, "-p", b"a\xff\xc0b", "-n", "1")
+    check("invalid UTF-8 warns", r.code == 0 and "UTF-8" in r.err, r)
+
+
+def group_json():
+    r = run("run", MODEL, "--image", PICTURE, "-p", QUESTION, "--json", "--logprobs", "2")
+    o = object_of("run --json", r)
+    with open(os.path.join(GOLDENS, "expected", "expected.json")) as f:
+        turn = json.load(f)["conversations"][0]["turns"][0]
+    check("keys", list(o)[:3] == ["text", "prompt_ids", "ids"] and {"finish_reason", "usage", "timings"} <= set(o), list(o))
+    check("text", o.get("text") == ANSWER, o.get("text"))
+    check("prompt_ids", o.get("prompt_ids") == turn["prompt_ids"], o.get("prompt_ids"))
+    check("ids", o.get("ids") == turn["float32"]["ids"], o.get("ids"))
+    check("finish_reason stop", o.get("finish_reason") == "stop", o.get("finish_reason"))
+    n, m = len(turn["prompt_ids"]), len(turn["float32"]["ids"])
+    usage = o.get("usage", {})
+    check("usage", (usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("total_tokens")) == (n, m, n + m), usage)
+    check("timings", all(o.get("timings", {}).get(k + "_seconds", -1) >= 0 for k in
+                         ("load", "image", "prefill", "first_token", "decode")), o.get("timings"))
+    tops = o.get("logprobs", [])
+    check("logprobs", [t["id"] for t in tops] == o.get("ids") and all(len(t["top"]) == 2 and t["top"][0]["logprob"] ==
+          max(x["logprob"] for x in t["top"]) and t["logprob"] <= 0 for t in tops), tops[:2])
+    ids = ",".join(map(str, turn["prompt_ids"]))
+    o = object_of("--prompt-ids", run("run", MODEL, "--prompt-ids", ids, "--image", PICTURE, "--json"))
+    check("--prompt-ids: the same answer", o.get("ids") == turn["float32"]["ids"], o.get("ids"))
+    o = object_of("-n 2", run("run", MODEL, "--image", PICTURE, "-p", QUESTION, "--json", "-n", "2"))
+    check("finish_reason length", o.get("finish_reason") == "length" and len(o.get("ids", [])) == 2, o)
+
+
+def group_messages():
+    def chat(*content, **more):
+        return json.dumps(dict({"messages": [{"role": "user", "content": list(content)}]}, **more))
+
+    def ask(name, text, code, *args, err=None, out=None):
+        path = write("chat.json", text)
+        return exits("messages: " + name, run("run", MODEL, "--messages", path, *args), code, err, out)
+    words = {"type": "text", "text": QUESTION}
+    ask("path", chat({"type": "image", "path": PICTURE}, words), 0, out=ANSWER + "\n")
+    ask("image", chat({"type": "image", "image": PICTURE}, words), 0, out=ANSWER + "\n")
+    ask("url of a file", chat({"type": "image", "url": "file://" + PICTURE}, words), 0, out=ANSWER + "\n")
+    ask("filled from --image", chat({"type": "image"}, words), 0, "--image", PICTURE, out=ANSWER + "\n")
+    ask("an array", json.dumps(json.loads(chat({"type": "image"}, words))["messages"]), 0, "--image", PICTURE, out=ANSWER + "\n")
+    ask("path and --image", chat({"type": "image", "path": PICTURE}, {"type": "image"}, words), 0, "--image", PICTURE)
+    ask("a string", json.dumps([{"role": "user", "content": "Hello, who are you?"}]), 0)
+    ask("counts", chat({"type": "image"}, {"type": "image"}, words), 6, "--image", PICTURE,
+        err="2 pictures without a path, 1 given")
+    ask("a picture too many", chat(words), 6, "--image", PICTURE, err="0 pictures without a path, 1 given")
+    ask("http", chat({"type": "image", "url": "http://localhost/x.png"}, words), 6, err="nothing is fetched")
+    ask("absent picture", chat({"type": "image", "path": "no.png"}, words), 6, err="messages[0].content[0]: path: image: no.png")
+    ask("a path that is no string", chat({"type": "image", "path": 5}, words), 6, err="path: expected the path of a file, found a number")
+    ask("sound", chat({"type": "audio", "path": "x.wav"}, words), 6, err="found audio")
+    ask("no messages", '{"a": 1}', 6, err="messages: expected an array")
+    ask("no JSON", "{", 6, err="chat.json")
+    ask("empty", "[]", 6)
+    exits("messages: absent", run("run", MODEL, "-m", "no.json"), 6, "no.json")
+    text = chat({"type": "image", "path": PICTURE}, words)
+    exits("messages: stdin", run("run", MODEL, "-m", "-", stdin=text.encode()), 0, "", ANSWER + "\n")
+
+
+def group_errors():
+    hi = ["-p", "hi", "-n", "1"]
+    exits("no such model", run("run", "no/such", *hi), 3, "no/such")
+    exits("empty folder", run("run", tempfile.mkdtemp(dir=WORK), *hi), 3)
+    exits("a text file as a model", run("run", write("notes.txt", "hello"), *hi), 3, "notes.txt")
+    exits("a URL as a model", run("run", "https://example.invalid/model", *hi), 3, "example.invalid")
+    exits("show: no such model", run("show", "no/such"), 3, "no/such")
+    exits("verify: no such folder", run("verify", "no/such"), 3, "no/such")
+    exits("prompt too long", run("run", MODEL, "-p", "a b" * 30000), 6, "tokens")
+    exits("context too small", run("run", MODEL, "-p", "hello " * 20, "--ctx", "8"), 6, "context")
+    exits("context too large", run("run", MODEL, *hi, "--ctx", "2000000000"), 2, "ctx")
+    for name, path, words in [("absent", "no.png", "no.png"), ("a folder", WORK, "folder"), ("/dev/zero", "/dev/zero", "/dev/zero"),
+                              ("no picture", write("bad.png", "no picture at all"), "bad.png"), ("empty", write("empty.png", ""), "empty"),
+                              ("cut", write("cut.png", open(PICTURE, "rb").read()[:2000]), "cut.png"), ("a URL", "http://x/y.png", "fetched")]:
+        exits("picture: " + name, run("run", MODEL, *hi, "--image", path), 6, words)
+    exits("prompt file: absent", run("run", MODEL, "-f", "no.txt"), 6, "no.txt")
+    exits("prompt file: /dev/zero", run("run", MODEL, "-f", "/dev/zero"), 6, "/dev/zero")
+    exits("prompt file: NUL", run("run", MODEL, "-f", write("nul.txt", "a\0b")), 6, "NUL")
+    exits("output: a folder", run("run", MODEL, *hi, "-o", WORK), 1, "cannot be written")
+    exits("output: /dev/full", run("run", MODEL, *hi, "-o", "/dev/full"), 1, "/dev/full: write failed")
+
+
+def group_streams():
+    hi = '-p "Hello, who are you?"'
+    want = run("run", MODEL, "-p", "Hello, who are you?").out
+    check("an answer", len(want) > 2 and want.endswith("\n") and not want.endswith("\n\n"), want)
+    exits("stdout full", shell('"$W" run "$M" %s >/dev/full' % hi), 1, "stdout: write failed: No space left")
+    exits("stdout full, JSON", shell('"$W" run "$M" %s --json >/dev/full' % hi), 1, "stdout: write failed")
+    exits("stdout full, other commands", shell('"$W" list >/dev/full'), 1, "stdout: write failed")
+    exits("stdout closed", shell('"$W" run "$M" %s >&-' % hi), 1, "stdout: write failed")
+    exits("stdin closed", shell('"$W" run "$M" %s <&-' % hi), 0, "", want)
+    exits("stderr closed", shell('"$W" run "$M" %s 2>&-' % hi), 0, "", want)
+    exits("no prompt on a closed stdin", shell('"$W" run "$M" <&-'), 6)
+    r = shell('{ "$W" run "$M" %s --ignore-eos -n -1; echo "exit $?" >&2; } | head -c 3' % hi)
+    check("reader gone: quiet", r.out == want[:3] and re.fullmatch(r"exit (0|141)\n", r.err), r)
+    r = shell('"$W" run "$M" %s 2>&1 >/dev/null' % hi)
+    check("nothing on stderr", r.code == 0 and r.out == "", r)
+    rd, wr = os.pipe()  # an inherited pipe that nobody closes
+    r = run("run", MODEL, "-p", "Hello, who are you?", stdin=rd)
+    check("a prompt given: stdin is not read", r.code == 0 and r.out == want, r)
+    os.close(rd), os.close(wr)
+    r = shell('printf "a\\nb\\nc\\n" | while read x; do "$W" run "$M" -n 1 -p "$x" >/dev/null; echo "$x"; done')
+    check("in a loop over stdin", r.out == "a\nb\nc\n", r)
+    r = run("run", MODEL, "-p", "Hello", "--image", PICTURE, "--color", "always")
+    check("no escapes in an answer", "\x1b" not in r.out, r)
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        p = subprocess.Popen([PROGRAM, "run", MODEL, "-p", "Hello, who are you?", "--ignore-eos", "-n", "-1", "--temp", "3"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment())
+        first = p.stdout.read(1)
+        p.send_signal(number)
+        started = time.monotonic()
+        out, err = p.communicate(timeout=TIME)
+        check("signal %d: exit %d, at once" % (number, code), p.returncode == code and first and out.endswith(b"\n") and not err
+              and time.monotonic() - started < TIME / 10, "exit %d, stdout %r, stderr %r" % (p.returncode, out[-60:], err))
+
+
+def group_show():
+    o = object_of("show --json", run("show", MODEL, "--json", "--ctx", "128"))
+    check("show: keys", {"name", "path", "architecture", "parameters", "layers", "context_length", "modalities", "memory"} <= set(o), list(o))
+    check("show: memory", {"weights_bytes", "kv_bytes", "total_bytes"} <= set(o.get("memory", {})), o.get("memory"))
+    r = run("show", MODEL)
+    check("show for people", r.code == 0 and "parameters" in r.out and "memory" in r.out and "MiB" in r.out and not r.err, r)
+    exits("show of a picture", run("show", PICTURE), 0, "", "PNG 512x512 RGB\n")
+    o = object_of("show of a picture --json", run("show", PICTURE, "--json"))
+    check("show of a picture: keys", (o.get("format"), o.get("width"), o.get("height")) == ("PNG", 512, 512), o)
+    exits("show of no picture", run("show", write("bad.png", "no picture at all")), 6, "bad.png")
+    exits("show of an absent picture", run("show", "no.png"), 6, "no.png")
+    o = object_of("list --json", run("list", "--json", cwd=SOURCE))
+    names = [m.get("name") for m in o.get("models", [])]
+    check("list has the shipped model", "gemma-3n-mini-it" in names, o)
+    r = run("list", "--names", cwd=SOURCE)
+    check("list --names", r.code == 0 and r.out.split() == names, r)
+    r = run("list", cwd=SOURCE)
+    check("list", r.code == 0 and "shipped" in r.out, r)
+    o = object_of("doctor --json", run("doctor", "--json"))
+    check("doctor: keys", {"version", "machine", "libraries", "line_editing", "environment", "found"} <= set(o), list(o))
+    r = run("doctor", env=environment(WHINCHAT_CPU="reference"))
+    check("doctor", r.code == 0 and all(w in r.out for w in ("cpu", "threads", "memory", "WHINCHAT_CPU=reference")), r)
+    check("WHINCHAT_CPU", "CPU level: reference" in run("version", env=environment(WHINCHAT_CPU="reference")).out)
+
+
+def group_text():
+    def lines(*objects):
+        return "".join(json.dumps(o) + "\n" for o in objects).encode()
+
+    def answers(r):
+        return [json.loads(x) for x in r.out.splitlines()]
+    text = "What colour is the shirt?\n\u00e9 \U0001f600"
+    r = run("tokenize", MODEL, "--jsonl", stdin=lines({"text": text}, {"text": text, "add_special_tokens": False}))
+    a = answers(r)
+    check("tokenize --jsonl", r.code == 0 and len(a) == 2 and a[0]["ids"] == [2] + a[1]["ids"], r)
+    r = run("tokenize", MODEL, "--jsonl", stdin=lines({"ids": a[0]["ids"], "skip_special_tokens": True}, {"ids": a[0]["ids"]}))
+    b = answers(r)
+    check("and back", r.code == 0 and [x["text"] for x in b] == [text, "<bos>" + text], r)
+    tiny = os.path.join(WORK, "tokenizer-only")
+    os.mkdir(tiny)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(os.path.join(MODEL, name), tiny)
+    r = run("tokenize", tiny, "--jsonl", stdin=lines({"text": text}))
+    check("a folder with tokenizer files only", r.code == 0 and answers(r) == a[:1], r)
+    r = run("tokenize", MODEL, "--jsonl", stdin=b'nonsense\n\n{"text": 5}\n{"text": "a", "ids": []}\n' + lines({"text": "a"}))
+    check("errors are lines, exit 6", r.code == 6 and ["error" in x for x in answers(r)] == [True, True, True, False], r)
+    r = run("tokenize", MODEL, "--jsonl", stdin=lines({"ids": [10 ** 12, -1, 395]}))
+    check("ids out of range give nothing", r.code == 0 and len(answers(r)) == 1 and "text" in answers(r)[0], r)
+    o = object_of("tokenize --json", run("tokenize", MODEL, "--json", "Hello"))
+    check("pieces", "".join(o.get("pieces", [])).replace("<bos>", "") == "Hello" and len(o["pieces"]) == len(o["ids"]), o)
+    r = run("tokenize", MODEL, stdin=b"Hello")
+    check("a line a token", r.code == 0 and [int(x.split()[0]) for x in r.out.splitlines()] == o["ids"], r)
+
+    prompt = "<bos><start_of_turn>user\nHello<end_of_turn>\n<start_of_turn>model\n"
+    exits("template -p", run("template", MODEL, "-p", "Hello"), 0, "", prompt)
+    exits("template without generation prompt", run("template", MODEL, "-p", "Hello", "--no-generation-prompt"), 0, "",
+          prompt.split("<start_of_turn>model")[0])
+    hello = {"messages": [{"role": "user", "content": "Hello"}]}
+    bad = {"messages": [{"role": "assistant", "content": "Hello"}]}
+    r = run("template", MODEL, "--jsonl", stdin=lines(dict(hello, add_generation_prompt=True), hello, bad, {"messages": []}))
+    a = answers(r)
+    check("template --jsonl", r.code == 0 and len(a) == 4 and a[0] == {"text": prompt} and prompt.startswith(a[1]["text"])
+          and "must alternate" in a[2]["error"] and "error" in a[3], r)
+    path = write("t.jinja", "{{ bos_token }}{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}{{ x }}")
+    r = run("template", "--template", path, "--jsonl",
+            stdin=lines(dict(hello, special_tokens={"bos_token": "<s>"}, kwargs={"x": 5})))
+    check("template --template --jsonl", r.code == 0 and answers(r) == [{"text": "<s>[user:Hello]5"}], r)
+    exits("template --template", run("template", "--template", path, "-p", "Hello"), 0, "", "[user:Hello]\n")
+    r = run("template", "--jsonl", stdin=lines({"template": "{{ a + 1 }}", "vars": {"a": 2}}, {"template": "{% if"}, hello,
+                                               {"template": "{{ strftime_now('%Y') }}", "vars": {}, "now": "2025-07-04T09:05:03"}))
+    a = answers(r)
+    check("plain templates", r.code == 0 and a[0] == {"text": "3"} and "error" in a[1] and "error" in a[2], r)
+    exits("template of nothing", run("template"), 2, "MODEL")
+    p = subprocess.Popen([PROGRAM, "tokenize", MODEL, "--jsonl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
+    p.stdin.write(lines({"text": "a"}))
+    p.stdin.flush()
+    check("a line is answered at once", select.select([p.stdout], [], [], TIME)[0] != [])
+    p.communicate(timeout=TIME)
+
+
+def group_verify():
+    tiny = os.path.join(GOLDENS, "gemma3n_text")
+    r = run("verify", tiny, "--only", "p0")
+    check("verify", r.code == 0 and re.search(r"^[1-9]\d* passed, 0 failed\n\Z", r.out, re.M) and not r.err, r)
+    q = run("verify", tiny, "--only", "p0", "-q")
+    check("verify -q: the sum only", q.code == 0 and q.out == r.out.splitlines(True)[-1], q)
+    o = object_of("verify --json", run("verify", tiny, "--only", "p0", "--json"))
+    m = (o.get("models") or [{}])[0]
+    check("verify --json: keys", o.get("failed") == 0 and o.get("passed") == len(m.get("checks", [])) and {"name", "pass",
+          "max_diff", "worst_share", "atol", "rtol", "note"} <= set((m.get("checks") or [{}])[0]), r)
+    broken = os.path.join(WORK, "broken")
+    shutil.copytree(tiny, broken)
+    os.chmod(broken, 0o755)
+    path = os.path.join(broken, "golden.json")
+    with open(path) as f:
+        golden = json.load(f)
+    os.chmod(path, 0o644)
+    name = next(n for n in golden["tensors"] if ".layers.3." in n)
+    golden["tensors"][name]["atol"] = 0.0
+    golden["tensors"][name]["rtol"] = 0.0
+    with open(path, "w") as f:
+        json.dump(golden, f)
+    prompt = name.split(".")[0]
+    r = run("verify", broken, "--only", prompt)
+    check("verify: one fails, exit 5, named", r.code == 5 and "FAIL %s " % name in r.out and
+          "first point that is off: %s\n" % name in r.out and re.search(r"\d+ passed, [1-9]\d* failed\n\Z", r.out), r)
+    r = run("verify", broken, tiny, "--only", prompt, "-q")
+    check("verify: several folders", r.code == 5 and r.out.endswith(" failed\n"), r)
+    check("verify --color always", "\x1b[" in run("verify", broken, "--only", prompt, "-q", "--color", "always").out)
+
+
+def group_bench():
+    o = object_of("bench --json", run("bench", MODEL, "--prefill", "32", "--decode", "8", "--image", "--threads", "1", "--repeat",
+                                      "1", "--json"))
+    keys = ("prefill_tokens_per_second decode_tokens_per_second image_encode_seconds load_seconds first_token_seconds "
+            "peak_resident_bytes ceiling_flops_per_second ceiling_bytes_per_second").split()
+    check("bench: keys", all(isinstance(o.get(k), (int, float)) and o[k] > 0 for k in keys), o)
+    r = run("bench", MODEL, "--decode", "8", "--repeat", "1")
+    check("bench for people", r.code == 0 and "decode 8" in r.out and "tokens/s" in r.out and not r.err, r)
+    o = object_of("bench --shape", run("bench", "--shape", os.path.join(MODEL, "config.json"), "--dtype", "f32", "--prefill", "16",
+                                       "--repeat", "1", "--json"))
+    check("bench --shape: measured", o.get("prefill_tokens_per_second", 0) > 0, o)
+    o = object_of("bench --ceilings", run("bench", "--ceilings", "--repeat", "1", "--json"))
+    check("bench --ceilings: measured", o.get("ceiling_flops_per_second", 0) > 0, o)
+
+
+def group_scripts():
+    for name in ("bash", "zsh", "fish"):
+        r = run("completion", name)
+        check("completion %s" % name, r.code == 0 and all(c in r.out for c in COMMANDS) and "max-new-tokens" in r.out, r)
+        if name == "bash" or shutil.which(name):
+            p = subprocess.run([name, "-n"], input=r.raw, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            check("completion %s: its syntax" % name, p.returncode == 0 and not p.stdout, p.stdout)
+        else:
+            print("not run: completion %s: its syntax: there is no %s" % (name, name))
+
+    def complete(*words):
+        script = ('whinchat() { "$W" "$@"; }\n. /dev/stdin\nCOMP_WORDS=(%s)\nCOMP_CWORD=%d\n_whinchat\nprintf "%%s\\n" "${COMPREPLY[@]}"\n'
+                  % (" ".join("'%s'" % w for w in words), len(words) - 1))
+        p = subprocess.run(["bash", "-c", script], input=run("completion", "bash").raw, stdout=subprocess.PIPE,
+                           cwd=SOURCE, env=environment(W=PROGRAM))
+        return p.stdout.decode().split()
+    for words, want in [(["whinchat", "ver"], "verify"), (["whinchat", "run", "gemma-3n-m"], "gemma-3n-mini-it"),
+                        (["whinchat", "run", "x", "--max"], "--max-new-tokens"), (["whinchat", "run", "--color", "ne"], "never"),
+                        (["whinchat", "completion", "z"], "zsh"), (["whinchat", "run", "x", "--image", "exam"], "examples")]:
+        check("completes %s" % " ".join(words[1:]), want in complete(*words), complete(*words))
+    r = run("help", "--man")
+    path = write("whinchat.1", r.raw)
+    check("man page", r.code == 0 and r.out.startswith(".Dd") and all(".Ss whinchat %s" % c in r.out for c in COMMANDS), r.out[:200])
+    if shutil.which("mandoc"):
+        p = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        bad = [x for x in p.stdout.decode().splitlines() if "new sentence" not in x]
+        check("man page: mandoc finds no fault", not bad, bad[:5])
+    else:
+        print("not run: man page: there is no mandoc")
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, *args, **env):
+        self.seen, self.status = b"", None
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(WORK)
+            os.execve(PROGRAM, [PROGRAM] + list(args), environment(**env))
+
+    def until(self, words, seconds=None):
+        """Reads until words have come since the last call."""
+        end = time.monotonic() + (seconds or TIME)
+        while words.encode() not in self.seen:
+            if time.monotonic() > end or not select.select([self.fd], [], [], 0.2)[0]:
+                if time.monotonic() > end:
+                    return False
+                continue
+            try:
+                got = os.read(self.fd, 4096)
+            except OSError:
+                got = b""
+            if not got:
+                return words.encode() in self.seen
+            self.seen += got
+        self.before, self.seen = self.seen.split(words.encode(), 1)
+        return True
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        """The exit status, once the program has ended by itself."""
+        limit = time.monotonic() + TIME
+        while time.monotonic() < limit:
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.seen += os.read(self.fd, 4096)
+                except OSError:
+                    pass
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.fd)
+                return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return None
+
+
+def group_chat():
+    t = Terminal("chat", MODEL, NO_COLOR="1")
+
+    def step(name, good):
+        return check("chat: " + name, good, t.seen[-500:])
+    step("begins", t.until("/help") and t.until("> "))
+    t.type("Hello, who are you?\r")
+    step("answers", t.until("you?\r\n") and t.until("\r\n> ") and len(t.before.strip()) > 2)
+    hello = t.before.strip()
+    t.type("/image %s\r" % PICTURE)
+    step("takes a picture", t.until("512 x 512") and t.until("> "))
+    t.type("%s\r" % QUESTION)
+    step("sees it", t.until(ANSWER) and t.until("> "))
+    t.type("/clear\r")
+    step("/clear", t.until("new conversation") and t.until("> "))
+    t.type("Hello, who are you?\r")
+    step("begins anew", t.until("you?\r\n") and t.until("\r\n> ") and t.before.strip() == hello)
+    t.type("/set ignore-eos on\r")
+    t.until("> ")
+    t.type("/set max-new-tokens -1\r")
+    t.until("> ")
+    t.type("/set temp 3\r")
+    t.until("> ")
+    t.type("Tell me a story.\r")
+    t.until("story.\r\n")
+    time.sleep(0.3)
+    t.type("\x03")
+    step("Ctrl-C stops the answer", t.until("stopped", TIME / 4) and t.until("> "))
+    t.type("/set ignore-eos off\r")
+    t.until("> ")
+    t.type("/set temp 0\r")
+    t.until("> ")
+    t.type("/clear\r")
+    t.until("conversation\r\n> ")
+    t.type("Hello, who are you?\r")
+    step("and not the program", t.until("you?\r\n") and t.until("\r\n> ") and t.before.strip() == hello)
+    t.type("/regen\r")
+    step("/regen", t.until("regen\r\n") and t.until("\r\n> ") and t.before.strip() == hello)
+    t.type("/save %s\r" % os.path.join(WORK, "saved.json"))
+    step("/save", t.until("saved") and t.until("> "))
+    with open(os.path.join(WORK, "saved.json")) as f:
+        saved = json.load(f)["messages"]
+    step("the file", [m["role"] for m in saved] == ["user", "assistant"] and saved[1]["content"].encode() == hello)
+    t.type("/load %s\r" % os.path.join(WORK, "saved.json"))
+    step("/load", t.until("2 messages") and t.until("> "))
+    t.type('"""\rHello,\rwho are you?"""\r')
+    step("several lines", t.until('you?"""\r\n') and t.until("\r\n> "))
+    t.type("/nonsense\r")
+    step("unknown command", t.until("unknown command '/nonsense'") and t.until("> "))
+    t.type("/image no.png\r")
+    step("an absent picture", t.until("no.png") and t.until("> "))
+    t.type("half a line\x03")
+    step("Ctrl-C at the prompt", t.until("leaves") and t.until("> "))
+    t.type("\x04")
+    step("Ctrl-D leaves", t.end() == 0)
+    history = os.path.join(WORK, "state", "whinchat", "history")
+    step("history", os.path.isfile(history) and "Hello" in open(history).read())
+    t = Terminal("run", MODEL)
+    step("run without a prompt", t.until("/help") and t.until("> "))
+    t.type("\x03")
+    t.until("leaves")
+    t.type("\x03")
+    step("Ctrl-C twice leaves", t.end() == 0)
+    t = Terminal("chat", MODEL)
+    t.until("> ")
+    os.kill(t.pid, signal.SIGTERM)
+    step("SIGTERM", t.end() == 143)
+    t = Terminal("run", MODEL, "-p", "Hello, who are you?")
+    code = t.end()
+    step("run on a terminal", code == 0 and t.seen.strip() == hello and b"\x1b" not in t.seen)
+    t = Terminal("run", MODEL, "--badflag")
+    code = t.end()
+    step("colour on a terminal", code == 2 and b"\x1b[" in t.seen)
+    t = Terminal("run", MODEL, "--badflag", NO_COLOR="1")
+    code = t.end()
+    step("NO_COLOR", code == 2 and b"\x1b" not in t.seen)
+    t = Terminal("run", MODEL, "--badflag", TERM="dumb")
+    code = t.end()
+    step("TERM=dumb", code == 2 and b"\x1b" not in t.seen)
+
+
+def main():
+    groups = {n[6:]: f for n, f in globals().items() if n.startswith("group_")}
+    chosen = sys.argv[3:] or list(groups)
+    try:
+        for name in chosen:
+            print("-- %s" % name)
+            try:
+                groups[name]()
+            except Exception as e:  # a group that breaks off is a failure, and the others still run
+                check("%s: ran to its end" % name, False, "%s: %s" % (type(e).__name__, e))
+    finally:
+        shutil.rmtree(WORK, ignore_errors=True)
+    print("%d passed, %d failed" % (count[True], count[False]))
+    return 1 if count[False] or not count[True] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
