@@ -1,0 +1,378 @@
+/* test_verify.c - the models of tests/goldens against their reference values; copies with one thing wrong, which must fail
+ * at that thing; folders that are broken. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/file_map.h"
+#include "base/json.h"
+#include "whinchat.h"
+
+#define GOLDENS  SOURCE_ROOT "/tests/goldens/"
+#define NO_AUDIO "sound_,aud,imgaud"
+
+/* What a verification said. */
+struct outcome {
+    size_t n_passed, n_failed, n_not_run;
+    char first[200], note[400]; /* of the first failure */
+    bool print;
+};
+
+static void on_check(void *user, const wc_check *check)
+{
+    struct outcome *o = user;
+    assert_int_equal(check->size, sizeof *check);
+    if (check->pass) {
+        o->n_not_run += check->note[0] != '\0';
+        return;
+    }
+    if (o->print)
+        print_error("%s: largest %g, share %g: %s\n", check->name, check->max_diff, check->worst_share,
+                    check->note);
+    if (!o->first[0]) {
+        snprintf(o->first, sizeof o->first, "%s", check->name);
+        snprintf(o->note, sizeof o->note, "%s", check->note);
+    }
+}
+
+static bool verify(const char *folder, const wc_model_options *model, const wc_verify_options *options,
+                   struct outcome *o, wc_error *err)
+{
+    return wc_verify(folder, model, options, on_check, o, &o->n_passed, &o->n_failed, err);
+}
+
+/* All checks pass, n of them. */
+static void expect_pass(const char *folder, const wc_model_options *model, const wc_verify_options *options,
+                        size_t n)
+{
+    wc_error err = {0};
+    struct outcome o = {.print = true};
+    if (!verify(folder, model, options, &o, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(o.n_failed, 0);
+    assert_int_equal(o.n_passed, n);
+}
+
+/* ---- whole models ---- */
+
+static void test_text(void **state)
+{
+    expect_pass(GOLDENS "gemma3n_text", NULL, NULL, 78 + 18);
+}
+
+static void test_text_bf16(void **state)
+{
+    expect_pass(GOLDENS "gemma3n_text_bf16", NULL, NULL, 88 + 18);
+}
+
+static void test_text_sharded(void **state)
+{
+    expect_pass(GOLDENS "gemma3n_text_sharded", NULL, NULL, 46 + 18);
+}
+
+static void test_slice(void **state)
+{
+    const wc_model_options model = {
+        .size = sizeof model,
+        .slice = "{\"layers_skipped\": [5, 6], \"ffn_hidden_dims\": [64, 64, 96, 64, 128, 64, 128, 64]}"};
+    const wc_verify_options options = {.size = sizeof options, .golden = GOLDENS "gemma3n_slice"};
+    expect_pass(GOLDENS "gemma3n_slice", NULL, NULL, 74 + 14);
+    expect_pass(GOLDENS "gemma3n_text", &model, &options, 74 + 14); /* the same cut from the whole */
+}
+
+static void test_pictures(void **state)
+{
+    wc_error err = {0};
+    struct outcome o = {.print = true};
+    const wc_verify_options options = {.size = sizeof options, .skip = NO_AUDIO};
+    assert_true(verify(GOLDENS "gemma3n_mm", NULL, &options, &o, &err));
+    assert_int_equal(o.n_failed, 0);
+    assert_int_equal(o.n_passed, 79 + 23);
+    assert_int_equal(o.n_not_run, 49);
+}
+
+static void test_sound_is_not_passed_over(void **state)
+{
+    wc_error err = {0};
+    struct outcome o = {0};
+    assert_true(verify(GOLDENS "gemma3n_mm", NULL, NULL, &o, &err));
+    assert_int_equal(o.n_failed, 49 + 3); /* values, and the answers of three prompts */
+    assert_string_equal(o.first, "sound_a.mel");
+}
+
+static void test_hub_spelling(void **state)
+{
+    const wc_model_options text = {.size = sizeof text,
+                                   .config = GOLDENS "gemma3n_text/config.hub_spelling.json"},
+                           mm = {.size = sizeof mm, .config = GOLDENS "gemma3n_mm/config.hub_spelling.json"};
+    const wc_verify_options options = {.size = sizeof options, .skip = NO_AUDIO};
+    expect_pass(GOLDENS "gemma3n_text", &text, NULL, 96);
+    expect_pass(GOLDENS "gemma3n_mm", &mm, &options, 79 + 23);
+}
+
+/* Pictures by themselves; the folder is that of test_image, or the one beside the source. */
+static void test_image_preprocess(void **state)
+{
+    const char *shared = getenv("WHINCHAT_SHARED");
+    char beside[1000];
+    snprintf(beside, sizeof beside, "%s/goldens/image_preprocess",
+             shared ? shared : SOURCE_ROOT "/../shared");
+    const char *folder = wc_dir_exists(GOLDENS "image_preprocess") ? GOLDENS "image_preprocess" : beside;
+    if (!wc_dir_exists(folder)) {
+        print_message("not run: %s: no such folder\n", folder);
+        return;
+    }
+    expect_pass(folder, NULL, NULL, 171 + 33 + 32);
+}
+
+/* ---- which checks ---- */
+
+static void test_only(void **state)
+{
+    wc_error err = {0};
+    struct outcome o = {.print = true};
+    wc_verify_options options = {.size = sizeof options, .only = "p18.layers.0.mlp,p6.greedy"};
+    assert_true(verify(GOLDENS "gemma3n_text_sharded", NULL, &options, &o, &err));
+    assert_int_equal(o.n_failed, 0);
+    assert_int_equal(o.n_passed, 6 + 2);
+    assert_int_equal(o.n_not_run, 1); /* one line for all of them */
+    options.only = "nothing";
+    assert_false(verify(GOLDENS "gemma3n_text_sharded", NULL, &options, &o, &err));
+    assert_int_equal(err.code, WC_BAD_ARGUMENT);
+}
+
+/* ---- copies with one thing wrong ---- */
+
+static const char *const copied_files[] = {"config.json",
+                                           "golden.json",
+                                           "golden.safetensors",
+                                           "model-00001-of-00003.safetensors",
+                                           "model-00002-of-00003.safetensors",
+                                           "model-00003-of-00003.safetensors",
+                                           "model.safetensors.index.json"};
+enum { N_COPIED = sizeof copied_files / sizeof *copied_files };
+
+/* A temporary copy of gemma3n_text_sharded. */
+struct copy {
+    wc_arena *arena;
+    char folder[64];
+};
+
+static char *read_file(struct copy *c, const char *folder, const char *name, size_t *n)
+{
+    char path[1000];
+    wc_error err = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    char *data = wc_file_read(c->arena, path, 1 << 26, n, &err);
+    if (!data)
+        fail_msg("%s", err.text);
+    return data;
+}
+
+static void write_file(const struct copy *c, const char *name, const char *data, size_t n)
+{
+    char path[1000];
+    snprintf(path, sizeof path, "%s/%s", c->folder, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int open_copy(void **state)
+{
+    struct copy *c = calloc(1, sizeof *c);
+    c->arena = wc_arena_new(0);
+    strcpy(c->folder, "verify-XXXXXX");
+    assert_non_null(mkdtemp(c->folder));
+    for (size_t i = 0; i < N_COPIED; i++) {
+        size_t n;
+        char *data = read_file(c, GOLDENS "gemma3n_text_sharded", copied_files[i], &n);
+        write_file(c, copied_files[i], data, n);
+    }
+    *state = c;
+    return 0;
+}
+
+static int close_copy(void **state)
+{
+    struct copy *c = *state;
+    for (size_t i = 0; i < N_COPIED; i++) {
+        char path[1000];
+        snprintf(path, sizeof path, "%s/%s", c->folder, copied_files[i]);
+        unlink(path);
+    }
+    rmdir(c->folder);
+    wc_arena_free(c->arena);
+    free(c);
+    return 0;
+}
+
+/* Replaces the first occurrence of from by to. */
+static void edit(struct copy *c, const char *name, const char *from, const char *to)
+{
+    size_t n;
+    char *data = read_file(c, c->folder, name, &n), *at = memmem(data, n, from, strlen(from));
+    assert_non_null(at);
+    size_t before = (size_t)(at - data), after = n - before - strlen(from);
+    char *out = wc_arena_alloc(c->arena, n + strlen(to));
+    memcpy(out, data, before);
+    memcpy(out + before, to, strlen(to));
+    memcpy(out + before + strlen(to), at + strlen(from), after);
+    write_file(c, name, out, before + strlen(to) + after);
+}
+
+/* Changes element i of an f32 tensor: added to it, or in its place when it is NaN. */
+static void disturb(struct copy *c, const char *name, const char *tensor, size_t i, float by)
+{
+    size_t n;
+    uint64_t header;
+    char *data = read_file(c, c->folder, name, &n);
+    memcpy(&header, data, sizeof header);
+    wc_error err = {0};
+    const wc_json *doc = wc_json_parse(c->arena, data + 8, header, name, 0, &err);
+    const wc_json *begin = wc_json_item(wc_json_get(wc_json_get(doc, tensor), "data_offsets"), 0);
+    assert_non_null(begin);
+    char *at = data + 8 + header + (size_t)wc_json_number(begin, 0) + 4 * i;
+    float x;
+    memcpy(&x, at, sizeof x);
+    x += by;
+    memcpy(at, &x, sizeof x);
+    write_file(c, name, data, n);
+}
+
+/* The copy can be run, and its first failure is that check. */
+static struct outcome expect_first_failure(const struct copy *c, const char *only, const char *check)
+{
+    wc_error err = {0};
+    struct outcome o = {0};
+    const wc_verify_options options = {.size = sizeof options, .only = only};
+    if (!verify(c->folder, NULL, &options, &o, &err))
+        fail_msg("%s", err.text);
+    assert_true(o.n_failed > 0);
+    assert_string_equal(o.first, check);
+    return o;
+}
+
+static void test_wrong_weight(void **state)
+{
+    disturb(*state, "model-00001-of-00003.safetensors", "model.layers.0.mlp.up_proj.weight", 77, 0.25f);
+    struct outcome o = expect_first_failure(*state, "p18", "p18.layers.0.mlp_up");
+    assert_non_null(strstr(o.note, "18 of 1152 off, worst at ["));
+}
+
+static void test_wrong_value(void **state)
+{
+    disturb(*state, "golden.safetensors", "p18.layers.2.out", 100, 0.01f);
+    struct outcome o = expect_first_failure(*state, NULL, "p18.layers.2.out");
+    assert_int_equal(o.n_failed, 1);
+    assert_int_equal(o.n_passed, 63);
+    assert_non_null(strstr(o.note, "1 of 1728 off, worst at [0, 3, 4]: expected "));
+}
+
+static void test_nan_in_weights(void **state)
+{
+    disturb(*state, "model-00002-of-00003.safetensors", "model.layers.2.self_attn.o_proj.weight", 5, NAN);
+    struct outcome o = expect_first_failure(*state, NULL, "weights.finite");
+    assert_non_null(strstr(o.note, "model.layers.2.self_attn.o_proj.weight"));
+}
+
+static void test_wrong_answer(void **state)
+{
+    edit(*state, "golden.json", "\"greedy_ids\": [", "\"greedy_ids\": [ 7, ");
+    struct outcome o = expect_first_failure(*state, "p6.greedy_ids", "p6.greedy_ids");
+    assert_memory_equal(o.note, "id 0: expected 7, found ", 24);
+}
+
+static void test_unknown_point(void **state)
+{
+    edit(*state, "golden.json", "\"p18.merged\"", "\"p18.merge2\"");
+    edit(*state, "golden.safetensors", "\"p18.merged\"", "\"p18.merge2\"");
+    struct outcome o = expect_first_failure(*state, NULL, "p18.merge2");
+    assert_string_equal(o.note, "the model has no such point");
+    assert_int_equal(o.n_failed, 1);
+}
+
+/* ---- broken folders ---- */
+
+/* Cannot be run; the error names what is wrong. */
+static void expect_refusal(const struct copy *c, int code, const char *part)
+{
+    wc_error err = {0};
+    struct outcome o = {0};
+    assert_false(verify(c->folder, NULL, NULL, &o, &err));
+    if (err.code != code || !strstr(err.text, part))
+        fail_msg("expected code %d and \"%s\", found %d: %s", code, part, err.code, err.text);
+}
+
+static void test_value_missing(void **state)
+{
+    edit(*state, "golden.json", "\"p18.merged\"", "\"p18.absent\"");
+    expect_refusal(*state, WC_BAD_FILE,
+                   "golden.json: tensors: p18.absent: expected it in golden.safetensors");
+}
+
+static void test_id_out_of_range(void **state)
+{
+    edit(*state, "golden.json", "\"greedy_ids\": [", "\"greedy_ids\": [ 288, ");
+    expect_refusal(*state, WC_BAD_FILE, "prompt p6: greedy_ids: entry 0: expected an id from 0 to 287");
+}
+
+static void test_bad_format(void **state)
+{
+    edit(*state, "golden.json", "whinchat-golden-1", "whinchat-golden-9");
+    expect_refusal(*state, WC_BAD_FILE,
+                   "golden.json: format: expected \"whinchat-golden-1\", found whinchat-golden-9");
+}
+
+static void test_negative_tolerance(void **state)
+{
+    edit(*state, "golden.json", "\"atol\": ", "\"atol\": -");
+    expect_refusal(*state, WC_BAD_FILE, "atol, rtol: expected 0 or more");
+}
+
+static void test_truncated_values(void **state)
+{
+    struct copy *c = *state;
+    size_t n;
+    char *data = read_file(c, c->folder, "golden.safetensors", &n);
+    write_file(c, "golden.safetensors", data, n - 1);
+    expect_refusal(c, WC_BAD_FILE, "golden.safetensors");
+}
+
+static void test_no_values(void **state)
+{
+    struct copy *c = *state;
+    char path[1000];
+    snprintf(path, sizeof path, "%s/golden.json", c->folder);
+    assert_int_equal(unlink(path), 0);
+    expect_refusal(c, WC_NOT_FOUND, "has no golden.json to verify it with");
+}
+
+#define WITH_COPY(test) cmocka_unit_test_setup_teardown(test, open_copy, close_copy)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text),         cmocka_unit_test(test_text_bf16),
+        cmocka_unit_test(test_text_sharded), cmocka_unit_test(test_slice),
+        cmocka_unit_test(test_pictures),     cmocka_unit_test(test_sound_is_not_passed_over),
+        cmocka_unit_test(test_hub_spelling), cmocka_unit_test(test_image_preprocess),
+        cmocka_unit_test(test_only),         WITH_COPY(test_wrong_weight),
+        WITH_COPY(test_wrong_value),         WITH_COPY(test_nan_in_weights),
+        WITH_COPY(test_wrong_answer),        WITH_COPY(test_unknown_point),
+        WITH_COPY(test_value_missing),       WITH_COPY(test_id_out_of_range),
+        WITH_COPY(test_bad_format),          WITH_COPY(test_negative_tolerance),
+        WITH_COPY(test_truncated_values),    WITH_COPY(test_no_values),
+    };
+    return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
+}
