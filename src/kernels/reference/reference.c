@@ -238,10 +238,10 @@ static float maximum(const float *x, size_t n)
 
 static float exp_sum(float *y, const float *x, float shift, size_t n)
 {
-    float s = 0;
+    double s = 0;
     for (size_t i = 0; i < n; i++)
-        s += y[i] = expf(x[i] - shift);
-    return s;
+        s += (double)(y[i] = expf(x[i] - shift));
+    return (float)s;
 }
 
 static void depthwise(float *y, const float *const *x, const float *w, size_t n_taps, size_t channels)

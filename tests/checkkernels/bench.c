@@ -1,0 +1,149 @@
+/* bench.c - the rate of each kernel on one thread, beside what the bare instructions and the memory give. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "check.h"
+
+enum { N = 4096, ROWS = 96, K = WC_SPAN, ROUNDS = 5 };
+
+struct bench {
+    const wc_kernels *k;
+    float *x, *y, *z, *panel;
+    char *w; /* far larger than the caches */
+    size_t w_bytes;
+    int type;
+    volatile float sink;
+};
+
+static void run_burn(struct bench *b)
+{
+    b->sink = b->k->burn(1 << 22);
+}
+
+static void run_read(struct bench *b)
+{
+    b->sink = (float)b->k->read(b->w, b->w_bytes);
+}
+
+static void run_tile(struct bench *b)
+{
+    b->k->tile(b->y, N, b->x, K, b->panel, ROWS, (size_t)b->k->panel_cols, K, false);
+}
+
+static void run_unpack(struct bench *b)
+{
+    b->k->unpack[b->type](b->panel, b->w, K, (size_t)b->k->panel_cols, K);
+}
+
+static void run_dot(struct bench *b)
+{
+    const size_t width = 2048;
+    b->k->dot[b->type](b->y, N, b->x, width, 1, b->w, width,
+                       b->w_bytes / width / stored_size((wc_dtype)b->type), width);
+}
+
+static void run_dot_cached(struct bench *b)
+{
+    b->k->dot[b->type](b->y, N, b->x, 2048, 4, b->w, 2048, 16, 2048);
+}
+
+static void run_mix(struct bench *b)
+{
+    b->k->mix(b->y, 64, b->z, b->x, 64, b->panel, 64, 60, 64, 64);
+}
+
+static void run_act(struct bench *b)
+{
+    b->k->act[b->type](b->y, b->x, N);
+}
+
+static void run_exp_sum(struct bench *b)
+{
+    b->sink = b->k->exp_sum(b->y, b->x, 1, N);
+}
+
+static void run_maximum(struct bench *b)
+{
+    b->sink = b->k->maximum(b->x, N);
+}
+
+static void run_sum_squares(struct bench *b)
+{
+    b->sink = b->k->sum_squares(b->x, 0, N);
+}
+
+static void run_mul(struct bench *b)
+{
+    b->k->mul(b->y, b->x, b->z, N);
+}
+
+static void run_narrow(struct bench *b)
+{
+    b->k->narrow_bf16((uint16_t *)b->y, b->x, N);
+}
+
+/* The best of some rounds, each of at least 20 ms: seconds a call. */
+static double seconds_of(void (*run)(struct bench *b), struct bench *b)
+{
+    double best = 1e9;
+    for (int round = 0; round < ROUNDS; round++) {
+        int calls = 0;
+        double start = wc_seconds(), taken;
+        do {
+            run(b);
+            calls++;
+        } while ((taken = wc_seconds() - start) < 0.02);
+        best = taken / calls < best ? taken / calls : best;
+    }
+    return best;
+}
+
+void bench(const wc_kernels *k)
+{
+    static const char *const type_names[] = {"f32", "f16", "bf16"};
+    static const char *const act_names[] = {"none", "relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid"};
+    struct bench b = {.k = k, .w_bytes = 128 << 20};
+    b.w = aligned_alloc(64, b.w_bytes);
+    b.x = aligned_alloc(64, ROWS * N * sizeof *b.x);
+    b.y = aligned_alloc(64, ROWS * N * sizeof *b.y + b.w_bytes / 1024);
+    b.z = aligned_alloc(64, ROWS * N * sizeof *b.z);
+    b.panel = aligned_alloc(64, WC_MAX_PANEL * WC_SPAN * sizeof *b.panel);
+    memset(b.w, 0, b.w_bytes);
+    fill_random(b.x, ROWS * N);
+    fill_random(b.z, ROWS * N);
+    fill_random(b.panel, WC_MAX_PANEL * WC_SPAN);
+    const double flops = 2.0 * (1 << 22) * k->lanes / seconds_of(run_burn, &b);
+    const double bytes = (double)b.w_bytes / seconds_of(run_read, &b);
+    printf("%-9s ceilings on one thread: %.1f Gflop/s, %.1f GB/s\n", k->level, flops * 1e-9, bytes * 1e-9);
+#define FLOPS(name, work, run)                                                                               \
+    do {                                                                                                     \
+        double rate = (work) / seconds_of(run, &b);                                                          \
+        printf("  %-22s %8.1f Gflop/s  %3.0f %%\n", name, rate * 1e-9, 100 * rate / flops);                  \
+    } while (0)
+#define ELEMENTS(name, n, run) printf("  %-22s %8.2f G elements/s\n", name, (n) / seconds_of(run, &b) * 1e-9)
+    FLOPS("tile", 2.0 * ROWS * K * k->panel_cols, run_tile);
+    FLOPS("mix", 2.0 * 60 * 64 * 64, run_mix);
+    for (b.type = 0; b.type < 3; b.type++) {
+        char name[64];
+        snprintf(name, sizeof name, "dot %s in cache", type_names[b.type]);
+        FLOPS(name, 2.0 * 4 * 16 * 2048, run_dot_cached);
+        double rate = (double)b.w_bytes / seconds_of(run_dot, &b);
+        printf("  dot %-18s %8.1f GB/s      %3.0f %%\n", type_names[b.type], rate * 1e-9, 100 * rate / bytes);
+        snprintf(name, sizeof name, "unpack %s", type_names[b.type]);
+        ELEMENTS(name, (double)k->panel_cols * K, run_unpack);
+    }
+    for (b.type = 0; b.type < WC_ACTS; b.type++)
+        ELEMENTS(act_names[b.type], (double)N, run_act);
+    ELEMENTS("exp_sum", (double)N, run_exp_sum);
+    ELEMENTS("maximum", (double)N, run_maximum);
+    ELEMENTS("sum_squares", (double)N, run_sum_squares);
+    ELEMENTS("mul", (double)N, run_mul);
+    ELEMENTS("narrow_bf16", (double)N, run_narrow);
+    free(b.w);
+    free(b.x);
+    free(b.y);
+    free(b.z);
+    free(b.panel);
+}

@@ -1,0 +1,198 @@
+/* products.c - unpack, tile, dot and mix: exact sums, rounding, one order of sums for all of them, special values. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+
+static const wc_dtype types[] = {WC_F32, WC_F16, WC_BF16};
+static const char *const type_names[] = {"f32", "f16", "bf16"};
+
+/* x [n, k] by w [m, k] of a stored type: room beside each row, weights at odd addresses. */
+struct problem {
+    size_t n, m, k, x_stride, w_stride, y_stride;
+    wc_dtype type;
+    float *x;
+    char *w;
+};
+
+static struct problem problem_new(size_t n, size_t m, size_t k, wc_dtype type, bool whole, bool at_end)
+{
+    struct problem p = {
+        .n = n, .m = m, .k = k, .x_stride = k + 3, .w_stride = k + 1, .y_stride = m + 5, .type = type};
+    p.x = guarded_floats((n - 1) * p.x_stride + k, at_end);
+    size_t bytes = ((m - 1) * p.w_stride + k) * stored_size(type);
+    p.w = (char *)guarded(bytes + !at_end, 1, at_end) +
+          !at_end; /* one byte past a border, or up to the border */
+    float row[5000];
+    for (size_t j = 0; j < m; j++) {
+        whole ? fill_whole(row, k) : fill_random(row, k);
+        store_as(type, p.w + j * p.w_stride * stored_size(type), row, k);
+    }
+    for (size_t r = 0; r < n; r++)
+        whole ? fill_whole(p.x + r * p.x_stride, k) : fill_random(p.x + r * p.x_stride, k);
+    return p;
+}
+
+static float *outputs(const struct problem *p, bool at_end)
+{
+    return guarded_floats((p->n - 1) * p->y_stride + p->m, at_end);
+}
+
+static void by_dot(const wc_kernels *k, const struct problem *p, float *y, size_t n)
+{
+    k->dot[p->type](y, p->y_stride, p->x, p->x_stride, n, p->w, p->w_stride, p->m, p->k);
+}
+
+/* Rows first .. first + n - 1. */
+static void by_tile(const wc_kernels *k, const struct problem *p, float *y, size_t first, size_t n)
+{
+    const size_t cols = (size_t)k->panel_cols;
+    float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true);
+    for (size_t j = 0; j < p->m; j += cols)
+        for (size_t i = 0; i < p->k; i += WC_SPAN) {
+            size_t n_cols = p->m - j < cols ? p->m - j : cols, span = p->k - i < WC_SPAN ? p->k - i : WC_SPAN;
+            k->unpack[p->type](panel, p->w + (j * p->w_stride + i) * stored_size(p->type), p->w_stride,
+                               n_cols, span);
+            k->tile(y + first * p->y_stride + j, p->y_stride, p->x + first * p->x_stride + i, p->x_stride,
+                    panel, n, n_cols, span, i > 0);
+        }
+}
+
+/* Within the rounding of the sum (exactly, for whole numbers). */
+static bool close_to_exact(const struct problem *p, const float *y, bool whole)
+{
+    for (size_t r = 0; r < p->n; r++)
+        for (size_t j = 0; j < p->m; j++) {
+            double sum = 0, size = 0;
+            for (size_t i = 0; i < p->k; i++) {
+                double term = (double)p->x[r * p->x_stride + i] *
+                              (double)stored_at(p->type, p->w, j * p->w_stride + i);
+                sum += term;
+                size += fabs(term);
+            }
+            double bound = whole ? 0
+                                 : (double)(p->k < WC_SPAN ? p->k + 1 : WC_SPAN + p->k / WC_SPAN) * 0x1p-24 *
+                                       size;
+            if (!(fabs((double)y[r * p->y_stride + j] - sum) <= bound))
+                return false;
+        }
+    return true;
+}
+
+static bool rows_same(const struct problem *p, const float *a, const float *b, size_t first, size_t n)
+{
+    for (size_t r = first; r < first + n; r++)
+        if (!same_bits(a + r * p->y_stride, b + r * p->y_stride, p->m))
+            return false;
+    return true;
+}
+
+/* What lies between the rows of y is not written. */
+static bool gaps_kept(const struct problem *p, const float *y)
+{
+    for (size_t r = 0; r + 1 < p->n; r++)
+        for (size_t j = p->m; j < p->y_stride; j++)
+            if (!isnan(y[r * p->y_stride + j]))
+                return false;
+    return true;
+}
+
+static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc_dtype type, bool whole,
+                       bool at_end)
+{
+    struct problem p = problem_new(n, m, width, type, whole, at_end);
+    float *dot = outputs(&p, at_end), *tile = outputs(&p, at_end), *one = outputs(&p, at_end);
+    by_dot(k, &p, dot, n);
+    by_tile(k, &p, tile, 0, n);
+    for (size_t r = 0; r < n; r++) /* row by row */
+        by_tile(k, &p, one, r, 1);
+    const char *name = type_names[type];
+#define CASE "%s, %zu rows, %zu columns of %zu%s", name, n, m, width, whole ? ", whole numbers" : ""
+    verdict(close_to_exact(&p, dot, whole), k, "dot", CASE);
+    verdict(close_to_exact(&p, tile, whole), k, "unpack and tile", CASE);
+    verdict(gaps_kept(&p, dot) && gaps_kept(&p, tile), k, "written beside y", CASE);
+    verdict(rows_same(&p, dot, tile, 0, n), k, "dot and tile differ", CASE);
+    verdict(rows_same(&p, one, tile, 0, n), k, "one row and many differ", CASE);
+    by_dot(k, &p, one, 1);
+    verdict(rows_same(&p, one, dot, 0, 1), k, "dot of one row and of many differ", CASE);
+#undef CASE
+    guarded_free_all();
+}
+
+/* Infinity, NaN, subnormal and huge values come through as the arithmetic has them. */
+static void check_special(const wc_kernels *k, wc_dtype type)
+{
+    const float specials[] = {INFINITY, -INFINITY, NAN, 3e38f, 1e-40f, -0.0f};
+    for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
+        for (size_t at = 0; at < 70; at += 23) {
+            struct problem p = problem_new(7, 3, 70, type, true, true);
+            for (size_t r = 0; r < p.n; r++)
+                for (size_t i = 0; i < p.k; i++)
+                    p.x[r * p.x_stride + i] = i == at ? specials[s] : 0;
+            float *dot = outputs(&p, true), *tile = outputs(&p, true);
+            by_dot(k, &p, dot, p.n);
+            by_tile(k, &p, tile, 0, p.n);
+            bool ok = true;
+            for (size_t r = 0; r < p.n; r++)
+                for (size_t j = 0; j < p.m; j++) {
+                    float want = specials[s] * stored_at(type, p.w, j * p.w_stride + at) + 0.0f;
+                    ok = ok && same_bits(&want, &dot[r * p.y_stride + j], 1);
+                }
+            verdict(ok && rows_same(&p, dot, tile, 0, p.n), k, "special values", "%s, %g at %zu",
+                    type_names[type], (double)specials[s], at);
+            guarded_free_all();
+        }
+}
+
+static void check_mix_size(const wc_kernels *k, size_t n, size_t keys, size_t d, bool at_end)
+{
+    const size_t stride = d + 2, p_stride = keys + 1;
+    float *o = guarded_floats((n - 1) * stride + d, at_end),
+          *one = guarded_floats((n - 1) * stride + d, at_end);
+    float *alpha = guarded_floats(n, at_end), *v = guarded_floats((keys - 1) * stride + d, at_end);
+    float *p = guarded_floats((n - 1) * p_stride + keys, at_end);
+    fill_whole(o, (n - 1) * stride + d);
+    fill_whole(v, (keys - 1) * stride + d);
+    fill_whole(p, (n - 1) * p_stride + keys);
+    fill_whole(alpha, n);
+    memcpy(one, o, ((n - 1) * stride + d) * sizeof *o);
+    double *want = guarded(n * d * sizeof *want, sizeof *want, true);
+    for (size_t r = 0; r < n; r++)
+        for (size_t i = 0; i < d; i++) {
+            want[r * d + i] = (double)o[r * stride + i] * (double)alpha[r];
+            for (size_t j = 0; j < keys; j++)
+                want[r * d + i] += (double)p[r * p_stride + j] * (double)v[j * stride + i];
+        }
+    k->mix(o, stride, alpha, p, p_stride, v, stride, n, keys, d);
+    for (size_t r = 0; r < n; r++)
+        k->mix(one + r * stride, stride, alpha + r, p + r * p_stride, p_stride, v, stride, 1, keys, d);
+    bool exact = true, same = true;
+    for (size_t r = 0; r < n; r++) {
+        for (size_t i = 0; i < d; i++)
+            exact = exact && (double)o[r * stride + i] == want[r * d + i];
+        same = same && same_bits(o + r * stride, one + r * stride, d);
+    }
+    verdict(exact, k, "mix", "%zu rows, %zu keys of %zu", n, keys, d);
+    verdict(same, k, "mix of one row and of many differ", "%zu rows, %zu keys of %zu", n, keys, d);
+    guarded_free_all();
+}
+
+void check_products(const wc_kernels *k)
+{
+    static const size_t rows[] = {1, 2, 3, 4, 5, 7, 13, 31}, columns[] = {1, 2, 3, 5, 8, 16, 17, 31, 37};
+    static const size_t widths[] = {1, 3, 4, 7, 15, 16, 17, 33, 64, 100, 511, 512, 513, 1030, 2048 + 9};
+    for (size_t t = 0; t < 3; t++) {
+        for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+            for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
+                size_t m = columns[(3 * i + j) % (sizeof columns / sizeof *columns)];
+                check_size(k, rows[j], m, widths[i], types[t], true, (i + j) % 2 == 0);
+                check_size(k, rows[j], m, widths[i], types[t], false, (i + j) % 2 == 1);
+            }
+        check_special(k, types[t]);
+    }
+    static const size_t depths[] = {1, 7, 8, 15, 16, 31, 32, 33, 64, 96, 257}, keys[] = {1, 2, 37, 64};
+    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+        for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
+            check_mix_size(k, rows[j], keys[(i + j) % 4], depths[i], (i + j) % 2 == 0);
+}
