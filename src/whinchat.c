@@ -143,8 +143,8 @@ bool wc_tokenize(const wc_model *model, const char *text, size_t n_bytes, bool a
         wc_ids_release(&out);
         return false;
     }
-    *ids = out.ids;
-    *n_ids = out.n;
+    *ids = out.data;
+    *n_ids = out.size;
     return true;
 }
 
@@ -168,7 +168,7 @@ char *wc_chat_render(const wc_model *model, const char *template_source, const c
     if (missing(request, "request", err))
         return NULL;
     if (template_source) {
-        own = wc_jinja_compile(template_source, strlen(template_source), "template", err);
+        own = wc_jinja_compile(template_source, strlen(template_source), "template", NULL, err);
         if (!own)
             return NULL;
     } else if (missing(model, "model", err)) {

@@ -10,7 +10,7 @@
 #include "base/os.h"
 #include "generate/session.h"
 
-enum { DEFAULT_NEW_TOKENS = 256, MAX_LOGPROBS = 20 };
+enum { DEFAULT_NEW_TOKENS = 256, MAX_LOGPROBS = 20, MAX_EVENT_BYTES = 1 << 20 };
 
 /* One call of wc_generate. */
 struct run {
@@ -64,18 +64,16 @@ static bool begin(struct wc_session *s, const wc_generate_options *o, size_t ind
     atomic_store(&s->cancel, false);
     wc_sampler_free(s->sampler);
     wc_stop_free(s->stop);
-    wc_detok_free(s->detok);
     s->stop = NULL;
-    s->detok = NULL;
+    wc_detok_release(&s->detok);
+    if (m->tokenizer)
+        wc_detok_init(&s->detok, m->tokenizer, true);
     const wc_sampler_options options = sampler_options(&m->generation, o);
     s->sampler = wc_sampler_new((size_t)m->net->n_vocab, &options, s->seed, err);
     if (!s->sampler)
         return false;
     s->stop = wc_stop_new(o->stop, o->n_stop, err);
-    if (!s->stop)
-        return false;
-    s->detok = m->tokenizer ? wc_detok_new(m->tokenizer, true, err) : NULL;
-    return !m->tokenizer || s->detok;
+    return s->stop != NULL;
 }
 
 static bool alive(const struct wc_session *s)
@@ -123,6 +121,28 @@ static bool emit(struct run *r, size_t i, int32_t id, const char *text, size_t n
     return r->on_event(r->user, &e);
 }
 
+/* Appends to out what token id (-1: none) completes, up to a stop string, and at the last token all that was held back.
+ * true when a stop string was found. */
+static bool complete_text(struct wc_session *s, int32_t id, bool last, wc_buf *out)
+{
+    const char *text;
+    size_t n;
+    bool stopped = false;
+    if (!s->model->tokenizer)
+        return false;
+    wc_buf_reset(&s->piece);
+    out->failed |= id >= 0 && !wc_detok_push(&s->detok, id, &s->piece, NULL);
+    if (last)
+        out->failed |= !wc_detok_flush(&s->detok, &s->piece, NULL);
+    stopped = wc_stop_push(s->stop, wc_buf_str(&s->piece), s->piece.size, &text, &n);
+    wc_buf_add(out, text, n);
+    if (last && !stopped) {
+        wc_stop_flush(s->stop, &text, &n);
+        wc_buf_add(out, text, n);
+    }
+    return stopped;
+}
+
 /* Takes the next token of a session from its logits: appends it, gives out its text, decides whether this was the last. */
 static bool take_token(struct run *r, size_t i, wc_error *err)
 {
@@ -141,32 +161,21 @@ static bool take_token(struct run *r, size_t i, wc_error *err)
     s->tokens[s->n_tokens++] = id;
     bool full = s->n_tokens - s->n_prompt >= s->max_new;
 
-    const char *text = "";
-    size_t n = 0;
-    if (s->detok && !end && !wc_detok_push(s->detok, id, &text, &n))
-        return wc_fail_memory(err, 64);
-    bool stopped = wc_stop_push(s->stop, text, n, &text, &n);
-    wc_buf tail; /* the last event carries what was held back */
-    wc_buf_init(&tail, 1 << 20);
-    wc_buf_add(&tail, text, n);
-    if (!stopped && (end || full)) {
-        if (s->detok && wc_detok_flush(s->detok, &text, &n)) {
-            stopped = wc_stop_push(s->stop, text, n, &text, &n);
-            wc_buf_add(&tail, text, n);
-        }
-        if (!stopped) {
-            wc_stop_flush(s->stop, &text, &n);
-            wc_buf_add(&tail, text, n);
-        }
+    wc_buf out; /* the text of this event: with the last one goes what was held back */
+    wc_buf_init(&out, MAX_EVENT_BYTES);
+    const bool stopped = complete_text(s, end ? -1 : id, end || full, &out);
+    if (!wc_buf_check(&out, "text", err)) {
+        wc_buf_release(&out);
+        return false;
     }
     if (end || stopped)
         s->finish = WC_FINISH_STOP;
     else if (full)
         s->finish = WC_FINISH_LENGTH;
-    bool go_on = emit(r, i, id, wc_buf_str(&tail), tail.size, !alive(s));
+    bool go_on = emit(r, i, id, wc_buf_str(&out), out.size, !alive(s));
     if (!go_on && alive(s))
         s->finish = WC_FINISH_CANCELLED;
-    wc_buf_release(&tail);
+    wc_buf_release(&out);
     if (!alive(s))
         s->decode_seconds = wc_seconds() - r->started - s->prefill_seconds;
     return true;

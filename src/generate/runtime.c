@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file_map.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
@@ -62,7 +63,7 @@ static bool read_generation_config(struct wc_model *m, wc_error *err)
         eos = wc_json_path(config, "text_config.eos_token_id");
     if (!wc_json_is_null(eos))
         return read_eos(m, config_file, eos, err);
-    int32_t id = m->tokenizer ? wc_tokenizer_special(m->tokenizer, "eos_token") : -1;
+    int32_t id = m->tokenizer ? wc_tokenizer_special_id(m->tokenizer, "eos_token") : -1;
     if (id >= 0 && id < m->net->n_vocab)
         g->eos[g->n_eos++] = id;
     return true;
@@ -84,6 +85,18 @@ static char *keep_error(struct wc_model *m, const wc_error *err)
     return wc_arena_strdup(m->arena, err->text);
 }
 
+/* The special tokens as the template sees them. */
+static bool read_special_tokens(struct wc_model *m, wc_error *err)
+{
+    wc_buf b;
+    wc_buf_init(&b, 1 << 24);
+    wc_tokenizer_special_tokens(m->tokenizer, &b);
+    if (wc_buf_check(&b, "special tokens", err))
+        m->special_tokens = wc_json_parse(m->arena, wc_buf_str(&b), b.size, "special tokens", 0, err);
+    wc_buf_release(&b);
+    return m->special_tokens != NULL;
+}
+
 /* Tokenizer and template.  A folder without them is fine (ids go in and out); a broken file is an error. */
 static bool open_text(struct wc_model *m, wc_error *err)
 {
@@ -98,7 +111,7 @@ static bool open_text(struct wc_model *m, wc_error *err)
     if (json) {
         const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "tokenizer.json");
         m->tokenizer = file ? wc_tokenizer_from_json(json, config, file, err) : NULL;
-        if (!m->tokenizer)
+        if (!m->tokenizer || !read_special_tokens(m, err))
             return false;
     } else {
         m->tokenizer_error = keep_error(m, &why);
@@ -106,7 +119,7 @@ static bool open_text(struct wc_model *m, wc_error *err)
     size_t n = 0;
     const char *source = wc_checkpoint_template(m->files, NULL, &n);
     if (source) {
-        m->chat_template = wc_jinja_compile(source, n, "chat_template", &why);
+        m->chat_template = wc_jinja_compile(source, n, "chat_template", NULL, &why);
         if (!m->chat_template)
             m->template_error = keep_error(m, &why);
     }
@@ -119,7 +132,7 @@ static bool check_vocabulary(struct wc_model *m, wc_error *err)
 {
     if (!m->tokenizer)
         return true;
-    size_t words = wc_tokenizer_size(m->tokenizer);
+    size_t words = wc_tokenizer_vocab_size(m->tokenizer);
     if (words > (size_t)m->net->n_vocab)
         return wc_fail(err, WC_BAD_FILE,
                        "%s/tokenizer.json: expected ids below config.json's vocab_size %d, found %zu",
@@ -181,7 +194,7 @@ static bool write_info(struct wc_model *m, wc_error *err)
         wc_buf_printf(&b, ",\"modalities\":[\"text\"%s]", n->image.n_tokens ? ",\"image\"" : "");
     }
     if (m->tokenizer)
-        wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_size(m->tokenizer));
+        wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_vocab_size(m->tokenizer));
     wc_buf_printf(&b, ",\"chat_template\":%s}", m->chat_template ? "true" : "false");
     m->info = wc_buf_ok(&b) ? wc_arena_strdup(m->arena, wc_buf_str(&b)) : NULL;
     wc_buf_release(&b);

@@ -41,6 +41,7 @@ struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options 
     s->ctx = ctx;
     s->kv_dtype = wc_runtime_kv_dtype(m, o.kv_type);
     wc_buf_init(&s->text, TEXT_BYTES);
+    wc_buf_init(&s->piece, TEXT_BYTES);
     size_t logits_bytes = (size_t)m->net->n_vocab * sizeof *s->logits;
     s->tokens = wc_mem_zalloc((size_t)ctx + 1, sizeof *s->tokens);
     s->logits = wc_mem_alloc(logits_bytes);
@@ -63,7 +64,8 @@ void wc_session_close(struct wc_session *s)
     drop_spans(s);
     wc_sampler_free(s->sampler);
     wc_stop_free(s->stop);
-    wc_detok_free(s->detok);
+    wc_detok_release(&s->detok);
+    wc_buf_release(&s->piece);
     wc_buf_release(&s->text);
     wc_mem_free(s->tokens);
     wc_mem_free(s->logits);
@@ -188,8 +190,8 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
     struct wc_model *m = s->model;
     const wc_image_input *image = &m->net->image;
     size_t places = 0;
-    for (size_t i = 0; image->n_tokens && i < in->ids.n; i++)
-        places += in->ids.ids[i] == image->token_id;
+    for (size_t i = 0; image->n_tokens && i < in->ids.size; i++)
+        places += in->ids.data[i] == image->token_id;
     if (places != p->n_media * (size_t)image->n_tokens)
         return wc_fail(err, WC_REFUSED, "pictures: the prompt has places for %zu rows, %zu pictures make %zu",
                        places, p->n_media, p->n_media * (size_t)image->n_tokens);
@@ -200,11 +202,11 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
         return wc_fail_memory(err, p->n_media * sizeof *in->spans);
     size_t at = 0;
     for (size_t k = 0; k < p->n_media; k++) {
-        while (in->ids.ids[at] != image->token_id)
+        while (in->ids.data[at] != image->token_id)
             at++;
         wc_soft_span *span = &in->spans[in->n_spans];
         span->start = (int)at;
-        for (span->n = 0; at < in->ids.n && in->ids.ids[at] == image->token_id && span->n < image->n_tokens;
+        for (span->n = 0; at < in->ids.size && in->ids.data[at] == image->token_id && span->n < image->n_tokens;
              at++)
             span->n++;
         if (span->n != image->n_tokens)
@@ -220,7 +222,7 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
 /* Whether row i of the new prompt and of the session come from the same token and the same picture. */
 static bool same_row(const struct wc_session *s, const struct incoming *in, int i)
 {
-    if (s->tokens[i] != in->ids.ids[i])
+    if (s->tokens[i] != in->ids.data[i])
         return false;
     for (int k = 0; k < in->n_spans; k++) {
         const wc_soft_span *span = &in->spans[k];
@@ -241,11 +243,11 @@ static bool same_row(const struct wc_session *s, const struct incoming *in, int 
  * logits are needed. */
 static void replace_tokens(struct wc_session *s, struct incoming *in)
 {
-    int n = (int)in->ids.n, same = 0;
+    int n = (int)in->ids.size, same = 0;
     while (same < n - 1 && same < s->n_computed && same_row(s, in, same))
         same++;
     s->n_computed = wc_kv_seq_truncate(&s->kv, same);
-    memcpy(s->tokens, in->ids.ids, in->ids.n * sizeof *s->tokens);
+    memcpy(s->tokens, in->ids.data, in->ids.size * sizeof *s->tokens);
     s->n_tokens = s->n_prompt = n;
     s->n_cached = s->n_computed;
     s->has_logits = false;
@@ -267,11 +269,11 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
     s->image_seconds = 0;
     wc_buf_reset(&s->text);
     bool ok = p.ids ? given_ids(s->model, &p, &in.ids, err) : prompt_ids(s->model, &p, &in.ids, err);
-    if (ok && in.ids.n == 0)
+    if (ok && in.ids.size == 0)
         ok = wc_fail(err, WC_REFUSED, "prompt: it is empty: no tokens to answer to");
-    if (ok && in.ids.n > (size_t)s->ctx)
+    if (ok && in.ids.size > (size_t)s->ctx)
         ok = wc_fail(err, WC_REFUSED, "prompt: %zu tokens, more than the context of %d; shorten it%s",
-                     in.ids.n, s->ctx, s->ctx < s->model->net->context_length ? " or raise --ctx" : "");
+                     in.ids.size, s->ctx, s->ctx < s->model->net->context_length ? " or raise --ctx" : "");
     ok = ok && place_pictures(s, &p, &in, err);
     if (ok)
         replace_tokens(s, &in);

@@ -29,7 +29,8 @@ struct wc_session {
     /* the answer in progress */
     wc_sampler *sampler;
     wc_stop *stop;
-    wc_detok *detok;
+    wc_detok detok;
+    wc_buf piece; /* what the last token completed */
     wc_buf text; /* given out so far */
     int finish;  /* enum wc_finish */
     int max_new; /* most tokens of this answer */
