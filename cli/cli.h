@@ -57,7 +57,8 @@ void cli_note(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
 void cli_print_text(const char *text, size_t n);
 /* The same with control characters always replaced, and no line feeds: a word in a table. */
 void cli_print_word(const char *text);
-/* Sends what was printed to stdout; false when it cannot be written, now or before. */
+/* Sends what was printed to stdout; false when it cannot be written, now or before.  Ends the program,
+ * quietly, when stdout is a pipe that nobody reads any more. */
 bool cli_send(struct cli *c);
 /* The same at the end of a command: gives the exit status, and tells of a failed write on stderr. */
 int cli_flush(struct cli *c);

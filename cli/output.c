@@ -51,7 +51,7 @@ void cli_open_streams(void)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
             if (open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR) < 0)
                 _exit(CLI_EXIT_FAILED);
-    signal(SIGPIPE, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN); /* see cli_send */
     cli_catch_signals(NULL);
 }
 
@@ -200,8 +200,11 @@ void cli_print_word(const char *text)
 
 bool cli_send(struct cli *c)
 {
-    if (fflush(stdout) != 0 && c->write_error == 0)
+    if (fflush(stdout) != 0 && c->write_error == 0) {
+        if (errno == EPIPE) /* "| head" has what it wants */
+            _exit(CLI_EXIT_OK);
         c->write_error = errno;
+    }
     return c->write_error == 0 && !ferror(stdout);
 }
 
