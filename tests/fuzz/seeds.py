@@ -32,6 +32,7 @@ MAGIC = {
     "webp": (b"RIFF",),
     "gif": (b"GIF8",),
     "bmp": (b"BM",),
+    "pnm": (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"),
 }
 
 
