@@ -419,7 +419,8 @@ bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const 
     }
     if (!wc_runtime_image_cost(m, &cost, err))
         goto done;
-    a = wc_arena_new_fixed(cost.arena_bytes);
+    /* what is computed only to be shown was not rehearsed */
+    a = observe ? wc_arena_new(0) : wc_arena_new_fixed(cost.arena_bytes);
     if (!a) {
         wc_fail_memory(err, cost.arena_bytes);
         goto done;
