@@ -100,7 +100,8 @@ WC_API const char *wc_model_info(const wc_model *model);
 /* The same and the memory that a session with context length ctx (0: default) needs, without mapping weights into
  * memory: adds "memory":{"weights_bytes","resident_bytes","kv_bytes","step_bytes","total_bytes"}.  Free with wc_free. */
 WC_API char *wc_show(const char *name, const wc_model_options *options, int ctx, wc_error *err);
-/* The models that can be opened by name: {"models":[{"name","path","source":"shipped"|"cache","bytes"}]}. wc_free. */
+/* The models that can be opened by name, and the folders that are looked into for them:
+ * {"models":[{"name","path","source":"shipped"|"cache","bytes"}],"places":[{"path","exists"}]}.  wc_free. */
 WC_API char *wc_list(wc_error *err);
 
 /* ---- text: tokenizer and chat template ------------------------------------------------------------------------- */

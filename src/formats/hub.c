@@ -24,7 +24,7 @@
 #include "base/mem.h"
 #include "formats/datadir.h"
 
-enum { MAX_NAME = 96, MAX_REVISION = 200, MAX_REF = 4096, MAX_PATH = 4096, MAX_PLACES = 8, TEXT_ROOM = 700 };
+enum { MAX_NAME = 96, MAX_REVISION = 200, MAX_REF = 4096, MAX_PATH = 4096, MAX_PLACES = 9, TEXT_ROOM = 700 };
 
 /* ---- small helpers ---- */
 
@@ -480,6 +480,19 @@ static bool list_cached(wc_arena *a, wc_buf *out, bool *first, wc_error *err)
     return true;
 }
 
+/* The folders that are looked into, those that are not there as well. */
+static void list_places(wc_arena *a, wc_buf *out)
+{
+    struct places p;
+    find_places(a, &p);
+    add_place(&p, cache_folder(a));
+    for (size_t i = 0; i < p.n; i++) {
+        wc_buf_puts(out, i ? ",{\"path\":" : "{\"path\":");
+        wc_buf_json_string(out, p.dir[i], strlen(p.dir[i]));
+        wc_buf_printf(out, ",\"exists\":%s}", wc_dir_exists(p.dir[i]) ? "true" : "false");
+    }
+}
+
 bool wc_hub_list(wc_buf *out, wc_error *err)
 {
     wc_arena *a = wc_arena_new(0);
@@ -488,6 +501,8 @@ bool wc_hub_list(wc_buf *out, wc_error *err)
         return wc_fail_memory(err, 1);
     wc_buf_puts(out, "{\"models\":[");
     bool ok = list_shipped(a, out, &first, err) && list_cached(a, out, &first, err);
+    wc_buf_puts(out, "],\"places\":[");
+    list_places(a, out);
     wc_buf_puts(out, "]}");
     wc_arena_free(a);
     return ok && wc_buf_check(out, "list of models", err);
