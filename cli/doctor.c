@@ -19,8 +19,9 @@ static const cli_option doctor_options[] = {
 /* The variables that change what whinchat does, where they are set. */
 static void add_environment(wc_buf *b)
 {
-    static const char *const names[] = {"WHINCHAT_CPU",   "WHINCHAT_THREADS", "HF_HOME",  "HF_HUB_CACHE",
-                                        "XDG_CACHE_HOME", "XDG_STATE_HOME",   "NO_COLOR", "TERM"};
+    static const char *const names[] = {"WHINCHAT_CPU",   "WHINCHAT_MODELS", "WHINCHAT_THREADS",
+                                        "HF_HOME",        "HF_HUB_CACHE",    "XDG_CACHE_HOME",
+                                        "XDG_STATE_HOME", "NO_COLOR",        "TERM"};
     for (size_t i = 0, n = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
         if (!value)
@@ -70,13 +71,22 @@ static const char *text_of(const wc_json *object, const char *key)
     return wc_json_is(v, WC_JSON_STRING) ? v->u.text : "?";
 }
 
-static void print_strings(const char *label, const wc_json *list)
+static void print_libraries(const wc_json *list)
 {
     for (size_t i = 0; i < wc_json_count(list); i++) {
-        const wc_json *item = wc_json_item(list, i);
-        printf("%-16s ", i ? "" : label);
-        cli_print_word(wc_json_is(item, WC_JSON_STRING) ? item->u.text : text_of(item, "path"));
+        printf("%-16s ", i ? "" : "libraries");
+        cli_print_word(wc_json_item(list, i)->u.text);
         putchar('\n');
+    }
+}
+
+static void print_places(const wc_json *list)
+{
+    for (size_t i = 0; i < wc_json_count(list); i++) {
+        const wc_json *place = wc_json_item(list, i);
+        printf("%-16s ", i ? "" : "model folders");
+        cli_print_word(text_of(place, "path"));
+        fputs(wc_json_is(wc_json_get(place, "exists"), WC_JSON_TRUE) ? "\n" : " (not there)\n", stdout);
     }
 }
 
@@ -104,8 +114,8 @@ static void print_doctor(const wc_json *root)
     printf("%-16s %s\n", "whinchat", text_of(root, "version"));
     print_machine(wc_json_get(root, "machine"));
     printf("%-16s %s\n", "line editing", text_of(root, "line_editing"));
-    print_strings("libraries", wc_json_get(root, "libraries"));
-    print_strings("model folders", wc_json_get(found, "places"));
+    print_libraries(wc_json_get(root, "libraries"));
+    print_places(wc_json_get(found, "places"));
     printf("%-16s %zu can be opened by name (whinchat list)\n", "models", wc_json_count(models));
     for (size_t i = 0; i < wc_json_count(environment); i++) {
         printf("%-16s %s=", i == 0 ? "environment" : "", wc_json_key(environment, i)->u.text);
