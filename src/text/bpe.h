@@ -1,0 +1,41 @@
+/* bpe.h - byte pair encoding (Sennrich et al. 2016) as the tokenizers library does it. */
+#ifndef WC_TEXT_BPE_H
+#define WC_TEXT_BPE_H
+#include "base/error.h"
+#include "text/ids.h"
+#include "text/vocab.h"
+
+typedef struct wc_bpe {
+    const wc_vocab *vocab;
+    bool fuse_unk, byte_fallback, ignore_merges;
+    int32_t unk_id;     /* -1: unknown characters are dropped */
+    const char *prefix; /* [n_prefix] of every part of a word but the first, "##" */
+    const char *suffix; /* [n_suffix] of the last part of a word, "</w>" */
+    size_t n_prefix, n_suffix;
+    /* private */
+    struct wc_bpe_merge {
+        int32_t left, right, id;
+    } * merges;      /* [n_merges]; the index is the rank */
+    uint32_t *slots; /* [mask + 1] index + 1 of a merge, hashed by its pair; 0: free */
+    size_t n_merges, room, mask;
+    uint64_t seed;
+    int32_t char_ids[0x800]; /* token of a one-character string, -1: none */
+    int32_t byte_ids[256];   /* <0x00> to <0xFF>, -1: none */
+} wc_bpe;
+
+/* Fills the tables; the public fields are set by the caller, here or later.  Room for n_merges in the arena. */
+bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges);
+/* The next merge in order of rank.  A pair that was there already takes the later rank. */
+void wc_bpe_add_merge(wc_bpe *b, int32_t left, int32_t right, int32_t id);
+
+/* One thread's memory for wc_bpe_encode; {0} is a valid empty one. */
+typedef struct wc_bpe_scratch {
+    struct wc_bpe_symbol *symbols;
+    uint64_t *heap;
+    size_t n_symbols, symbols_room, n_heap, heap_room;
+} wc_bpe_scratch;
+void wc_bpe_scratch_release(wc_bpe_scratch *z);
+
+/* Appends the tokens of word s [n], valid UTF-8; O(n log n). */
+bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out, wc_error *err);
+#endif

@@ -1,0 +1,346 @@
+/* tokenizer.c - runs the pipeline that tokenizer_json.c has read.
+ *
+ *   text -> cut at added tokens (raw) -> normalize each piece -> cut at added tokens (normalized)
+ *        -> pre-tokenize each piece -> model on each word */
+#include "text/tokenizer.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "base/utf8.h"
+#include "text/tokenizer_parts.h"
+
+enum {
+    MAX_TEXT = 256 * 1024 * 1024,
+    GROWTH = 32, /* a text may become so many times as long while it is normalized and rewritten, */
+    EXTRA = 16 * 1024 * 1024 /* and so many bytes more */
+};
+
+/* Where an added token begins in a text. */
+struct found {
+    uint32_t pos;
+    int32_t index; /* into added */
+};
+
+/* The state of one call of wc_tokenizer_encode. */
+struct encoder {
+    const wc_tokenizer *t;
+    unsigned flags;
+    wc_ids *out;
+    wc_error *err;
+    size_t budget; /* bytes that normalized pieces may still have, all together */
+    wc_matcher matcher;
+    wc_buf normalized[2];
+    wc_pieces pieces;
+    wc_bpe_scratch bpe;
+    wc_unigram_scratch unigram;
+    wc_wordpiece_scratch wordpiece;
+    struct found *found[2]; /* by level: raw, normalized; from the text's end to its beginning */
+    size_t found_room[2];
+};
+
+static void encoder_init(struct encoder *e, const wc_tokenizer *t, size_t n, unsigned flags, wc_ids *out,
+                         wc_error *err)
+{
+    size_t budget = wc_min_size(n * GROWTH + EXTRA, INT32_MAX); /* places are 32 bits wide */
+    *e = (struct encoder){.t = t, .flags = flags, .out = out, .err = err, .budget = budget};
+    wc_matcher_init(&e->matcher, n);
+    wc_buf_init(&e->normalized[0], budget);
+    wc_buf_init(&e->normalized[1], budget);
+    wc_pieces_init(&e->pieces, budget);
+}
+
+static void encoder_release(struct encoder *e)
+{
+    wc_matcher_release(&e->matcher);
+    wc_buf_release(&e->normalized[0]);
+    wc_buf_release(&e->normalized[1]);
+    wc_pieces_release(&e->pieces);
+    wc_bpe_scratch_release(&e->bpe);
+    wc_unigram_scratch_release(&e->unigram);
+    wc_wordpiece_scratch_release(&e->wordpiece);
+    wc_mem_free(e->found[0]);
+    wc_mem_free(e->found[1]);
+}
+
+static bool encode_word(struct encoder *e, const char *s, size_t n)
+{
+    const wc_tokenizer *t = e->t;
+    int32_t id;
+    switch (t->kind) {
+    case WC_MODEL_BPE:
+        return wc_bpe_encode(&t->bpe, &e->bpe, s, n, e->out, e->err);
+    case WC_MODEL_UNIGRAM:
+        return wc_unigram_encode(&t->unigram, &e->unigram, s, n, e->out, e->err) ||
+               wc_fail_within(e->err, t->file);
+    case WC_MODEL_WORDPIECE:
+        return wc_wordpiece_encode(&t->wordpiece, &e->wordpiece, s, n, e->out, e->err);
+    case WC_MODEL_WORDLEVEL:
+        id = wc_vocab_find(&t->vocab, s, n);
+        return wc_ids_add(e->out, id >= 0 ? id : t->wordlevel_unk) || wc_fail_memory(e->err, sizeof id);
+    }
+    return false;
+}
+
+/* Piece s [n] between added tokens, normalized. */
+static bool encode_piece(struct encoder *e, const char *s, size_t n, bool at_origin)
+{
+    if (!wc_pretokenizer_run(&e->t->pretokenizer, &e->matcher, s, n, at_origin, &e->pieces, e->err))
+        return false;
+    for (size_t i = 0; i < e->pieces.n; i++) {
+        wc_piece piece = e->pieces.items[i];
+        if (!encode_word(e, e->pieces.s + piece.start, piece.end - piece.start))
+            return false;
+    }
+    return true;
+}
+
+/* All places of s [n] where an added token begins (the longest one at each), into e->found[level], last place first. */
+static bool find_added(struct encoder *e, int level, const char *s, size_t n, size_t *n_found)
+{
+    const wc_automaton *a = level == 0 ? &e->t->raw : &e->t->normalized;
+    uint32_t state = 0;
+    size_t used = 0;
+    for (size_t i = n; a->n_nodes > 0 && i-- > 0;) {
+        state = wc_automaton_step(a, state, (unsigned char)s[i]);
+        uint32_t match = wc_automaton_match(a, state);
+        if (!match)
+            continue;
+        if (used == e->found_room[level]) {
+            size_t room = used ? 2 * used : 64;
+            struct found *grown = wc_mem_realloc(e->found[level], room * sizeof *grown);
+            if (!grown)
+                return wc_fail_memory(e->err, room * sizeof *grown);
+            e->found[level] = grown;
+            e->found_room[level] = room;
+        }
+        e->found[level][used++] = (struct found){(uint32_t)i, a->value[match]};
+    }
+    *n_found = used;
+    return true;
+}
+
+static unsigned classes_before(const char *s, size_t pos, size_t *start)
+{
+    uint32_t c;
+    *start = pos - 1;
+    while ((s[*start] & 0xc0) == 0x80)
+        (*start)--;
+    wc_utf8_decode(s + *start, pos - *start, &c);
+    return wc_char_classes(c);
+}
+
+static unsigned classes_after(const char *s, size_t n, size_t pos, size_t *end)
+{
+    uint32_t c;
+    *end = pos + wc_utf8_decode(s + pos, n - pos, &c);
+    return wc_char_classes(c);
+}
+
+/* The match [start, end) of an added token counts, as its flags and the call's have it. */
+static bool is_wanted(const struct encoder *e, const wc_added_token *token, const char *s, size_t n,
+                      size_t start, size_t end)
+{
+    size_t unused;
+    if (token->special && (e->flags & WC_ENCODE_PLAIN))
+        return false;
+    return !token->single_word || ((start == 0 || !(classes_before(s, start, &unused) & WC_CHAR_WORD)) &&
+                                   (end == n || !(classes_after(s, n, end, &unused) & WC_CHAR_WORD)));
+}
+
+static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bool at_origin);
+
+/* Cuts s [n] at added tokens: leftmost first, the longest at each place.  A match that is not wanted is passed over as a
+ * whole.  lstrip and rstrip swallow white space around a token, of which the search knows nothing. */
+static bool encode_level(struct encoder *e, int level, const char *s, size_t n, bool at_origin)
+{
+    size_t n_found = 0, searched = 0, done = 0, space_end = 0;
+    if (!find_added(e, level, s, n, &n_found))
+        return false;
+    while (n_found > 0) {
+        struct found found = e->found[level][--n_found];
+        const wc_added_token *token = &e->t->added[found.index];
+        size_t start = found.pos, end = start + (level == 0 ? token->n : token->n_pattern), at;
+        if (start < searched)
+            continue;
+        searched = end;
+        if (!is_wanted(e, token, s, n, start, end))
+            continue;
+        while (token->lstrip && start > done && (classes_before(s, start, &at) & WC_CHAR_SPACE))
+            start = at;
+        if (token->rstrip && end < space_end) /* inside space that was measured already */
+            end = space_end;
+        while (token->rstrip && end < n && (classes_after(s, n, end, &at) & WC_CHAR_SPACE))
+            space_end = end = at;
+        if (done < start && !encode_gap(e, level, s + done, start - done, at_origin && done == 0))
+            return false;
+        if (!wc_ids_add(e->out, token->id))
+            return wc_fail_memory(e->err, sizeof token->id);
+        done = end;
+    }
+    return done >= n || encode_gap(e, level, s + done, n - done, at_origin && done == 0);
+}
+
+/* The text between two added tokens of a level. */
+static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bool at_origin)
+{
+    const wc_tokenizer *t = e->t;
+    if (level == 1)
+        return encode_piece(e, s, n, at_origin);
+    if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, &s, &n, e->err))
+        return false;
+    if (n > e->budget)
+        return wc_fail(e->err, WC_REFUSED, "%s: normalizer: the text grows past the limit of %zu bytes",
+                       t->file, e->normalized[0].max);
+    e->budget -= n;
+    return encode_level(e, 1, s, n, at_origin);
+}
+
+/* Valid UTF-8 for text [n]: text itself, or a copy in repaired with U+FFFD in it.  NULL when there is no memory. */
+static const char *repair(const char *text, size_t n, wc_buf *repaired, size_t *n_out)
+{
+    *n_out = n;
+    if (wc_utf8_valid(text, n))
+        return text;
+    wc_buf_init(repaired, 3 * n);
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        char bytes[4];
+        i += wc_utf8_decode(text + i, n - i, &c);
+        wc_buf_add(repaired, bytes, wc_utf8_encode(c, bytes));
+    }
+    *n_out = repaired->size;
+    return wc_buf_ok(repaired) ? wc_buf_str(repaired) : NULL;
+}
+
+/* One text without its template. */
+static bool encode_text(const wc_tokenizer *t, const char *text, size_t n, unsigned flags, wc_ids *out,
+                        wc_error *err)
+{
+    struct encoder e;
+    wc_buf repaired = {0};
+    if (n > MAX_TEXT)
+        return wc_fail(err, WC_REFUSED, "text: expected at most %d bytes, found %zu", MAX_TEXT, n);
+    if (n == 0)
+        return true;
+    const char *s = repair(text, n, &repaired, &n);
+    if (!s)
+        return wc_fail_memory(err, n);
+    encoder_init(&e, t, n, flags, out, err);
+    bool ok = encode_level(&e, 0, s, n, true);
+    encoder_release(&e);
+    wc_buf_release(&repaired);
+    return ok;
+}
+
+bool wc_tokenizer_encode_pair(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
+                              unsigned flags, wc_ids *out, wc_ids *types, wc_error *err)
+{
+    const wc_template *template = b ? &t->pair : &t->single;
+    for (size_t i = 0; i < template->n; i++) {
+        const wc_template_item *item = &template->items[i];
+        if (item->sequence == 0 && !encode_text(t, a, n_a, flags, out, err))
+            return false;
+        if (item->sequence == 1 && b && !encode_text(t, b, n_b, flags, out, err))
+            return false;
+        for (size_t k = 0; item->sequence < 0 && (flags & WC_ENCODE_SPECIAL) && k < item->n_ids; k++)
+            if (!wc_ids_add(out, item->ids[k]))
+                return wc_fail_memory(err, item->n_ids * sizeof *item->ids);
+        while (types && types->size < out->size)
+            if (!wc_ids_add(types, item->type))
+                return wc_fail_memory(err, out->size * sizeof *types->data);
+    }
+    return true;
+}
+
+bool wc_tokenizer_encode(const wc_tokenizer *t, const char *text, size_t n, unsigned flags, wc_ids *out,
+                         wc_error *err)
+{
+    return wc_tokenizer_encode_pair(t, text, n, NULL, 0, flags, out, NULL, err);
+}
+
+/* ---- looking things up ----------------------------------------------------------------------------------------- */
+
+const wc_added_token *wc_tokenizer_added(const wc_tokenizer *t, int32_t id)
+{
+    if (id < 0 || (size_t)id >= t->n_ids || t->added_of_id[id] < 0)
+        return NULL;
+    return &t->added[t->added_of_id[id]];
+}
+
+size_t wc_tokenizer_vocab_size(const wc_tokenizer *t)
+{
+    return t->n_ids;
+}
+
+int32_t wc_tokenizer_find(const wc_tokenizer *t, const char *token, size_t n)
+{
+    int32_t id = wc_vocab_find(&t->vocab, token, n);
+    if (id >= 0)
+        return id;
+    int32_t index = wc_vocab_find(&t->added_index, token, n);
+    return index >= 0 ? t->added[index].id : -1;
+}
+
+const char *wc_tokenizer_token(const wc_tokenizer *t, int32_t id, size_t *n)
+{
+    const wc_added_token *added = wc_tokenizer_added(t, id);
+    if (!added)
+        return wc_vocab_token(&t->vocab, id, n);
+    *n = added->n;
+    return added->content;
+}
+
+bool wc_tokenizer_is_special(const wc_tokenizer *t, int32_t id)
+{
+    const wc_added_token *added = wc_tokenizer_added(t, id);
+    return added && added->special;
+}
+
+const char *wc_tokenizer_special_token(const wc_tokenizer *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_specials; i++)
+        if (!t->specials[i].in_list && strcmp(t->specials[i].name, name) == 0)
+            return t->specials[i].token;
+    return NULL;
+}
+
+int32_t wc_tokenizer_special_id(const wc_tokenizer *t, const char *name)
+{
+    const char *token = wc_tokenizer_special_token(t, name);
+    return token ? wc_tokenizer_find(t, token, strlen(token)) : -1;
+}
+
+void wc_tokenizer_special_tokens(const wc_tokenizer *t, wc_buf *out)
+{
+    wc_buf_putc(out, '{');
+    for (size_t i = 0; i < t->n_specials; i++) {
+        const wc_special_name *s = &t->specials[i];
+        bool goes_on = i > 0 && s->in_list && t->specials[i - 1].in_list && strcmp(s->name, s[-1].name) == 0;
+        if (i > 0)
+            wc_buf_putc(out, ',');
+        if (!goes_on) {
+            wc_buf_json_string(out, s->name, strlen(s->name));
+            wc_buf_puts(out, s->in_list ? ":[" : ":");
+        }
+        wc_buf_json_string(out, s->token, strlen(s->token));
+        if (s->in_list && (i + 1 == t->n_specials || !s[1].in_list || strcmp(s->name, s[1].name) != 0))
+            wc_buf_putc(out, ']');
+    }
+    wc_buf_putc(out, '}');
+}
+
+void wc_tokenizer_free(wc_tokenizer *t)
+{
+    if (!t)
+        return;
+    wc_automaton_release(&t->raw);
+    wc_automaton_release(&t->normalized);
+    wc_normalizer_release(&t->normalizer);
+    wc_pretokenizer_release(&t->pretokenizer);
+    wc_decoder_release(&t->decoder);
+    wc_unigram_release(&t->unigram);
+    wc_wordpiece_release(&t->wordpiece);
+    wc_arena_free(t->arena);
+    wc_mem_free(t);
+}
