@@ -32,7 +32,7 @@ namespace {
 // What RapidJSON's own stack lies in: one block, taken before the parse, since the reader does not ask whether an
 // allocation has failed.  The stack holds at most one string of the text and 16 bytes a level, and grows by halves.
 struct Block {
-    static const bool kNeedFree = false;
+    [[maybe_unused]] static const bool kNeedFree = false;
     char *data;
     size_t size;
 
@@ -314,7 +314,8 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
         wc_fail(err, memory_out ? WC_NO_MEMORY : WC_BAD_FILE, "%s: JSON, line %zu column %zu: %s", name, line,
                 column, why);
     } else if (stream.Tell() < bytes - skip) { // RapidJSON takes a NUL for the end
-        wc_fail(err, WC_BAD_FILE, "%s: JSON, byte %zu: the text goes on behind the value", name, skip + stream.Tell());
+        wc_fail(err, WC_BAD_FILE, "%s: JSON, byte %zu: the text goes on behind the value", name,
+                skip + stream.Tell());
     } else if (!(root = static_cast<wc_json *>(wc_arena_alloc(a, sizeof *root)))) {
         wc_fail_memory(err, sizeof *root);
     } else {
