@@ -1,4 +1,4 @@
-/* checkpoint.c - what is the same for every format: look-up by name in any spelling, checks of shapes, hints. */
+/* checkpoint.c - what is the same for every format: look-up by name in any spelling, checks of shapes. */
 #include "formats/checkpoint.h"
 
 #include <stdio.h>

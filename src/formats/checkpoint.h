@@ -1,8 +1,9 @@
-/* checkpoint.h - a model as it lies in files: a configuration and named tensors.  What formats hand to models and text.
+/* checkpoint.h - a model as it lies in files: a configuration and named tensors.  What formats hand to
+ * models and text.
  *
- * Models ask for tensors in Hugging Face's canonical spelling, whatever the file calls them (names.h), and every tensor's
- * extent has been checked against its file when the checkpoint was opened.  A checkpoint is used by one thread while a
- * model is loaded from it; its tensors may then be read by any number. */
+ * Models ask for tensors in Hugging Face's canonical spelling, whatever the file calls them (names.h), and
+ * every tensor's extent has been checked against its file when the checkpoint was opened.  A checkpoint is
+ * used by one thread while a model is loaded from it; its tensors may then be read by any number. */
 #ifndef WC_FORMATS_CHECKPOINT_H
 #define WC_FORMATS_CHECKPOINT_H
 #include "base/arena.h"
@@ -15,7 +16,7 @@ typedef struct wc_checkpoint wc_checkpoint;
 enum wc_checkpoint_flags {
     /* configuration, tokenizer and template files only; any of them, and the weights, may be absent */
     WC_CHECKPOINT_NO_WEIGHTS = 1,
-    /* path is a config.json; wc_checkpoint_need makes tensors of random_dtype up, wc_checkpoint_find has none */
+    /* path is a config.json; wc_checkpoint_need makes tensors of random_dtype up */
     WC_CHECKPOINT_RANDOM = 2
 };
 
@@ -32,8 +33,8 @@ wc_checkpoint *wc_checkpoint_open(const char *path, const wc_checkpoint_options 
 wc_checkpoint *wc_checkpoint_open_tensors(const char *file, wc_error *err);
 void wc_checkpoint_close(wc_checkpoint *c); /* NULL is fine */
 
-/* Resolves what a user calls a model (a folder, a shipped one, a name in the Hugging Face cache) to a path in the arena.
- * The network is never asked.  NULL on failure; the error says where it looked and what to do. */
+/* Resolves what a user calls a model (a folder, a shipped one, a name in the Hugging Face cache) to a path
+ * in the arena.  The network is never asked.  NULL on failure; the error says where it looked. */
 char *wc_hub_resolve(wc_arena *a, const char *name, wc_error *err);
 
 /* Paths and trees are borrowed and valid as long as the checkpoint. */
@@ -53,21 +54,23 @@ const wc_json *wc_checkpoint_tokenizer_config(const wc_checkpoint *c); /* tokeni
 const wc_json *wc_checkpoint_tokenizer(const wc_checkpoint *c, wc_error *err);
 /* Gives the memory of tokenizer.json back; what wc_checkpoint_tokenizer returned is no longer valid. */
 void wc_checkpoint_drop_tokenizer(const wc_checkpoint *c);
-/* The source of the chat template (chat_template.jinja, chat_template.json, tokenizer_config.json in this order; in a list
- * of several the one called name, "default" when name is NULL); NULL when there is none.  [*n] bytes, NUL-terminated. */
+/* The source of the chat template (chat_template.jinja, chat_template.json, tokenizer_config.json in this
+ * order; in a list of several the one called name, "default" when name is NULL); NULL when there is none.
+ * [*n] bytes, NUL-terminated. */
 const char *wc_checkpoint_template(const wc_checkpoint *c, const char *name, size_t *n);
 
-/* The tensor of that name as it lies in the file: dtype, shape, data mapped; false when there is none (err untouched).
- * A scalar has shape [1].  Data is aligned to its elements even where the file's is not: it is copied then. */
+/* The tensor of that name as it lies in the file: dtype, shape, data mapped; false when there is none (err
+ * untouched).  A scalar has shape [1].  Data is aligned to its elements even where the file's is not: it is
+ * copied then. */
 bool wc_checkpoint_find(const wc_checkpoint *c, const char *name, wc_tensor *t);
-/* The same, but its absence or another shape is an error; a shape of 0 stands for any size.  Shapes with trailing ones
- * dropped ([C,1,1,1] for [C]) are accepted. */
+/* The same, but its absence or another shape is an error; a shape of 0 stands for any size.  Shapes with
+ * trailing ones dropped ([C,1,1,1] for [C]) are accepted. */
 bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, const size_t *shape, wc_tensor *t,
                         wc_error *err);
 /* Tensors are made up: wc_checkpoint_find has none, and wc_checkpoint_need wants whole shapes. */
 bool wc_checkpoint_is_random(const wc_checkpoint *c);
-/* Every tensor of a type and rank that whinchat can hold, in the order of the names in the files; for NaN checks, counts
- * and conversion. */
+/* Every tensor of a type and rank that whinchat can hold, in the order of the names in the files; for NaN
+ * checks, counts and conversion. */
 size_t wc_checkpoint_n_tensors(const wc_checkpoint *c);
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i);
 /* Fails for the first tensor that holds a NaN or an infinity; reads all weights once. */

@@ -2,6 +2,7 @@
 #include "formats/config.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { FOUND_ROOM = 64 };
@@ -14,7 +15,7 @@ static const char *found(char out[FOUND_ROOM], const wc_json *v)
     const wc_json_type type = v ? (wc_json_type)v->type : WC_JSON_NULL;
     if (v && type != WC_JSON_ARRAY && type != WC_JSON_OBJECT)
         wc_json_write(&b, v);
-    strcpy(out, wc_json_type_name(v));
+    snprintf(out, FOUND_ROOM, "%s", wc_json_type_name(v));
     if (wc_buf_ok(&b) && b.size > 0)
         memcpy(out, b.data, b.size + 1);
     wc_buf_release(&b);

@@ -1,8 +1,9 @@
 /* config.h - fields of a configuration, read with a range and a good error.
  *
- * file is what messages call the text; v is an object of it (NULL: an empty one).  A field that is null counts as absent.
- * All return false and fill err when a field is absent (unless there is a fallback), has another type or lies outside of
- * its range; *out is written on success only.  An integer may be spelled 32.0. */
+ * file is what messages call the text; v is an object of it (NULL: an empty one).  A field that is null
+ * counts as absent.  All return false and fill err when a field is absent (unless there is a fallback), has
+ * another type or lies outside of its range; *out is written on success only.  An integer may be spelled
+ * 32.0. */
 #ifndef WC_FORMATS_CONFIG_H
 #define WC_FORMATS_CONFIG_H
 #include "base/error.h"

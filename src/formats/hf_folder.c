@@ -2,12 +2,13 @@
  *
  *   config.json                    what the model is
  *   model.safetensors              its tensors, or
- *   model.safetensors.index.json   {"weight_map": {"tensor": "model-00001-of-00002.safetensors", ...}} and those files
- *   generation_config.json, processor_config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json,
+ *   model.safetensors.index.json   {"weight_map": {"tensor": "model-1-of-2.safetensors", ...}} and those
+ *   generation_config.json, processor_config.json, preprocessor_config.json,
+ *   tokenizer.json, tokenizer_config.json,
  *   chat_template.jinja or .json   each of which may be absent
  *
- * The index is the authority on where a tensor lies: what a shard holds beside is not taken.  Shards are plain names in
- * the folder; links are the user's own and are followed (the Hub's cache is made of them). */
+ * The index is the authority on where a tensor lies: what a shard holds beside is not taken.  Shards are
+ * plain names in the folder; links are the user's own and are followed (the Hub's cache is made of them). */
 #include "formats/hf_folder.h"
 
 #include <stdlib.h>

@@ -1,14 +1,15 @@
 /* hub.c - from what a user calls a model to a folder.  In this order:
  *
  *   a folder            as it is; a repository folder of the cache stands for its snapshot
- *   NAME                a model that ships with whinchat: in $WHINCHAT_MODELS, then beside the program or the library,
- *                       then where they were installed
+ *   NAME                a model that ships with whinchat: in $WHINCHAT_MODELS, then beside the program or
+ *                       the library, then where they were installed
  *   OWNER/NAME[@REV]    in the Hugging Face cache, which is laid out as
  *
- *       $HF_HUB_CACHE/models--OWNER--NAME/refs/REV              a commit of 40 digits; REV is main unless given
+ *       $HF_HUB_CACHE/models--OWNER--NAME/refs/REV              a commit of 40 digits; REV: main
  *                                        /snapshots/COMMIT/...  the files, links to ../../blobs/...
  *
- * Nothing is ever asked of the network.  Names and what a ref holds become parts of paths: both are checked for that. */
+ * Nothing is ever asked of the network.  Names and what a ref holds become parts of paths: both are checked
+ * for that. */
 #include "formats/hub.h"
 
 #include <dirent.h>
@@ -58,6 +59,25 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static bool add_name(wc_arena *a, names *out, const char *name, wc_error *err)
+{
+    if (out->n == out->room) {
+        size_t more = out->room ? 2 * out->room : 64;
+        char **list = wc_arena_zalloc(a, more, sizeof *list);
+        if (!list)
+            return wc_fail_memory(err, more * sizeof *list);
+        if (out->n)
+            memcpy(list, out->list, out->n * sizeof *list);
+        out->list = list;
+        out->room = more;
+    }
+    char *copy = wc_arena_strdup(a, name);
+    if (!copy)
+        return wc_fail_memory(err, strlen(name));
+    out->list[out->n++] = copy;
+    return true;
+}
+
 /* The names in a folder without those that begin with a dot; an absent folder has none. */
 static bool read_names(wc_arena *a, const char *dir, names *out, wc_error *err)
 {
@@ -67,17 +87,7 @@ static bool read_names(wc_arena *a, const char *dir, names *out, wc_error *err)
     for (struct dirent *e; d && ok && (e = readdir(d));) {
         if (e->d_name[0] == '.')
             continue;
-        if (out->n == out->room) {
-            size_t more = out->room ? 2 * out->room : 64;
-            char **list = wc_arena_zalloc(a, more, sizeof *list);
-            if (list && out->n)
-                memcpy(list, out->list, out->n * sizeof *list);
-            ok = list || wc_fail_memory(err, more * sizeof *list);
-            out->list = list;
-            out->room = more;
-        }
-        if (ok && !(out->list[out->n++] = wc_arena_strdup(a, e->d_name)))
-            ok = wc_fail_memory(err, sizeof e->d_name);
+        ok = add_name(a, out, e->d_name, err);
     }
     if (d)
         closedir(d);
@@ -107,7 +117,7 @@ static bool is_model_folder(wc_arena *a, const char *dir)
 
 /* ---- the cache ---- */
 
-/* The folder that holds models--OWNER--NAME, whether it is there or not; NULL when there is no home either. */
+/* The folder that holds models--OWNER--NAME, there or not; NULL when there is no home either. */
 static char *cache_folder(wc_arena *a)
 {
     const char *v = env("HF_HUB_CACHE");
@@ -238,7 +248,7 @@ static char *resolve_snapshot(wc_arena *a, const char *repo, const char *revisio
 
 /* OWNER/NAME[@REVISION] or NAME[@REVISION], checked and cut. */
 struct request {
-    char *folder; /* "models--OWNER--NAME" */
+    const char *folder; /* "models--OWNER--NAME" */
     const char *name, *revision;
 };
 
@@ -246,8 +256,8 @@ static bool parse_request(wc_arena *a, const char *name, struct request *r, wc_e
 {
     char *copy = wc_arena_strdup(a, name);
     const size_t room = strlen(name) + 16;
-    r->folder = copy ? wc_arena_alloc(a, room) : NULL;
-    if (!r->folder)
+    char *folder = copy ? wc_arena_alloc(a, room) : NULL;
+    if (!folder)
         return wc_fail_memory(err, strlen(name));
     char *at = strchr(copy, '@');
     r->revision = at ? at + 1 : "main";
@@ -267,7 +277,8 @@ static bool parse_request(wc_arena *a, const char *name, struct request *r, wc_e
         return wc_fail(err, WC_BAD_ARGUMENT, "%.300s: revision: expected a branch, a tag or a commit after @",
                        name);
     const int owner = slash ? (int)(slash - copy) : 0;
-    snprintf(r->folder, room, "models--%.*s%s%s", owner, copy, slash ? "--" : "", slash ? slash + 1 : copy);
+    snprintf(folder, room, "models--%.*s%s%s", owner, copy, slash ? "--" : "", slash ? slash + 1 : copy);
+    r->folder = folder;
     return true;
 }
 
@@ -359,7 +370,7 @@ static char *find_repo(wc_arena *a, const char *cache, const char *folder)
 
 static char *resolve_name(wc_arena *a, const char *name, wc_error *err)
 {
-    struct request r = {0};
+    struct request r = {.folder = "", .name = name, .revision = "main"};
     struct places places;
     if (!parse_request(a, name, &r, err))
         return NULL;

@@ -1,7 +1,8 @@
-/* names.c - where checkpoints of one model differ in the names of tensors, it is mostly in how the modules are nested:
- * a text model alone (model.layers.0), within a multimodal one (model.language_model.layers.0), or as older versions of
- * transformers nested them (language_model.model.layers.0).  A row of the table lists prefixes that stand for each other;
- * a name that begins with one of them may be found under any other. */
+/* names.c - where checkpoints of one model differ in the names of tensors, it is mostly in how the modules
+ * are nested: a text model alone (model.layers.0), within a multimodal one (model.language_model.layers.0),
+ * or as older versions of transformers nested them (language_model.model.layers.0).  A row of the table
+ * lists prefixes that stand for each other; a name that begins with one of them may be found under any
+ * other. */
 #include "formats/names.h"
 
 #include <stdio.h>
@@ -43,7 +44,7 @@ bool wc_name_spelling(const char *name, size_t i, char *out)
     if (strlen(name) >= WC_NAME_ROOM)
         return false;
     if (i == k++) {
-        strcpy(out, name);
+        memcpy(out, name, strlen(name) + 1);
         return true;
     }
     for (int r = 0; r < N_ROWS; r++) {

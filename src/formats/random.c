@@ -1,8 +1,8 @@
-/* random.c - made-up weights.  One block of pseudo-random values, uniform with standard deviation 0.02, is made once;
- * a tensor is a copy of it that begins at a place drawn from its name and goes round.  1-D weights are scales of norms
- * and lie near 1.  Every tensor has memory of its own, so that a product reads its bytes from memory as it would from a
- * mapped file; only a table of per-layer embeddings, gigabytes of which a token reads a few rows, is the block mapped over
- * and over. */
+/* random.c - made-up weights.  One block of pseudo-random values, uniform with standard deviation 0.02, is
+ * made once; a tensor is a copy of it that begins at a place drawn from its name and goes round.  1-D
+ * weights are scales of norms and lie near 1.  Every tensor has memory of its own, so that a product reads
+ * its bytes from memory as it would from a mapped file; only a table of per-layer embeddings, gigabytes of
+ * which a token reads a few rows, is the block mapped over and over. */
 #include "formats/random.h"
 
 #include <string.h>

@@ -6,9 +6,10 @@
  *                "__metadata__": {"key": "text"}}, filled up with spaces
  *      8+n    -  the tensors' data; data_offsets count from here
  *
- * The data must be wholly covered: sorted by offset, each tensor begins where the one before it ends, and the last ends
- * with the file.  Nothing else is asked of alignment, so that a tensor may begin at any byte.  Scalars ([]) and tensors
- * without elements are legal.  Keys are unique.  Everything below comes from the file: check, then use. */
+ * The data must be wholly covered: sorted by offset, each tensor begins where the one before it ends, and
+ * the last ends with the file.  Nothing else is asked of alignment, so that a tensor may begin at any byte.
+ * Scalars ([]) and tensors without elements are legal.  Keys are unique.  Everything below comes from the
+ * file: check, then use. */
 #include "formats/safetensors.h"
 
 #include <stdlib.h>
@@ -36,7 +37,7 @@ struct reader {
     uint64_t data_bytes;
 };
 
-/* What a file that is no safetensors file looks like, for the message; "" when it looks like nothing known. */
+/* What a file that is no safetensors file looks like, for the message; "" when nothing known. */
 static const char *pretender(const wc_file_map *m)
 {
     static const struct {

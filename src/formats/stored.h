@@ -1,7 +1,8 @@
-/* stored.h - what the implementation of a file format fills in; the rest of a checkpoint is the same for all of them.
+/* stored.h - what the implementation of a file format fills in; the rest of a checkpoint is the same for all
+ * of them.
  *
- * A format's open function puts its maps into files, its tensors into tensors (in any order) and its JSON trees where
- * they belong.  checkpoint.c sorts, looks up and frees. */
+ * A format's open function puts its maps into files, its tensors into tensors (in any order) and its JSON
+ * trees where they belong.  checkpoint.c sorts, looks up and frees. */
 #ifndef WC_FORMATS_STORED_H
 #define WC_FORMATS_STORED_H
 #include "base/file_map.h"
