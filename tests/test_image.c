@@ -96,7 +96,7 @@ static size_t image_bytes(const struct wc_image *image)
 
 static void check_pixels(const struct goldens *g, const char *name, const struct wc_image *image)
 {
-    size_t shape[3];
+    size_t shape[3] = {0};
     const uint8_t *want = find(g, name, shape);
     if (!want)
         return;
@@ -110,7 +110,8 @@ static void check_pixels(const struct goldens *g, const char *name, const struct
 static uint8_t *channels_first(const struct wc_image *image)
 {
     const size_t n = (size_t)image->width * (size_t)image->height;
-    uint8_t *chw = wc_mem_alloc(3 * n);
+    uint8_t *chw = wc_mem_zalloc(n, 3);
+    assert_non_null(chw);
     for (size_t i = 0; i < 3 * n; i++)
         chw[i % 3 * n + i / 3] = image->rgb[i];
     return chw;
@@ -123,7 +124,7 @@ static void check_resize(const struct goldens *g, const struct wc_image *image, 
 {
     wc_error err = {0};
     struct wc_image small;
-    size_t shape[3];
+    size_t shape[3] = {0};
     assert_true(wc_image_resize(image, side, side, resample, backend, &small, &err));
     uint8_t *chw = channels_first(&small);
     if (want_hex) {
@@ -142,7 +143,7 @@ static void check_resize(const struct goldens *g, const struct wc_image *image, 
 static void check_pixel_values(const struct goldens *g, const struct wc_image *image, const char *name)
 {
     wc_error err = {0};
-    size_t shape[3];
+    size_t shape[3] = {0};
     const uint8_t *want = find(g, name, shape);
     assert_non_null(want);
     const int side = (int)shape[1];
@@ -158,8 +159,10 @@ static void check_pixel_values(const struct goldens *g, const struct wc_image *i
     for (size_t i = 0; i < 3 * n; i++)
         assert_true(values[i] == (float)want[i] * 0.00392156862745098f);
     assert_true(wc_image_preprocess(&p, image, WC_IMAGE_HWC, values, &err));
-    for (size_t i = 0; i < 3 * n; i++)
-        assert_true(values[i] == (float)want[i % 3 * n + i / 3] * 0.00392156862745098f);
+    for (size_t i = 0; i < 3 * n; i++) {
+        const size_t channel = i % 3, place = i / 3;
+        assert_true(values[i] == (float)want[channel * n + place] * 0.00392156862745098f);
+    }
     wc_mem_free(values);
 }
 
