@@ -75,7 +75,8 @@ static bool read_items(wc_golden *g, wc_error *err)
     return true;
 }
 
-/* Adds to the tolerance of values of a 16-bit run that of the f32 run. */
+/* Adds to the tolerance of values of a 16-bit run that of the f32 run, and what a distance loses when it is written with
+ * three digits. */
 static void widen_16_bit(wc_golden *g)
 {
     for (size_t i = 0; i < g->n; i++) {
@@ -84,7 +85,7 @@ static void widen_16_bit(wc_golden *g)
         snprintf(plain, sizeof plain, "%s%s%s", item->group, item->group[0] ? "." : "", item->point);
         const wc_golden_item *f32 = strcmp(plain, item->name) == 0 ? NULL : wc_golden_find(g, plain);
         if (f32) {
-            item->atol += f32->atol;
+            item->atol += f32->atol + 0.005 * item->atol;
             item->rtol += f32->rtol;
         }
     }
