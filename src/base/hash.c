@@ -18,6 +18,17 @@ static uint32_t rotr(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
+/* One round; instead of moving the eight words on by one place, each round names them from another place. */
+static inline void sha_round(uint32_t v[8], int t, uint32_t k_plus_w)
+{
+    const uint32_t a = v[-t & 7], b = v[(1 - t) & 7], c = v[(2 - t) & 7];
+    const uint32_t e = v[(4 - t) & 7], f = v[(5 - t) & 7], g = v[(6 - t) & 7];
+    const uint32_t t1 = v[(7 - t) & 7] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) +
+                        k_plus_w;
+    v[(3 - t) & 7] += t1;
+    v[(7 - t) & 7] = t1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 static void add_block(uint32_t h[8], const uint8_t *p)
 {
     uint32_t w[64], v[8];
@@ -30,14 +41,15 @@ static void add_block(uint32_t h[8], const uint8_t *p)
         w[t] = w[t - 16] + s0 + w[t - 7] + s1;
     }
     memcpy(v, h, sizeof v);
-    for (int t = 0; t < 64; t++) {
-        uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-        uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[t] + w[t];
-        uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-        uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
+    for (int t = 0; t < 64; t += 8) {
+        sha_round(v, 0, K[t] + w[t]);
+        sha_round(v, 1, K[t + 1] + w[t + 1]);
+        sha_round(v, 2, K[t + 2] + w[t + 2]);
+        sha_round(v, 3, K[t + 3] + w[t + 3]);
+        sha_round(v, 4, K[t + 4] + w[t + 4]);
+        sha_round(v, 5, K[t + 5] + w[t + 5]);
+        sha_round(v, 6, K[t + 6] + w[t + 6]);
+        sha_round(v, 7, K[t + 7] + w[t + 7]);
     }
     for (int i = 0; i < 8; i++)
         h[i] += v[i];
