@@ -37,12 +37,17 @@ bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges)
     return true;
 }
 
-/* The slot of a pair, or the free one where it would go. */
-static uint32_t *find_slot(const wc_bpe *b, int32_t left, int32_t right)
+static size_t hash_pair(const wc_bpe *b, int32_t left, int32_t right)
 {
     uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) ^ b->seed;
     unsigned __int128 product = (unsigned __int128)h * (0x9e3779b97f4a7c15 ^ b->seed << 1);
-    for (size_t i = (size_t)((uint64_t)product ^ (uint64_t)(product >> 64));; i++) {
+    return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64));
+}
+
+/* The slot of a pair, or the free one where it would go. */
+static uint32_t *find_slot(const wc_bpe *b, int32_t left, int32_t right)
+{
+    for (size_t i = hash_pair(b, left, right);; i++) {
         uint32_t *slot = &b->slots[i & b->mask];
         if (*slot == 0)
             return slot;
@@ -50,6 +55,11 @@ static uint32_t *find_slot(const wc_bpe *b, int32_t left, int32_t right)
         if (merge->left == left && merge->right == right)
             return slot;
     }
+}
+
+void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right)
+{
+    __builtin_prefetch(&b->slots[hash_pair(b, left, right) & b->mask], 1);
 }
 
 void wc_bpe_add_merge(wc_bpe *b, int32_t left, int32_t right, int32_t id)

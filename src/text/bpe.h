@@ -27,6 +27,8 @@ typedef struct wc_bpe {
 bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges);
 /* The next merge in order of rank.  A pair that was there already takes the later rank. */
 void wc_bpe_add_merge(wc_bpe *b, int32_t left, int32_t right, int32_t id);
+/* A hint that the merge of a pair will be added soon. */
+void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right);
 
 /* One thread's memory for wc_bpe_encode; {0} is a valid empty one. */
 typedef struct wc_bpe_scratch {

@@ -22,7 +22,8 @@ enum {
     BUDGET_STEPS = 20 * 1000 * 1000,
     BUDGET_STEPS_PER_BYTE = 64,
     HEAP_KIB = 64 * 1024,
-    MAX_GROUPS = 100 /* nested */
+    MAX_GROUPS = 100, /* nested */
+    SHORT_LITERAL = 8
 };
 
 struct wc_pattern {
@@ -275,6 +276,22 @@ static bool next_regex(const wc_pattern *p, wc_matcher *m, const char *s, size_t
     return true;
 }
 
+/* The first s [n] in text [n_text], or NULL.  Short strings are found by their first byte. */
+static const char *find_literal(const char *text, size_t n_text, const char *s, size_t n)
+{
+    if (n == 0 || n > n_text)
+        return NULL;
+    if (n > SHORT_LITERAL)
+        return memmem(text, n_text, s, n);
+    const char *last = text + n_text - n;
+    while (text <= last && (text = memchr(text, s[0], (size_t)(last - text) + 1))) {
+        if (memcmp(text, s, n) == 0)
+            return text;
+        text++;
+    }
+    return NULL;
+}
+
 bool wc_pattern_next(const wc_pattern *p, wc_matcher *m, const char *s, size_t n, size_t pos, size_t *start,
                      size_t *end, wc_error *err)
 {
@@ -282,7 +299,7 @@ bool wc_pattern_next(const wc_pattern *p, wc_matcher *m, const char *s, size_t n
         return next_regex(p, m, s, n, pos, start, end, err);
     *start = *end = n;
     if (p->literal) {
-        const char *found = p->n && pos < n ? memmem(s + pos, n - pos, p->literal, p->n) : NULL;
+        const char *found = pos < n ? find_literal(s + pos, n - pos, p->literal, p->n) : NULL;
         if (found) {
             *start = (size_t)(found - s);
             *end = *start + p->n;

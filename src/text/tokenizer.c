@@ -13,7 +13,7 @@
 enum {
     MAX_TEXT = 256 * 1024 * 1024,
     GROWTH = 32, /* a text may become so many times as long while it is normalized and rewritten, */
-    EXTRA = 16 * 1024 * 1024 /* and so many bytes more */
+    EXTRA = 4 * 1024 * 1024 /* and so many bytes more */
 };
 
 /* Where an added token begins in a text. */

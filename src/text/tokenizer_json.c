@@ -50,9 +50,15 @@ static bool read_vocab(wc_vocab *v, const wc_reader *r, const wc_json *model)
     }
     if (!wc_vocab_init(v, r->arena, n, bytes, n_ids))
         return wc_fail_memory(r->err, bytes);
-    for (size_t i = 0; i < n; i++)
+    enum { AHEAD = 16 }; /* tokens whose slots are on their way into the cache */
+    for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n) {
+            const wc_json *later = wc_json_key(vocab, i + AHEAD);
+            wc_vocab_prefetch(v, wc_vocab_hash(v, later->u.text, later->n), WC_VOCAB_SLOT);
+        }
         if (!add_token(v, r, wc_json_key(vocab, i), (int32_t)wc_json_value(vocab, i)->u.integer))
             return false;
+    }
     return true;
 }
 
@@ -144,49 +150,87 @@ static bool merge_parts(const wc_json *merge, bool pairs, const char *s[2], size
     return !memchr(s[1], ' ', n[1]);
 }
 
-/* Token left with right behind it, without the prefix that right has as a later part; room is a buffer for it. */
-static int32_t find_product(const wc_bpe *b, const char *const s[2], const size_t n[2], wc_buf *room)
+/* A merge while it is looked up. */
+struct merge {
+    const char *s[2];
+    size_t n[2];
+    uint64_t hash[2];
+    int32_t id[2];
+};
+
+/* Token left with right behind it, without the prefix that right has as a later part; room is a buffer for it.  In most
+ * files it is the product of the merge before or the token after that one: guess is tried first. */
+static int32_t find_product(const wc_bpe *b, const struct merge *m, int32_t guess, wc_buf *room)
 {
-    char small[256];
     size_t cut = b->n_prefix;
-    if (n[1] < cut)
+    if (m->n[1] < cut)
         return -1;
-    size_t total = n[0] + n[1] - cut;
-    if (total <= sizeof small) {
-        memcpy(small, s[0], n[0]);
-        memcpy(small + n[0], s[1] + cut, n[1] - cut);
-        return wc_vocab_find(b->vocab, small, total);
-    }
     wc_buf_reset(room);
-    wc_buf_add(room, s[0], n[0]);
-    wc_buf_add(room, s[1] + cut, n[1] - cut);
-    return wc_buf_ok(room) ? wc_vocab_find(b->vocab, room->data, total) : -1;
+    wc_buf_add(room, m->s[0], m->n[0]);
+    wc_buf_add(room, m->s[1] + cut, m->n[1] - cut);
+    if (!wc_buf_ok(room))
+        return -1;
+    for (int32_t id = guess; id < guess + 2; id++)
+        if (wc_vocab_is(b->vocab, id, wc_buf_str(room), room->size))
+            return id;
+    return wc_vocab_find(b->vocab, wc_buf_str(room), room->size);
+}
+
+static bool fail_merge(const wc_reader *r, size_t i, const struct merge *m, const char *what)
+{
+    return wc_fail(r->err, WC_BAD_FILE,
+                   "%s: model.merges[%zu]: \"%.*s\" + \"%.*s\": %s is not in the vocabulary", r->file, i,
+                   (int)wc_min_size(m->n[0], 60), m->s[0], (int)wc_min_size(m->n[1], 60), m->s[1], what);
+}
+
+/* Merges [first, first + n), n <= BATCH: what they look up is brought into the cache for all of them at once, as a large
+ * vocabulary does not fit it. */
+enum { BATCH = 32 };
+static bool read_merge_batch(wc_bpe *b, const wc_reader *r, const wc_json *merges, size_t first, size_t n,
+                             wc_buf *room)
+{
+    struct merge batch[BATCH];
+    bool pairs = wc_json_is(wc_json_item(merges, 0), WC_JSON_ARRAY);
+    for (size_t i = 0; i < n; i++) {
+        const wc_json *v = wc_json_item(merges, first + i);
+        if (!merge_parts(v, pairs, batch[i].s, batch[i].n))
+            return wc_fail(
+                r->err, WC_BAD_FILE, "%s: model.merges[%zu]: expected %s, found %s", r->file, first + i,
+                pairs ? "a pair of strings, as the first one is" : "two tokens with one space between",
+                wc_json_type_name(v));
+        for (int k = 0; k < 2; k++) {
+            batch[i].hash[k] = wc_vocab_hash(b->vocab, batch[i].s[k], batch[i].n[k]);
+            wc_vocab_prefetch(b->vocab, batch[i].hash[k], WC_VOCAB_SLOT);
+        }
+    }
+    for (int stage = WC_VOCAB_PLACE; stage <= WC_VOCAB_TEXT; stage++)
+        for (size_t i = 0; i < 2 * n; i++)
+            wc_vocab_prefetch(b->vocab, batch[i / 2].hash[i % 2], (enum wc_vocab_stage)stage);
+    for (size_t i = 0; i < n; i++) {
+        struct merge *m = &batch[i];
+        for (int k = 0; k < 2; k++)
+            m->id[k] = wc_vocab_find_hashed(b->vocab, m->hash[k], m->s[k], m->n[k]);
+        if (m->id[0] < 0 || m->id[1] < 0)
+            return fail_merge(r, first + i, m, "a part");
+        wc_bpe_prefetch(b, m->id[0], m->id[1]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct merge *m = &batch[i];
+        int32_t product = find_product(b, m, b->n_merges ? b->merges[b->n_merges - 1].id : 0, room);
+        if (product < 0)
+            return fail_merge(r, first + i, m, "the product");
+        wc_bpe_add_merge(b, m->id[0], m->id[1], product);
+    }
+    return true;
 }
 
 static bool read_merges(wc_bpe *b, const wc_reader *r, const wc_json *merges)
 {
-    bool pairs = wc_json_is(wc_json_item(merges, 0), WC_JSON_ARRAY), ok = true;
     wc_buf room;
+    bool ok = true;
     wc_buf_init(&room, SIZE_MAX / 2);
-    for (size_t i = 0; ok && i < wc_json_count(merges); i++) {
-        const char *s[2];
-        size_t n[2];
-        if (!merge_parts(wc_json_item(merges, i), pairs, s, n)) {
-            ok = wc_fail(r->err, WC_BAD_FILE, "%s: model.merges[%zu]: expected %s, found %s", r->file, i,
-                         pairs ? "a pair of strings, as the first one is"
-                               : "two tokens with one space between",
-                         wc_json_type_name(wc_json_item(merges, i)));
-            break;
-        }
-        int32_t left = wc_vocab_find(b->vocab, s[0], n[0]), right = wc_vocab_find(b->vocab, s[1], n[1]);
-        int32_t id = left < 0 || right < 0 ? -1 : find_product(b, s, n, &room);
-        if (id >= 0)
-            wc_bpe_add_merge(b, left, right, id);
-        else
-            ok = wc_fail(r->err, WC_BAD_FILE,
-                         "%s: model.merges[%zu]: \"%.60s\" + \"%.60s\": %s is not in the vocabulary", r->file,
-                         i, s[0], pairs ? s[1] : "", left < 0 || right < 0 ? "a part" : "the product");
-    }
+    for (size_t i = 0; ok && i < wc_json_count(merges); i += BATCH)
+        ok = read_merge_batch(b, r, merges, i, wc_min_size(BATCH, wc_json_count(merges) - i), &room);
     wc_buf_release(&room);
     return ok;
 }

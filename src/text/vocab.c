@@ -45,16 +45,20 @@ bool wc_vocab_init(wc_vocab *v, wc_arena *a, size_t n_tokens, size_t n_bytes, si
     return true;
 }
 
-/* The slot of s, or the free one where it would go. */
-static struct wc_vocab_slot *find_slot(const wc_vocab *v, const char *s, size_t n, uint32_t *tag)
+uint64_t wc_vocab_hash(const wc_vocab *v, const char *s, size_t n)
 {
-    uint64_t h = hash(v->seed, s, n);
-    *tag = (uint32_t)(h >> 32);
+    return hash(v->seed, s, n);
+}
+
+/* The slot of s with hash h, or the free one where it would go. */
+static struct wc_vocab_slot *find_slot(const wc_vocab *v, uint64_t h, const char *s, size_t n)
+{
+    uint32_t tag = (uint32_t)(h >> 32);
     for (size_t i = h & v->mask;; i = (i + 1) & v->mask) {
         struct wc_vocab_slot *slot = &v->slots[i];
         if (slot->id < 0)
             return slot;
-        if (slot->tag != *tag)
+        if (slot->tag != tag)
             continue;
         const struct wc_vocab_token *token = &v->tokens[slot->id];
         if (token->bytes == n && memcmp(v->pool + token->offset - 1, s, n) == 0)
@@ -64,8 +68,8 @@ static struct wc_vocab_slot *find_slot(const wc_vocab *v, const char *s, size_t 
 
 enum wc_vocab_result wc_vocab_add(wc_vocab *v, const char *s, size_t n, int32_t id)
 {
-    uint32_t tag;
-    struct wc_vocab_slot *slot = find_slot(v, s, n, &tag);
+    uint64_t h = hash(v->seed, s, n);
+    struct wc_vocab_slot *slot = find_slot(v, h, s, n);
     if (slot->id >= 0)
         return WC_VOCAB_TOKEN_TWICE;
     struct wc_vocab_token *token = &v->tokens[id];
@@ -73,7 +77,7 @@ enum wc_vocab_result wc_vocab_add(wc_vocab *v, const char *s, size_t n, int32_t 
         return WC_VOCAB_ID_TWICE;
     memcpy(v->pool + v->pool_used, s, n);
     *token = (struct wc_vocab_token){(uint32_t)v->pool_used + 1, (uint32_t)n};
-    *slot = (struct wc_vocab_slot){tag, id};
+    *slot = (struct wc_vocab_slot){(uint32_t)(h >> 32), id};
     v->pool_used += n;
     v->count++;
     v->n_ids = wc_max_size(v->n_ids, (size_t)id + 1);
@@ -82,8 +86,30 @@ enum wc_vocab_result wc_vocab_add(wc_vocab *v, const char *s, size_t n, int32_t 
 
 int32_t wc_vocab_find(const wc_vocab *v, const char *s, size_t n)
 {
-    uint32_t tag;
-    return v->slots ? find_slot(v, s, n, &tag)->id : -1;
+    return v->slots ? find_slot(v, hash(v->seed, s, n), s, n)->id : -1;
+}
+
+int32_t wc_vocab_find_hashed(const wc_vocab *v, uint64_t h, const char *s, size_t n)
+{
+    return find_slot(v, h, s, n)->id;
+}
+
+void wc_vocab_prefetch(const wc_vocab *v, uint64_t h, enum wc_vocab_stage stage)
+{
+    const struct wc_vocab_slot *slot = &v->slots[h & v->mask];
+    if (stage == WC_VOCAB_SLOT)
+        __builtin_prefetch(slot);
+    else if (slot->id >= 0 && stage == WC_VOCAB_PLACE)
+        __builtin_prefetch(&v->tokens[slot->id]);
+    else if (slot->id >= 0 && slot->tag == (uint32_t)(h >> 32))
+        __builtin_prefetch(v->pool + v->tokens[slot->id].offset - 1);
+}
+
+bool wc_vocab_is(const wc_vocab *v, int32_t id, const char *s, size_t n)
+{
+    size_t bytes;
+    const char *token = wc_vocab_token(v, id, &bytes);
+    return token && bytes == n && memcmp(token, s, n) == 0;
 }
 
 const char *wc_vocab_token(const wc_vocab *v, int32_t id, size_t *n)
@@ -101,9 +127,4 @@ void wc_vocab_byte_ids(const wc_vocab *v, int32_t *out)
         snprintf(text, sizeof text, "<0x%02X>", byte);
         out[byte] = wc_vocab_find(v, text, 6);
     }
-}
-
-void wc_vocab_prefetch(const wc_vocab *v, const char *s, size_t n)
-{
-    __builtin_prefetch(&v->slots[hash(v->seed, s, n) & v->mask]);
 }

@@ -42,6 +42,13 @@ int32_t wc_vocab_find(const wc_vocab *v, const char *s, size_t n);
 const char *wc_vocab_token(const wc_vocab *v, int32_t id, size_t *n);
 /* The ids of <0x00> to <0xFF> in out [256], -1 where there is none. */
 void wc_vocab_byte_ids(const wc_vocab *v, int32_t *out);
-/* A hint that s will be looked for soon: for lookups in bulk. */
-void wc_vocab_prefetch(const wc_vocab *v, const char *s, size_t n);
+
+/* Lookups in bulk: the hash of a token, hints that bring first its slot, then its place and then its text into the
+ * cache, and the lookup. */
+uint64_t wc_vocab_hash(const wc_vocab *v, const char *s, size_t n);
+enum wc_vocab_stage { WC_VOCAB_SLOT, WC_VOCAB_PLACE, WC_VOCAB_TEXT };
+void wc_vocab_prefetch(const wc_vocab *v, uint64_t hash, enum wc_vocab_stage stage);
+int32_t wc_vocab_find_hashed(const wc_vocab *v, uint64_t hash, const char *s, size_t n);
+/* The token of an id is s [n]. */
+bool wc_vocab_is(const wc_vocab *v, int32_t id, const char *s, size_t n);
 #endif
