@@ -81,6 +81,9 @@ void cli_progress_end(struct cli *c);
 
 /* The session that SIGINT and SIGTERM cancel; NULL: they end the program at once. */
 void cli_catch_signals(wc_session *session);
+/* While no session is cancelled by them, signals are only noted and a byte is written to fd; -1: they end
+ * the program. */
+void cli_hold_signals(int fd);
 /* The signal that came since cli_catch_signals, 0 for none. */
 int cli_signal(void);
 

@@ -13,7 +13,8 @@ enum cli_line_result {
 
 typedef struct cli_lines cli_lines;
 
-/* history: the file to keep it in, NULL for none.  NULL when there is no memory or no terminal to edit on. */
+/* Signals are held from here to cli_lines_close (cli_hold_signals).  history: the file to keep it in, NULL
+ * for none.  NULL when there is no memory or no terminal to edit on. */
 cli_lines *cli_lines_open(const char *history);
 /* Restores the terminal and saves the history. */
 void cli_lines_close(cli_lines *l); /* NULL is fine */

@@ -15,17 +15,21 @@
 
 /* What the signal handler knows.  There is one run of the program, so there is one of these. */
 static wc_session *volatile signal_session;
-static volatile sig_atomic_t signal_seen;
+static volatile sig_atomic_t signal_seen, signal_fd = -1;
 
 /* ---- signals ---- */
 
 static void on_signal(int number)
 {
     wc_session *session = signal_session;
-    if (!session || signal_seen)
+    bool held = !session && signal_fd >= 0;
+    if (!held && (!session || signal_seen))
         _exit(CLI_EXIT_SIGNAL + number);
     signal_seen = number;
-    wc_session_cancel(session);
+    if (session)
+        wc_session_cancel(session);
+    else if (write(signal_fd, "", 1) < 0)
+        return; /* the pipe is full: who reads it will wake up */
 }
 
 void cli_catch_signals(wc_session *session)
@@ -36,6 +40,11 @@ void cli_catch_signals(wc_session *session)
     signal_session = session;
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
+}
+
+void cli_hold_signals(int fd)
+{
+    signal_fd = fd;
 }
 
 int cli_signal(void)

@@ -48,11 +48,13 @@ static void add_check(wc_buf *b, const wc_check *check, bool comma)
 
 static void print_check(struct cli *c, const wc_check *check)
 {
-    const char *color = !c->color_out ? ""
-                        : check->pass ? "\033[32m"
-                                      : "\033[1;31m",
-               *plain = c->color_out ? "\033[0m" : "";
-    printf("%s%s%s ", color, check->pass ? "pass" : "FAIL", plain);
+    const bool skipped = check->pass && strncmp(check->note, "not run", 7) == 0;
+    const char *word = !check->pass ? "FAIL" : skipped ? "skip" : "pass";
+    const char *color = !check->pass ? "1;31" : skipped ? "33" : "32";
+    if (c->color_out)
+        printf("\033[%sm%s\033[0m ", color, word);
+    else
+        printf("%s ", word);
     cli_print_word(check->name);
     printf("%*s", strlen(check->name) < 44 ? (int)(44 - strlen(check->name)) : 1, "");
     if (check->atol > 0 || check->rtol > 0 || check->max_diff > 0)
