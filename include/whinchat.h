@@ -276,7 +276,7 @@ typedef struct wc_bench_options {
     int n_prefill, n_decode;   /* tokens; 0: not measured */
     bool image;                /* measure the picture encoder */
     int repeat;                /* 0: 3 */
-    const char *only;          /* NULL, or "ceilings" */
+    const char *only;          /* NULL, or "ceilings": of the machine alone; name may be NULL */
 } wc_bench_options;
 
 /* Medians as JSON (keys as `whinchat bench --json` prints them).  wc_free. */

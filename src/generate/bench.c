@@ -130,6 +130,32 @@ static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_optio
     return true;
 }
 
+/* The machine alone: its ceilings for bf16 weights, without a model. */
+static char *bench_ceilings(const wc_model_options *model_options, int repeat, wc_error *err)
+{
+    wc_model_options o = {0};
+    double flops[MAX_REPEAT], bytes[MAX_REPEAT];
+    if (model_options)
+        memcpy(&o, model_options, model_options->size < sizeof o ? model_options->size : sizeof o);
+    wc_backend *backend = wc_backend_cpu_open(o.n_threads, o.compute == WC_COMPUTE_F32, err);
+    if (!backend)
+        return NULL;
+    for (int i = 0; i < repeat; i++) {
+        wc_ceilings limits;
+        wc_backend_ceilings(backend, WC_BF16, &limits);
+        flops[i] = limits.flops_per_second;
+        bytes[i] = limits.read_bytes_per_second;
+    }
+    wc_buf b;
+    wc_buf_init(&b, 1 << 16);
+    wc_buf_printf(&b, "{\"level\":\"%s\",\"threads\":%d,\"repeat\":%d", backend->level,
+                  wc_pool_threads(backend->pool), repeat);
+    wc_buf_printf(&b, ",\"ceiling_flops_per_second\":%.6g,\"ceiling_bytes_per_second\":%.6g}",
+                  median(flops, repeat), median(bytes, repeat));
+    wc_backend_close(backend);
+    return wc_buf_take(&b, NULL);
+}
+
 char *wc_bench_run(const char *name, const wc_model_options *model_options, const wc_bench_options *options,
                    wc_error *err)
 {
@@ -139,6 +165,12 @@ char *wc_bench_run(const char *name, const wc_model_options *model_options, cons
     int repeat = o.repeat ? o.repeat : DEFAULT_REPEAT;
     if (repeat < 1 || repeat > MAX_REPEAT || o.n_prefill < 0 || o.n_decode < 0) {
         wc_fail(err, WC_BAD_ARGUMENT, "bench: repeat: expected 1 to %d, found %d", MAX_REPEAT, repeat);
+        return NULL;
+    }
+    if (o.only && strcmp(o.only, "ceilings") == 0)
+        return bench_ceilings(model_options, repeat, err);
+    if (o.only || !name) {
+        wc_fail(err, WC_BAD_ARGUMENT, "bench: expected a model, or only \"ceilings\"");
         return NULL;
     }
     double start = wc_seconds();
