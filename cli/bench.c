@@ -18,7 +18,7 @@ static const cli_option bench_options[] = {
     {"prefill", 'p', "pp", CLI_INT, "N", AT(prefill), "Measure reading a prompt of N tokens (default 512)", 0,
      INT_MAX},
     {"decode", 'n', "tg", CLI_INT, "N", AT(decode), "Measure writing N tokens (default 128)", 0, INT_MAX},
-    {"image", 0, NULL, CLI_FLAG, NULL, AT(image), "Measure encoding a picture"},
+    {"image", 0, NULL, CLI_FLAG, NULL, AT(image), "Measure encoding a picture as well"},
     {"repeat", 'r', NULL, CLI_INT, "R", AT(repeat), "Measure R times and take the medians (default 3)", 1,
      100},
     {"shape", 0, NULL, CLI_TEXT, "CONFIG.json", AT(shape), "Measure this configuration with made-up weights",
@@ -76,7 +76,7 @@ static int run(struct cli *c, void *arguments)
     const struct bench_args *a = arguments;
     const char *name = a->common.operands.n ? a->common.operands.items[0] : a->shape;
     wc_model_options model_options = cli_model_of(&a->model);
-    bool asked = a->prefill.given || a->decode.given || a->image;
+    bool asked = a->prefill.given || a->decode.given;
     const wc_bench_options options = {
         .size = sizeof options,
         .n_prefill = asked ? a->prefill.value : 512,
@@ -120,7 +120,8 @@ const cli_command cli_bench = {
     .details =
         "Prints medians, each beside its share of what the machine can do, measured in the same run. "
         "Without\n"
-        "--prefill, --decode and --image it measures a prompt of 512 tokens and 128 tokens of answer.\n"
+        "--prefill and --decode it measures a prompt of 512 tokens and 128 tokens of answer; --image adds a "
+        "picture.\n"
         "\n"
         "Keys of --json: prefill_tokens_per_second, decode_tokens_per_second, image_encode_seconds, "
         "load_seconds,\n"

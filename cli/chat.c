@@ -466,7 +466,7 @@ static enum cli_line_result read_quoted(struct chat *t, const char *first, wc_bu
 /* The next message or command in text. */
 static enum cli_line_result read_message(struct chat *t, wc_buf *text)
 {
-    const char *prompt = t->c->color_out ? "\1\033[1m\1> \1\033[0m\1" : "> ", *line;
+    const char *prompt = t->c->color_out ? "\1\033[1m\1>\1\033[0m\1 " : "> ", *line;
     size_t n;
     wc_buf_reset(text);
     enum cli_line_result result = cli_lines_read(t->lines, prompt, &line, &n);
