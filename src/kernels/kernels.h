@@ -27,7 +27,6 @@ typedef struct wc_kernels {
     const char *level;
     int lanes;
     int panel_cols; /* columns of a panel */
-    int tile_rows;  /* rows that tile likes best at once */
 
     /* panel <- columns w_0 .. w_{n_cols-1} (rows of W, w_stride values apart) of k <= WC_SPAN values, widened to f32, in
      * the order in which tile reads them; missing columns are zero.  panel: panel_cols * WC_SPAN floats, 64-byte aligned. */

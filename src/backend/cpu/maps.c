@@ -10,9 +10,9 @@
 #include "base/size.h"
 
 enum {
-    PIXELS = BLOCK_COLS,
+    PIXELS = TILE_ROWS,
     LEAST = 8 * 1024
-}; /* pixels of a block: their patches take the place of panels in scratch */
+}; /* pixels of a block: their patches take the place of rows in scratch */
 
 struct conv_job {
     struct cpu *c;
@@ -87,7 +87,7 @@ static void conv_pixels(void *job, int thread, size_t chunk)
                  n = wc_min_size(PIXELS, total - first);
     const size_t m = (size_t)j->v->c_out, cols = (size_t)k->panel_cols;
     struct scratch *s = wc_cpu_take_scratch(j->c);
-    float *patches = s->panels; /* [PIXELS, WC_SPAN] */
+    float *patches = s->rows; /* [PIXELS, WC_SPAN] */
     for (size_t span = 0; span < j->spans; span++) {
         const size_t at = span * WC_SPAN, width = wc_min_size(WC_SPAN, j->k - at);
         for (size_t p = 0; p < n; p++)

@@ -8,7 +8,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/size.h"
 
-enum { FEW_ROWS = 6, DOT_BYTES = 64 * 1024 };
+enum { FEW_ROWS = 6, DOT_BYTES = 64 * 1024, SUM_COLS = 1024 };
 
 struct product {
     struct cpu *c;
@@ -18,24 +18,27 @@ struct product {
     size_t block_cols, block_rows, n_col_blocks;
 };
 
-/* bias, activation and residual for rows first .. first + n_rows - 1 and columns col .. col + n_cols - 1 of y. */
-static void finish(const struct product *p, size_t first, size_t n_rows, size_t col, size_t n_cols)
+/* A block of sums [n_rows, stride] gets bias, activation and residual and goes to y at row first, column col. */
+static void finish(const struct product *p, float *sums, size_t stride, size_t first, size_t n_rows,
+                   size_t col, size_t n_cols)
 {
     const wc_kernels *k = p->c->k;
     float bias[BLOCK_COLS];
     for (size_t done = 0; done < n_cols; done += BLOCK_COLS) {
-        size_t some = wc_min_size(BLOCK_COLS, n_cols - done), at = col + done;
+        const size_t some = wc_min_size(BLOCK_COLS, n_cols - done), at = col + done;
         if (p->bias.data)
             k->widen[p->bias.dtype](bias, (const char *)p->bias.data + at * stored_bytes(p->bias.dtype),
                                     some);
-        for (size_t r = first; r < first + n_rows; r++) {
-            float *y = f32(p->y) + r * p->m + at;
+        for (size_t r = 0; r < n_rows; r++) {
+            float *sum = sums + r * stride + done, *y = f32(p->y) + (first + r) * p->m + at;
             if (p->bias.data)
-                k->add(y, y, bias, 1, some);
+                k->add(sum, sum, bias, 1, some);
             if (p->act != WC_ACT_NONE)
-                k->act[p->act](y, y, some);
+                k->act[p->act](sum, sum, some);
             if (p->add.data)
-                k->add(y, y, f32(p->add) + r * p->m + at, 1, some);
+                k->add(y, sum, f32(p->add) + (first + r) * p->m + at, 1, some);
+            else
+                memcpy(y, sum, some * sizeof *y);
         }
     }
 }
@@ -48,11 +51,24 @@ static const char *weights_at(const struct product *p, size_t row, size_t i)
 static void few_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
-    p->c->k->dot[p->w.dtype](f32(p->y) + first, p->m, f32(p->x), p->k, p->n, weights_at(p, first, 0),
-                             p->w.stride[0], n, p->k);
-    finish(p, 0, p->n, first, n);
+    struct scratch *s = wc_cpu_take_scratch(p->c);
+    for (size_t col = first; col < first + n; col += SUM_COLS) {
+        const size_t some = wc_min_size(SUM_COLS, first + n - col);
+        p->c->k->dot[p->w.dtype](s->sums, SUM_COLS, f32(p->x), p->k, p->n, weights_at(p, col, 0),
+                                 p->w.stride[0], some, p->k);
+        finish(p, s->sums, SUM_COLS, 0, p->n, col, some);
+    }
+    wc_cpu_put_scratch(p->c, s);
 }
 
+/* Asks for n floats that will be read soon. */
+static void fetch(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16)
+        __builtin_prefetch(x + i);
+}
+
+/* Rows of x are copied to scratch first: where they lie, a power of two apart, a few of them would fill the cache's sets. */
 static void many_rows(void *job, int thread, size_t chunk)
 {
     const struct product *p = job;
@@ -67,16 +83,20 @@ static void many_rows(void *job, int thread, size_t chunk)
         for (size_t j = 0; j < n_cols; j += cols)
             k->unpack[p->w.dtype](s->panels + j / cols * panel_floats, weights_at(p, col + j, i),
                                   p->w.stride[0], wc_min_size(cols, n_cols - j), span);
-        for (size_t r = 0; r < n_rows; r += (size_t)k->tile_rows) {
-            const size_t some = wc_min_size((size_t)k->tile_rows, n_rows - r);
+        for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
+            const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
+            for (size_t q = 0; q < some; q++)
+                memcpy(s->rows + q * WC_SPAN, f32(p->x) + (row + r + q) * p->k + i, span * sizeof(float));
+            for (size_t q = 0; q < TILE_ROWS && r + some + q < n_rows; q++)
+                fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
             for (size_t j = 0; j < n_cols; j += cols)
-                k->tile(f32(p->y) + (row + r) * p->m + col + j, p->m, f32(p->x) + (row + r) * p->k + i, p->k,
+                k->tile(s->sums + r * BLOCK_COLS + j, BLOCK_COLS, s->rows, WC_SPAN,
                         s->panels + j / cols * panel_floats, some, wc_min_size(cols, n_cols - j), span,
                         i > 0);
         }
     }
+    finish(p, s->sums, BLOCK_COLS, row, n_rows, col, n_cols);
     wc_cpu_put_scratch(p->c, s);
-    finish(p, row, n_rows, col, n_cols);
 }
 
 static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
@@ -94,7 +114,7 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
         return;
     }
     const size_t cols = (size_t)p.c->k->panel_cols, threads = (size_t)wc_pool_threads(b->pool);
-    p.block_rows = p.n < 2 * BLOCK_ROWS ? p.n : BLOCK_ROWS;
+    p.block_rows = wc_min_size(p.n, BLOCK_ROWS);
     size_t row_blocks = (p.n + p.block_rows - 1) / p.block_rows;
     p.block_cols = p.m * row_blocks / (4 * threads) / cols * cols; /* some chunks for every thread */
     p.block_cols = wc_min_size(wc_max_size(p.block_cols, cols), BLOCK_COLS);

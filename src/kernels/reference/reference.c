@@ -4,7 +4,7 @@
 
 #include "kernels/kernels.h"
 
-enum { COLS = 16, TILE_ROWS = 4 };
+enum { COLS = 16 };
 
 /* ---- stored types ---- */
 
@@ -282,7 +282,6 @@ const wc_kernels *wc_kernels_reference(void)
         .level = "reference",
         .lanes = 1,
         .panel_cols = COLS,
-        .tile_rows = TILE_ROWS,
         .unpack = {unpack_f32, unpack_f16, unpack_bf16},
         .tile = tile,
         .dot = {dot_f32, dot_f16, dot_bf16},

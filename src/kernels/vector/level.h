@@ -17,7 +17,7 @@
 
 #define LEVEL_TABLE(level_name)                                                                              \
     {                                                                                                        \
-        .level = level_name, .lanes = L, .panel_cols = COLS, .tile_rows = TILE_ROWS,                         \
+        .level = level_name, .lanes = L, .panel_cols = COLS,                                                 \
         .unpack = {unpack_f32, unpack_f16, unpack_bf16}, .tile = tile, .dot = {dot_f32, dot_f16, dot_bf16},  \
         .mix = mix, .widen = {widen_f32, widen_f16, widen_bf16}, .narrow_bf16 = narrow_bf16,                 \
         .act = {act_none, act_relu, act_gelu, act_gelu_tanh, act_silu, act_tanh, act_sigmoid},               \

@@ -1,13 +1,19 @@
 /* product.h - matrix products: weights unpacked to panels for many rows, read in place for few.
  *
- * A panel holds COLS columns in the order in which tile reads them: for lane l and step m the COLS values of
- * k = m * L + l lie together at panel[(l * steps + m) * COLS].  tile runs one lane after the other, each in registers with
- * one accumulator a result, as an outer product of TILE_ROWS rows and COLS columns, and adds the lanes by halves: it visits
- * them in bit-reversed order, so that each new sum is added to the one waiting on a short stack. */
+ * A panel holds COLS columns, each as k floats with zeros behind them up to a whole vector, WC_SPAN apart.  tile takes
+ * TILE_ROWS rows of x and four columns at a time, with one accumulator of L lanes a result: ROWS + 4 loads feed 4 * ROWS
+ * fused multiply-adds, and the lanes are added for four results at once (v_sum4).  Columns go in groups that stay in the
+ * first cache while the rows pass by. */
 
-enum { COLS = 2 * L, LANE_BITS = L == 4 ? 2 : L == 8 ? 3 : 4 };
+enum { COLS = 16, GROUP = 8 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Loops over accumulators must vanish, or the accumulators lie in memory. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 24")
+#endif
 
 typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16 } loader;
 
@@ -29,107 +35,85 @@ ALWAYS_INLINE vec load_weights_tail(const void *w, size_t i, size_t n, loader ty
 
 ALWAYS_INLINE void unpack(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k, loader type)
 {
-    const size_t steps = (k + L - 1) / L;
-    for (size_t half = 0; half < COLS; half += L)
-        for (size_t m = 0; m < steps; m++) {
-            vec r[L];
-            size_t left = k - m * L;
-            for (size_t j = 0; j < L; j++) {
-                size_t at = (half + j) * w_stride + m * L;
-                r[j] = half + j >= n_cols ? v_zero()
-                       : left >= L        ? load_weights(w, at, type)
-                                          : load_weights_tail(w, at, left, type);
-            }
-            v_transpose(r);
-            for (size_t l = 0; l < L; l++)
-                v_store(panel + (l * steps + m) * COLS + half, r[l]);
+    for (size_t c = 0; c < COLS; c++) {
+        float *to = panel + c * WC_SPAN;
+        size_t i = 0;
+        if (c >= n_cols) {
+            memset(to, 0, (k + L - 1) / L * L * sizeof *to);
+            continue;
         }
-}
-
-/* The common case without its questions: a whole panel, k a multiple of L. */
-ALWAYS_INLINE void unpack_whole(float *panel, const void *w, size_t w_stride, size_t k, loader type)
-{
-    const size_t steps = k / L;
-    for (size_t half = 0; half < COLS; half += L)
-        for (size_t m = 0; m < steps; m++) {
-            vec r[L];
-            for (size_t j = 0; j < L; j++)
-                r[j] = load_weights(w, (half + j) * w_stride + m * L, type);
-            v_transpose(r);
-            for (size_t l = 0; l < L; l++)
-                v_store(panel + (l * steps + m) * COLS + half, r[l]);
-        }
+        for (; i + L <= k; i += L)
+            v_store(to + i, load_weights(w, c * w_stride + i, type));
+        if (i < k)
+            v_store(to + i, load_weights_tail(w, c * w_stride + i, k - i, type));
+    }
 }
 
 #define UNPACK(name, type)                                                                                   \
     static void name(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k)                  \
     {                                                                                                        \
-        if (n_cols == COLS && k % L == 0)                                                                    \
-            unpack_whole(panel, w, w_stride, k, type);                                                       \
-        else                                                                                                 \
-            unpack(panel, w, w_stride, n_cols, k, type);                                                     \
+        unpack(panel, w, w_stride, n_cols, k, type);                                                         \
     }
 UNPACK(unpack_f32, LOAD_F32)
 UNPACK(unpack_f16, LOAD_F16)
 UNPACK(unpack_bf16, LOAD_BF16)
 
-static inline size_t reversed(size_t n)
+static inline void store_some(float *out, quad sums, size_t n, bool add)
 {
-    size_t r = 0;
-    for (int i = 0; i < LANE_BITS; i++)
-        r |= (n >> i & 1) << (LANE_BITS - 1 - i);
-    return r;
+    float four[4] = {0};
+    if (add)
+        memcpy(four, out, n * sizeof *four);
+    q_store(four, add ? q_add(q_load(four), sums) : sums);
+    memcpy(out, four, n * sizeof *four);
 }
 
-/* rows x COLS results in c. */
-ALWAYS_INLINE void tile_rows(vec c[][2], const float *x, size_t x_stride, const float *panel, size_t k,
-                             const int rows)
+/* rows x 4 results; n_cols of them are stored. */
+ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,
+                              size_t n_cols, size_t k, bool add, const int rows)
 {
-    const size_t steps = (k + L - 1) / L;
-    vec waiting[LANE_BITS][TILE_ROWS][2];
-    int depth = 0;
-    for (size_t n = 0; n < L; n++) {
-        const size_t lane = reversed(n), mine = k > lane ? (k - lane + L - 1) / L : 0;
-        const float *p = panel + lane * steps * COLS, *q = x + lane;
-        for (int r = 0; r < rows; r++)
-            c[r][0] = c[r][1] = v_zero();
-        for (size_t m = 0; m < mine; m++, p += COLS, q += L) {
-            const vec b0 = v_load_aligned(p), b1 = v_load_aligned(p + L);
-#pragma GCC unroll 12
-            for (int r = 0; r < rows; r++) {
-                const vec a = v_all(q[(size_t)r * x_stride]);
-                c[r][0] = v_fma(a, b0, c[r][0]);
-                c[r][1] = v_fma(a, b1, c[r][1]);
-            }
-        }
-        for (size_t done = n; done & 1; done >>= 1) {
-            depth--;
-            for (int r = 0; r < rows; r++) {
-                c[r][0] = v_add(waiting[depth][r][0], c[r][0]);
-                c[r][1] = v_add(waiting[depth][r][1], c[r][1]);
-            }
-        }
-        if (n + 1 < L) {
-            for (int r = 0; r < rows; r++) {
-                waiting[depth][r][0] = c[r][0];
-                waiting[depth][r][1] = c[r][1];
-            }
-            depth++;
+    const size_t whole = k / L * L;
+    vec acc[TILE_ROWS][4], a[TILE_ROWS];
+    UNROLL
+    for (int n = 0; n < rows * 4; n++)
+        acc[n / 4][n % 4] = v_zero();
+    size_t i = 0;
+#define STEP(at)                                                                                             \
+    UNROLL                                                                                                   \
+    for (int r = 0; r < rows; r++)                                                                           \
+        a[r] = v_load(x + (size_t)r * x_stride + (at));                                                      \
+    UNROLL                                                                                                   \
+    for (int c = 0; c < 4; c++) {                                                                            \
+        const vec b = v_load_aligned(panel + (size_t)c * WC_SPAN + (at));                                    \
+        UNROLL                                                                                               \
+        for (int r = 0; r < rows; r++)                                                                       \
+            acc[r][c] = v_fma(a[r], b, acc[r][c]);                                                           \
+    }
+    for (; i + 4 * L <= whole; i += 4 * L) { /* few enough turns that the end of the loop is foreseen */
+        STEP(i)
+        STEP(i + L)
+        STEP(i + 2 * L)
+        STEP(i + 3 * L)
+    }
+    for (; i < whole; i += L) {
+        STEP(i)
+    }
+#undef STEP
+    if (whole < k) {
+        UNROLL
+        for (int n = 0; n < rows * 4; n++) {
+            const vec b = v_load_aligned(panel + (size_t)(n % 4) * WC_SPAN + whole);
+            const vec last = load_weights_tail(x, (size_t)(n / 4) * x_stride + whole, k - whole, LOAD_F32);
+            acc[n / 4][n % 4] = v_fma(last, b, acc[n / 4][n % 4]);
         }
     }
-}
-
-ALWAYS_INLINE void store_tile(float *y, size_t y_stride, vec c[][2], size_t n_cols, bool add, const int rows)
-{
+    UNROLL
     for (int r = 0; r < rows; r++) {
-        float *out = y + (size_t)r * y_stride, part[COLS];
-        float *to = n_cols == COLS ? out : part;
-        if (to == part && add)
-            memcpy(part, out, n_cols * sizeof *part);
-        v_store(to, add ? v_add(v_load(to), c[r][0]) : c[r][0]);
-        v_store(to + L, add ? v_add(v_load(to + L), c[r][1]) : c[r][1]);
-        if (to == part)
-            memcpy(out, part, n_cols * sizeof *part);
+        const quad sums = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+        float *out = y + (size_t)r * y_stride;
+        if (n_cols == 4)
+            q_store(out, add ? q_add(q_load(out), sums) : sums);
+        else
+            store_some(out, sums, n_cols, add);
     }
 }
 
@@ -138,67 +122,77 @@ ALWAYS_INLINE void store_tile(float *y, size_t y_stride, vec c[][2], size_t n_co
                                                       size_t x_stride, const float *panel, size_t n_cols,    \
                                                       size_t k, bool add)                                    \
     {                                                                                                        \
-        vec c[rows][2];                                                                                      \
-        tile_rows(c, x, x_stride, panel, k, rows);                                                           \
-        store_tile(y, y_stride, c, n_cols, add, rows);                                                       \
+        for (size_t c = 0; c < n_cols; c += 4)                                                               \
+            tile_block(y + c, y_stride, x, x_stride, panel + c * WC_SPAN, n_cols - c < 4 ? n_cols - c : 4,   \
+                       k, add, rows);                                                                        \
     }
 TILE(1)
-TILE(2)
 TILE(3)
+#if TILE_ROWS == 6
 TILE(6)
-#if defined(__AVX512F__) || defined(__aarch64__)
-TILE(12)
 #endif
 
 static void tile(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,
                  size_t n_rows, size_t n_cols, size_t k, bool add)
 {
-    size_t r = 0;
+    for (size_t c = 0; c < n_cols; c += GROUP) {
+        const size_t some = n_cols - c < GROUP ? n_cols - c : GROUP;
+        size_t r = 0;
 #define RUN(rows)                                                                                            \
     for (; n_rows - r >= rows; r += rows)                                                                    \
-        tile_##rows(y + r * y_stride, y_stride, x + r * x_stride, x_stride, panel, n_cols, k, add);
-#if defined(__AVX512F__) || defined(__aarch64__)
-    RUN(12)
+        tile_##rows(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN, some,   \
+                    k, add);
+#if TILE_ROWS == 6
+        RUN(6)
 #endif
-    RUN(6)
-    RUN(3)
-    RUN(2)
-    RUN(1)
+        RUN(3)
+        RUN(1)
 #undef RUN
+    }
 }
 
-/* nx rows of x times nw rows of w. */
+/* nx rows of x times nw rows of w; nw is 1 or 4. */
 ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
                              size_t w_stride, size_t k, loader type, const int nx, const int nw)
 {
     for (size_t at = 0; at == 0 || at < k; at += WC_SPAN) {
         const size_t end = k - at < WC_SPAN ? k : at + WC_SPAN, whole = at + (end - at) / L * L;
-        vec acc[4][4];
-        for (int r = 0; r < nx; r++)
-            for (int j = 0; j < nw; j++)
-                acc[r][j] = v_zero();
+        vec acc[4][4], b[4];
+        UNROLL
+        for (int i = 0; i < nx * nw; i++)
+            acc[i / nw][i % nw] = v_zero();
         for (size_t i = at; i < whole; i += L) {
-            vec b[4];
+            UNROLL
             for (int j = 0; j < nw; j++)
                 b[j] = load_weights(w, (size_t)j * w_stride + i, type);
+            UNROLL
             for (int r = 0; r < nx; r++) {
                 const vec a = v_load(x + (size_t)r * x_stride + i);
+                UNROLL
                 for (int j = 0; j < nw; j++)
                     acc[r][j] = v_fma(a, b[j], acc[r][j]);
             }
         }
-        if (whole < end)
-            for (int r = 0; r < nx; r++) {
-                const vec a = load_weights_tail(x, (size_t)r * x_stride + whole, end - whole, LOAD_F32);
-                for (int j = 0; j < nw; j++)
-                    acc[r][j] = v_fma(
-                        a, load_weights_tail(w, (size_t)j * w_stride + whole, end - whole, type), acc[r][j]);
+        if (whole < end) {
+            UNROLL
+            for (int j = 0; j < nw; j++)
+                b[j] = load_weights_tail(w, (size_t)j * w_stride + whole, end - whole, type);
+            UNROLL
+            for (int i = 0; i < nx * nw; i++)
+                acc[i / nw][i % nw] = v_fma(
+                    load_weights_tail(x, (size_t)(i / nw) * x_stride + whole, end - whole, LOAD_F32),
+                    b[i % nw], acc[i / nw][i % nw]);
+        }
+        UNROLL
+        for (int r = 0; r < nx; r++) {
+            float *out = &y[(size_t)r * y_stride];
+            if (nw == 4) {
+                const quad sums = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+                q_store(out, at == 0 ? sums : q_add(q_load(out), sums));
+            } else {
+                *out = at == 0 ? v_sum(acc[r][0]) : *out + v_sum(acc[r][0]);
             }
-        for (int r = 0; r < nx; r++)
-            for (int j = 0; j < nw; j++) {
-                float *out = &y[(size_t)r * y_stride + (size_t)j];
-                *out = at == 0 ? v_sum(acc[r][j]) : *out + v_sum(acc[r][j]);
-            }
+        }
     }
 }
 
@@ -240,20 +234,22 @@ DOT(dot_bf16, LOAD_BF16)
 ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                              const float *v, size_t v_stride, size_t n_keys, const int rows)
 {
-    vec c[TILE_ROWS][2];
+    vec c[MIX_ROWS][2];
+    UNROLL
     for (int r = 0; r < rows; r++) {
         c[r][0] = v_mul(v_load(o + (size_t)r * o_stride), v_all(alpha[r]));
         c[r][1] = v_mul(v_load(o + (size_t)r * o_stride + L), v_all(alpha[r]));
     }
     for (size_t j = 0; j < n_keys; j++) {
         const vec b0 = v_load(v + j * v_stride), b1 = v_load(v + j * v_stride + L);
-#pragma GCC unroll 12
+        UNROLL
         for (int r = 0; r < rows; r++) {
             const vec a = v_all(p[(size_t)r * p_stride + j]);
             c[r][0] = v_fma(a, b0, c[r][0]);
             c[r][1] = v_fma(a, b1, c[r][1]);
         }
     }
+    UNROLL
     for (int r = 0; r < rows; r++) {
         v_store(o + (size_t)r * o_stride, c[r][0]);
         v_store(o + (size_t)r * o_stride + L, c[r][1]);
@@ -270,7 +266,7 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
     for (; n_rows - r >= rows; r += rows)                                                                    \
         mix_block(o + r * o_stride + i, o_stride, alpha + r, p + r * p_stride, p_stride, v + i, v_stride,    \
                   n_keys, rows);
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if MIX_ROWS == 12
         RUN(12)
 #endif
         RUN(6)

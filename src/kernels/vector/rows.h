@@ -266,18 +266,18 @@ static void depthwise(float *y, const float *const *x, const float *w, size_t n_
 
 static float burn(size_t n)
 {
-    vec c[TILE_ROWS][2];
-    for (int r = 0; r < TILE_ROWS; r++)
+    vec c[MIX_ROWS][2];
+    for (int r = 0; r < MIX_ROWS; r++)
         c[r][0] = c[r][1] = v_all((float)r * 1e-3f);
     const vec a = v_all(0.999f), b = v_all(1e-3f);
-    for (size_t i = 0; i < n; i += 2 * TILE_ROWS)
-#pragma GCC unroll 12
-        for (int r = 0; r < TILE_ROWS; r++) {
-            c[r][0] = v_fma(c[r][0], a, b);
-            c[r][1] = v_fma(c[r][1], a, b);
-        }
+    for (size_t i = 0; i < n; i += 2 * MIX_ROWS)
+        UNROLL
+    for (int r = 0; r < MIX_ROWS; r++) {
+        c[r][0] = v_fma(c[r][0], a, b);
+        c[r][1] = v_fma(c[r][1], a, b);
+    }
     vec total = v_zero();
-    for (int r = 0; r < TILE_ROWS; r++)
+    for (int r = 0; r < MIX_ROWS; r++)
         total = v_add(total, v_add(c[r][0], c[r][1]));
     return v_sum(total);
 }

@@ -1,7 +1,9 @@
 /* simd_avx2.h - the vocabulary of kernels/vector in AVX2, FMA and F16C: 8 lanes. */
-#include <immintrin.h>
+#include "kernels/vector/simd_x86.h"
 
-enum { L = 8, TILE_ROWS = 6 };
+enum { L = 8 };
+#define TILE_ROWS 3
+#define MIX_ROWS  6
 typedef __m256 vec;
 
 #define v_zero()                 _mm256_setzero_ps()
@@ -37,29 +39,6 @@ static inline vec v_load_f16(const uint16_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
-/* The lanes' sum by halves: 0 + 4, 1 + 5 ...; then 0 + 2, 1 + 3; then 0 + 1. */
-static inline float v_sum(vec a)
-{
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
-
-static inline void v_transpose(vec r[8])
-{
-    vec t[8], u[8];
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
-        r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
-    }
-}
+/* The lanes' sum by halves: 0 + 4, 1 + 5 ...; then 0 + 2, 1 + 3; then 0 + 1.  v_sum4: of four vectors. */
+#define v_sum(a)           sum_of_8(a)
+#define v_sum4(a, b, c, d) sum4_of_8(a, b, c, d)

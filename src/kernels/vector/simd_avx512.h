@@ -1,7 +1,9 @@
 /* simd_avx512.h - the vocabulary of kernels/vector in AVX-512 (F, BW, DQ, VL): 16 lanes. */
-#include <immintrin.h>
+#include "kernels/vector/simd_x86.h"
 
-enum { L = 16, TILE_ROWS = 12 };
+enum { L = 16 };
+#define TILE_ROWS 6
+#define MIX_ROWS  12
 typedef __m512 vec;
 
 #define v_zero()                 _mm512_setzero_ps()
@@ -37,35 +39,11 @@ static inline vec v_load_f16(const uint16_t *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
-/* The lanes' sum by halves: 0 + 8, 1 + 9 ...; then 0 + 4 ...; 0 + 2, 1 + 3; 0 + 1. */
-static inline float v_sum(vec a)
+static inline __m256 halves(vec a)
 {
-    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+    return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
 }
 
-static inline void v_transpose(vec r[16])
-{
-    vec t[16], u[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) { /* u[i + c]: in 128-bit lane b, column 4b + c of rows i .. i + 3 */
-        u[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
-        u[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
-        u[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        u[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int c = 0; c < 4; c++) {
-        vec a = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88), b = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd);
-        vec d = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88),
-            e = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
-        r[c] = _mm512_shuffle_f32x4(a, d, 0x88);
-        r[8 + c] = _mm512_shuffle_f32x4(a, d, 0xdd);
-        r[4 + c] = _mm512_shuffle_f32x4(b, e, 0x88);
-        r[12 + c] = _mm512_shuffle_f32x4(b, e, 0xdd);
-    }
-}
+/* The lanes' sum by halves: 0 + 8, 1 + 9 ...; then 0 + 4 ...; 0 + 2, 1 + 3; 0 + 1.  v_sum4: of four vectors. */
+#define v_sum(a)           sum_of_8(halves(a))
+#define v_sum4(a, b, c, d) sum4_of_8(halves(a), halves(b), halves(c), halves(d))

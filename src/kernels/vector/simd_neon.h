@@ -1,7 +1,9 @@
 /* simd_neon.h - the vocabulary of kernels/vector in NEON (aarch64): 4 lanes. */
 #include <arm_neon.h>
 
-enum { L = 4, TILE_ROWS = 12 };
+enum { L = 4 };
+#define TILE_ROWS 6
+#define MIX_ROWS  12
 typedef float32x4_t vec;
 
 #define v_zero()                 vdupq_n_f32(0)
@@ -41,11 +43,17 @@ static inline float v_sum(vec a)
     return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
 }
 
-static inline void v_transpose(vec r[4])
+/* The same of four vectors. */
+typedef float32x4_t quad;
+#define q_load(p)     vld1q_f32(p)
+#define q_store(p, a) vst1q_f32(p, a)
+#define q_add(a, b)   vaddq_f32(a, b)
+
+static inline quad v_sum4(vec a, vec b, vec c, vec d)
 {
-    float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);
-    r[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
-    r[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
-    r[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
-    r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+    float32x4_t ab = vcombine_f32(vadd_f32(vget_low_f32(a), vget_high_f32(a)),
+                                  vadd_f32(vget_low_f32(b), vget_high_f32(b)));
+    float32x4_t cd = vcombine_f32(vadd_f32(vget_low_f32(c), vget_high_f32(c)),
+                                  vadd_f32(vget_low_f32(d), vget_high_f32(d)));
+    return vpaddq_f32(ab, cd);
 }
