@@ -42,6 +42,11 @@ typedef struct wc_kernels {
     void (*mix)(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                 const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d);
 
+    /* A row of n scores becomes weights: t_i = scale s_i, for soft_cap > 0 soft_cap tanh(t_i / soft_cap);
+     * m' = max(*m, max t_i); s_i = exp(t_i - m'); *z = *z exp(*m - m') + sum s_i; *m = m'.  Returns exp(*m - m'), 0 for the
+     * first block (*m -inf, *z 0).  n >= 1. */
+    float (*weigh)(float *s, size_t n, float scale, float soft_cap, float *m, float *z);
+
     void (*widen[WC_WEIGHT_TYPES])(float *y, const void *x, size_t n);
     void (*narrow_bf16)(uint16_t *y, const float *x, size_t n); /* to nearest, ties to even */
 

@@ -3,23 +3,32 @@
  *
  *   m' = max(m, max_j s_j)    o' = o exp(m - m') + sum_j exp(s_j - m') v_j    z' = z exp(m - m') + sum_j exp(s_j - m')
  *
- * A chunk is a tile of query rows of one sequence and one key/value head, with all query heads that read it, so that a page
- * is read once for all of them.  Keys are taken in blocks that begin at multiples of WC_KV_PAGE, whichever rows are in the
- * tile: a row's result does not depend on its neighbours.  A block that a row does not see leaves it untouched. */
+ * A tile is some query rows of one sequence and query heads that read one key/value head, so that a page is read once for
+ * all of them.  Keys are taken in blocks that begin at multiples of WC_KV_PAGE, and each row takes from a block exactly the
+ * keys that it sees, in their order, whichever rows are in the tile: a row's result does not depend on its neighbours.
+ *
+ * Blocks are summed by segments of SEGMENT positions, whose results are joined in order by the same equations.  So a few
+ * rows over many keys can be cut among threads by segments, too, with the same result. */
 #include <math.h>
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
 #include "base/size.h"
 
-enum { FEW_QUERIES = 6 };
+enum { FEW_QUERIES = 6, SEGMENT = 16 * WC_KV_PAGE, MIXED_ROWS = 6 };
 
-/* Query rows first .. first + n - 1 of one sequence, and one key/value head. */
+/* Query rows first .. first + n - 1 of one sequence times query heads head .. head + n_heads - 1: row i of the tile is query
+ * row first + i / n_heads, head + i % n_heads. */
 struct tile {
-    const struct wc_attention *a;
-    int first, n, head;
-    size_t
-        rows; /* n times the query heads of a key/value head: row i is query i / group, head i % group of it */
+    int first, n, seq;
+    size_t head, n_heads, kv_head, rows;
+    int low[QUERY_ROWS], high[QUERY_ROWS]; /* [n] first and last position that the query row sees */
+};
+
+/* Running maximum, sum and output [rows, value_dim] of a tile; before the first key -inf, 0 and zeros. */
+struct state {
+    float m[QUERY_ROWS], z[QUERY_ROWS];
+    float *out;
 };
 
 struct job {
@@ -29,7 +38,11 @@ struct job {
     const wc_kv_layer *kv; /* paged, or NULL: */
     wc_tensor k, v;        /* dense */
     const wc_row_map *rows;
-    size_t rows_per_tile, n_tiles; /* dense: tiles are cut evenly */
+    size_t group; /* query heads of a key/value head */
+    size_t tile_heads, tile_queries,
+        n_splits;      /* heads and query rows of a tile; tiles that share a key/value head */
+    size_t n_segments; /* > 0: each tile's segments are chunks of their own and leave their states in parts */
+    float *parts;      /* [query rows, heads, n_segments, value_dim + 2]: out, m, z */
 };
 
 /* First and last position that query row r of the step sees. */
@@ -45,130 +58,240 @@ static void visible(const struct job *j, int r, int *low, int *high)
     *low = j->a.window > 0 && pos - j->a.window + 1 > 0 ? pos - j->a.window + 1 : 0;
 }
 
-/* The block's keys and values of the tile's head as f32 rows: read in place, or widened into scratch. */
+/* Where n keys and values of a head lie from a position on, in a stored type. */
 struct block {
-    const float *k, *v;
+    const char *k, *v;
     size_t k_stride, v_stride;
+    wc_dtype type;
 };
 
-static struct block load_block(const struct job *j, const struct tile *t, int seq, int pos, size_t n,
-                               struct scratch *s)
+static struct block block_at(const struct job *j, const struct tile *t, int pos)
 {
     const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim;
     if (!j->kv) {
         const size_t k_stride = width_of(&j->k), v_stride = width_of(&j->v);
-        return (struct block){f32(j->k) + (size_t)pos * k_stride + (size_t)t->head * kd,
-                              f32(j->v) + (size_t)pos * v_stride + (size_t)t->head * vd, k_stride, v_stride};
+        return (struct block){(const char *)(f32(j->k) + (size_t)pos * k_stride + t->kv_head * kd),
+                              (const char *)(f32(j->v) + (size_t)pos * v_stride + t->kv_head * vd), k_stride,
+                              v_stride, WC_F32};
     }
-    const char *page = j->kv->pages[seq][pos / WC_KV_PAGE];
-    const char *k = page + wc_kv_key_offset(j->kv, t->head), *v = page + wc_kv_value_offset(j->kv, t->head);
-    if (j->kv->dtype == WC_F32)
-        return (struct block){(const float *)k, (const float *)v, kd, vd};
-    j->c->k->widen[j->kv->dtype](s->keys, k, n * kd);
-    j->c->k->widen[j->kv->dtype](s->values, v, n * vd);
-    return (struct block){s->keys, s->values, kd, vd};
+    const char *page = j->kv->pages[t->seq][pos / WC_KV_PAGE];
+    const size_t row = (size_t)(pos % WC_KV_PAGE), elem = stored_bytes(j->kv->dtype);
+    return (struct block){page + wc_kv_key_offset(j->kv, (int)t->kv_head) + row * kd * elem,
+                          page + wc_kv_value_offset(j->kv, (int)t->kv_head) + row * vd * elem, kd, vd,
+                          j->kv->dtype};
 }
 
-/* scores [rows, n] of the queries against the block's keys. */
-static void score(const struct job *j, const struct tile *t, const struct block *b, size_t n,
+/* Scores [rows, n] of the tile's rows first .. first + rows - 1 against n keys. */
+static void score(const struct job *j, const struct block *b, size_t first, size_t rows, size_t n,
                   struct scratch *s)
 {
     const wc_kernels *k = j->c->k;
-    const size_t kd = (size_t)j->a.key_dim;
-    if (t->rows <= FEW_QUERIES) {
-        k->dot[WC_F32](s->scores, WC_KV_PAGE, s->queries, kd, t->rows, b->k, b->k_stride, n, kd);
-    } else {
-        const size_t cols = (size_t)k->panel_cols;
-        for (size_t at = 0; at < n; at += cols)
-            for (size_t i = 0; i == 0 || i < kd; i += WC_SPAN) {
-                const size_t some = wc_min_size(cols, n - at), span = wc_min_size(WC_SPAN, kd - i);
-                k->unpack[WC_F32](s->panels, b->k + at * b->k_stride + i, b->k_stride, some, span);
-                k->tile(s->scores + at, WC_KV_PAGE, s->queries + i, kd, s->panels, t->rows, some, span,
-                        i > 0);
-            }
+    const size_t kd = (size_t)j->a.key_dim, cols = (size_t)k->panel_cols;
+    const float *q = s->queries + first * kd;
+    float *scores = s->scores + first * WC_KV_PAGE;
+    if (rows <= FEW_QUERIES) {
+        k->dot[b->type](scores, WC_KV_PAGE, q, kd, rows, b->k, b->k_stride, n, kd);
+        return;
     }
-    for (size_t r = 0; r < t->rows; r++) {
-        k->scale(s->scores + r * WC_KV_PAGE, s->scores + r * WC_KV_PAGE, j->a.scale, n);
-        if (j->a.soft_cap > 0)
-            k->soft_cap(s->scores + r * WC_KV_PAGE, s->scores + r * WC_KV_PAGE, j->a.soft_cap, n);
-    }
+    for (size_t at = 0; at < n; at += cols)
+        for (size_t i = 0; i == 0 || i < kd; i += WC_SPAN) {
+            const size_t some = wc_min_size(cols, n - at), span = wc_min_size(WC_SPAN, kd - i);
+            k->unpack[b->type](s->panels, b->k + (at * b->k_stride + i) * stored_bytes(b->type), b->k_stride,
+                               some, span);
+            k->tile(scores + at, WC_KV_PAGE, q + i, kd, s->panels, rows, some, span, i > 0);
+        }
 }
 
-/* One block of n keys from position pos: updates maxima m, sums z and s->out of the rows that see something of it. */
-static void take_block(const struct job *j, const struct tile *t, int seq, int pos, size_t n, float *m,
-                       float *z, struct scratch *s)
+/* Values of the block as f32 rows. */
+static const float *values_of(const struct job *j, struct block *b, size_t n, struct scratch *s)
+{
+    const size_t vd = (size_t)j->a.value_dim;
+    if (b->type == WC_F32)
+        return (const float *)b->v;
+    j->c->k->widen[b->type](s->values, b->v, n * vd); /* pages have no gaps */
+    return s->values;
+}
+
+/* Which keys of a block a tile's row sees, as weights [from, to) in its row of scores; from = to: none. */
+struct span {
+    size_t from, to;
+};
+
+/* Adds rows r .. end - 1.  The keys that all of them see are taken together, the few before and behind row by row: each
+ * row's keys in their order. */
+static void mix_some(const struct job *j, const struct span *seen, const float *alpha, size_t r, size_t end,
+                     const float *v, size_t v_stride, struct state *st, struct scratch *s)
 {
     const wc_kernels *k = j->c->k;
-    const size_t group = t->rows / (size_t)t->n, vd = (size_t)j->a.value_dim;
-    const struct block b = load_block(j, t, seq, pos, n, s);
-    float alpha[QUERY_ROWS];
-    size_t first = t->rows, last = 0; /* rows that see the block lie together, as positions rise */
-    score(j, t, &b, n, s);
-    for (size_t r = 0; r < t->rows; r++) {
-        float *p = s->scores + r * WC_KV_PAGE;
-        int low, high;
-        visible(j, t->first + (int)(r / group), &low, &high);
-        const size_t from = low > pos ? (size_t)(low - pos) : 0;
-        const size_t to = high < pos ? 0 : wc_min_size((size_t)(high - pos) + 1, n);
-        alpha[r] = 1;
-        if (from >= to) {
-            memset(p, 0, n * sizeof *p);
-            continue;
+    const size_t vd = (size_t)j->a.value_dim;
+    struct span all = seen[r];
+    for (size_t i = r; i < end; i++) {
+        all.from = wc_max_size(all.from, seen[i].from);
+        all.to = wc_min_size(all.to, seen[i].to);
+    }
+    if (all.from >= all.to)
+        all.from = all.to = 0;
+    float left[QUERY_ROWS]; /* what a row's output is still to be multiplied by */
+    const bool together = all.from < all.to;
+    for (size_t i = r; i < end; i++) {
+        const size_t to = together ? all.from : seen[i].to;
+        left[i] = alpha[i];
+        if (seen[i].from < to) {
+            k->mix(st->out + i * vd, vd, alpha + i, s->scores + i * WC_KV_PAGE + seen[i].from, WC_KV_PAGE,
+                   v + seen[i].from * v_stride, v_stride, 1, to - seen[i].from, vd);
+            left[i] = 1;
         }
-        const float top = fmaxf(m[r], k->maximum(p + from, to - from));
-        for (size_t i = 0; i < from; i++)
-            p[i] = -INFINITY;
-        for (size_t i = to; i < n; i++)
-            p[i] = -INFINITY;
-        const float sum = k->exp_sum(p, p, top, n);
-        alpha[r] = m[r] == -INFINITY ? 0 : expf(m[r] - top);
-        z[r] = z[r] * alpha[r] + sum;
-        m[r] = top;
+    }
+    if (!together)
+        return;
+    k->mix(st->out + r * vd, vd, left + r, s->scores + r * WC_KV_PAGE + all.from, WC_KV_PAGE,
+           v + all.from * v_stride, v_stride, end - r, all.to - all.from, vd);
+    const float one = 1;
+    for (size_t i = r; i < end; i++)
+        if (all.to < seen[i].to)
+            k->mix(st->out + i * vd, vd, &one, s->scores + i * WC_KV_PAGE + all.to, WC_KV_PAGE,
+                   v + all.to * v_stride, v_stride, 1, seen[i].to - all.to, vd);
+}
+
+/* One block of keys from position pos, a multiple of WC_KV_PAGE, for the rows that see something of it. */
+static void take_block(const struct job *j, const struct tile *t, int pos, struct state *st,
+                       struct scratch *s)
+{
+    struct span seen[QUERY_ROWS];
+    float alpha[QUERY_ROWS];
+    size_t first = t->rows, last = 0, from = WC_KV_PAGE, to = 0; /* rows, and keys, that take part */
+    for (size_t r = 0; r < t->rows; r++) {
+        const int low = t->low[r / t->n_heads], high = t->high[r / t->n_heads];
+        seen[r].from = low > pos ? wc_min_size((size_t)(low - pos), WC_KV_PAGE) : 0;
+        seen[r].to = high < pos ? 0 : wc_min_size((size_t)(high - pos) + 1, WC_KV_PAGE);
+        if (seen[r].from >= seen[r].to)
+            continue;
+        from = wc_min_size(from, seen[r].from);
+        to = wc_max_size(to, seen[r].to);
         first = wc_min_size(first, r);
         last = r + 1;
     }
-    if (first < last)
-        k->mix(s->out + first * vd, vd, alpha + first, s->scores + first * WC_KV_PAGE, WC_KV_PAGE, b.v,
-               b.v_stride, last - first, n, vd);
+    if (first >= last)
+        return;
+    struct block b = block_at(j, t, pos + (int)from);
+    bool alike = true;
+    score(j, &b, first, last - first, to - from, s);
+    for (size_t r = first; r < last; r++) {
+        alike = alike && seen[r].from == seen[first].from && seen[r].to == seen[first].to;
+        if (seen[r].from >= seen[r].to) {
+            seen[r].from = seen[r].to = 0;
+            continue;
+        }
+        seen[r].from -= from;
+        seen[r].to -= from;
+        alpha[r] = j->c->k->weigh(s->scores + r * WC_KV_PAGE + seen[r].from, seen[r].to - seen[r].from,
+                                  j->a.scale, j->a.soft_cap, &st->m[r], &st->z[r]);
+    }
+    const float *v = values_of(j, &b, to - from, s);
+    const size_t step = alike ? last - first : MIXED_ROWS;
+    for (size_t r = first; r < last; r += step)
+        mix_some(j, seen, alpha, r, wc_min_size(r + step, last), v, b.v_stride, st, s);
 }
 
-static void run_tile(const struct job *j, const struct tile *t, struct scratch *s)
+/* The keys of positions low .. high, all in one segment, into an empty state. */
+static void run_segment(const struct job *j, const struct tile *t, int low, int high, struct state *st,
+                        struct scratch *s)
 {
-    const size_t group = (size_t)(j->a.n_heads / j->a.n_kv_heads), kd = (size_t)j->a.key_dim,
-                 vd = (size_t)j->a.value_dim;
-    const size_t q_width = (size_t)j->a.n_heads * kd, y_width = (size_t)j->a.n_heads * vd;
-    const int seq = j->kv ? j->rows->seq[t->first] : 0;
-    float m[QUERY_ROWS], z[QUERY_ROWS];
+    memset(st->out, 0, t->rows * (size_t)j->a.value_dim * sizeof *st->out);
+    for (size_t r = 0; r < t->rows; r++) {
+        st->m[r] = -INFINITY;
+        st->z[r] = 0;
+    }
+    for (int pos = low / WC_KV_PAGE * WC_KV_PAGE; pos <= high; pos += WC_KV_PAGE)
+        take_block(j, t, pos, st, s);
+}
+
+/* Joins the state of a segment to what came before it. */
+static void join(const struct job *j, float *m, float *z, float *out, float m_part, float z_part,
+                 const float *part)
+{
+    const wc_kernels *k = j->c->k;
+    const size_t vd = (size_t)j->a.value_dim;
+    if (z_part == 0)
+        return;
+    if (*z == 0) {
+        memcpy(out, part, vd * sizeof *out);
+        *m = m_part;
+        *z = z_part;
+        return;
+    }
+    const float top = fmaxf(*m, m_part), a = expf(*m - top), b = expf(m_part - top);
+    k->scale(out, out, a, vd);
+    k->axpy(out, b, part, vd);
+    *z = *z * a + z_part * b;
+    *m = top;
+}
+
+/* y = out / z; zeros for a row that saw nothing. */
+static void write_row(const struct job *j, size_t query, size_t head, const float *out, float z)
+{
+    const size_t vd = (size_t)j->a.value_dim;
+    j->c->k->scale(f32(j->y) + (query * (size_t)j->a.n_heads + head) * vd, out, z == 0 ? 0 : 1.0f / z, vd);
+}
+
+static float *part_at(const struct job *j, size_t query, size_t head, size_t segment)
+{
+    return j->parts +
+           ((query * (size_t)j->a.n_heads + head) * j->n_segments + segment) * ((size_t)j->a.value_dim + 2);
+}
+
+static void keep_parts(const struct job *j, const struct tile *t, size_t segment, const struct state *st)
+{
+    const size_t vd = (size_t)j->a.value_dim;
+    for (size_t r = 0; r < t->rows; r++) {
+        float *part = part_at(j, (size_t)t->first + r / t->n_heads, t->head + r % t->n_heads, segment);
+        memcpy(part, st->out + r * vd, vd * sizeof *part);
+        part[vd] = st->m[r];
+        part[vd + 1] = st->z[r];
+    }
+}
+
+/* All segments of a tile, or the one that is asked for. */
+static void run_tile(const struct job *j, struct tile *t, size_t segment, struct scratch *s)
+{
+    const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim;
+    struct state st = {.out = s->out}, total = {.out = s->total};
     int low = INT32_MAX, high = -1;
     for (int i = 0; i < t->n; i++) {
-        int l, h;
-        visible(j, t->first + i, &l, &h);
-        low = l < low ? l : low;
-        high = h > high ? h : high;
+        visible(j, t->first + i, &t->low[i], &t->high[i]);
+        low = t->low[i] < low ? t->low[i] : low;
+        high = t->high[i] > high ? t->high[i] : high;
     }
     for (size_t r = 0; r < t->rows; r++) {
-        const float *q = f32(j->q) + ((size_t)t->first + r / group) * q_width +
-                         ((size_t)t->head * group + r % group) * kd;
-        memcpy(s->queries + r * kd, q, kd * sizeof *q);
-        m[r] = -INFINITY;
-        z[r] = 0;
+        const size_t query = (size_t)t->first + r / t->n_heads, head = t->head + r % t->n_heads;
+        memcpy(s->queries + r * kd, f32(j->q) + (query * (size_t)j->a.n_heads + head) * kd,
+               kd * sizeof(float));
     }
-    memset(s->out, 0, t->rows * vd * sizeof *s->out);
-    for (int pos = low / WC_KV_PAGE * WC_KV_PAGE; pos <= high; pos += WC_KV_PAGE)
-        take_block(j, t, seq, pos, wc_min_size(WC_KV_PAGE, (size_t)(high - pos) + 1), m, z, s);
-    for (size_t r = 0; r < t->rows; r++) {
-        float *y = f32(j->y) + ((size_t)t->first + r / group) * y_width +
-                   ((size_t)t->head * group + r % group) * vd;
-        j->c->k->scale(y, s->out + r * vd, 1.0f / z[r], vd);
+    memset(total.z, 0, sizeof total.z);
+    memset(total.out, 0, t->rows * vd * sizeof *total.out);
+    for (int at = low / SEGMENT * SEGMENT; at <= high; at += SEGMENT) {
+        if (j->n_segments > 0 && (size_t)(at / SEGMENT) != segment)
+            continue;
+        run_segment(j, t, low > at ? low : at, high < at + SEGMENT - 1 ? high : at + SEGMENT - 1, &st, s);
+        for (size_t r = 0; r < t->rows; r++)
+            join(j, &total.m[r], &total.z[r], total.out + r * vd, st.m[r], st.z[r], st.out + r * vd);
     }
+    if (j->n_segments > 0) {
+        keep_parts(j, t, segment, &total);
+        return;
+    }
+    for (size_t r = 0; r < t->rows; r++)
+        write_row(j, (size_t)t->first + r / t->n_heads, t->head + r % t->n_heads, total.out + r * vd,
+                  total.z[r]);
 }
 
 /* The tile that begins at row `first`: rows of the same sequence, as many as fit. */
 static int tile_end(const struct job *j, int first)
 {
+    const int n = (int)j->q.shape[0];
     int end = first + 1;
-    while (end < j->rows->n && end - first < (int)j->rows_per_tile &&
-           j->rows->seq[end] == j->rows->seq[first])
+    while (end < n && end - first < (int)j->tile_queries &&
+           (!j->kv || j->rows->seq[end] == j->rows->seq[first]))
         end++;
     return end;
 }
@@ -176,46 +299,93 @@ static int tile_end(const struct job *j, int first)
 static void run_chunk(void *job, int thread, size_t chunk)
 {
     const struct job *j = job;
-    const int heads = j->a.n_kv_heads, group = j->a.n_heads / heads;
-    struct tile t = {.a = &j->a, .head = (int)(chunk % (size_t)heads)};
-    size_t index = chunk / (size_t)heads;
-    if (j->kv) {
-        for (; index > 0; index--)
-            t.first = tile_end(j, t.first);
-        t.n = tile_end(j, t.first) - t.first;
-    } else {
-        t.first = (int)(index * j->rows_per_tile);
-        t.n = (int)wc_min_size(j->rows_per_tile, j->q.shape[0] - (size_t)t.first);
+    struct tile t = {0};
+    size_t segment = 0;
+    if (j->n_segments > 0) {
+        segment = chunk % j->n_segments;
+        chunk /= j->n_segments;
     }
-    t.rows = (size_t)t.n * (size_t)group;
+    const size_t split = chunk % j->n_splits;
+    chunk /= j->n_splits;
+    t.kv_head = chunk % (size_t)j->a.n_kv_heads;
+    t.head = t.kv_head * j->group + split * j->tile_heads;
+    t.n_heads = wc_min_size(j->tile_heads, j->group - split * j->tile_heads);
+    for (size_t index = chunk / (size_t)j->a.n_kv_heads; index > 0; index--)
+        t.first = tile_end(j, t.first);
+    t.n = tile_end(j, t.first) - t.first;
+    t.seq = j->kv ? j->rows->seq[t.first] : 0;
+    t.rows = (size_t)t.n * t.n_heads;
     struct scratch *s = wc_cpu_take_scratch(j->c);
-    run_tile(j, &t, s);
+    run_tile(j, &t, segment, s);
     wc_cpu_put_scratch(j->c, s);
 }
 
-static size_t rows_per_tile(const wc_attention *a)
+/* Joins the segments of one query row and head. */
+static void join_parts(void *job, size_t first, size_t n)
 {
-    return wc_max_size((size_t)(QUERY_ROWS / (a->n_heads / a->n_kv_heads)), 1);
+    const struct job *j = job;
+    const size_t vd = (size_t)j->a.value_dim, heads = (size_t)j->a.n_heads;
+    for (size_t i = first; i < first + n; i++) {
+        float *total = part_at(j, i / heads, i % heads, 0);
+        for (size_t segment = 1; segment < j->n_segments; segment++) {
+            const float *part = part_at(j, i / heads, i % heads, segment);
+            join(j, &total[vd], &total[vd + 1], total, part[vd], part[vd + 1], part);
+        }
+        write_row(j, i / heads, i % heads, total, total[vd + 1]);
+    }
+}
+
+/* How many segments the longest row has. */
+static size_t count_segments(const struct job *j)
+{
+    int last = -1;
+    for (int r = 0; r < (int)j->q.shape[0]; r++) {
+        int low, high;
+        visible(j, r, &low, &high);
+        last = high > last ? high : last;
+    }
+    return last < 0 ? 1 : (size_t)(last / SEGMENT) + 1;
+}
+
+static void run(struct job *j)
+{
+    const size_t n = j->q.shape[0], threads = (size_t)wc_pool_threads(j->c->base.pool);
+    if (n == 0)
+        return;
+    j->group = (size_t)(j->a.n_heads / j->a.n_kv_heads);
+    j->tile_heads = wc_min_size(j->group, QUERY_ROWS);
+    j->n_splits = (j->group + j->tile_heads - 1) / j->tile_heads;
+    const size_t even = (n * (size_t)j->a.n_kv_heads * j->n_splits + 2 * threads - 1) / (2 * threads);
+    j->tile_queries = wc_max_size(wc_min_size(QUERY_ROWS / j->tile_heads, even), 1);
+    size_t tiles = 0;
+    for (int first = 0; first < (int)n; first = tile_end(j, first))
+        tiles++;
+    const size_t chunks = tiles * (size_t)j->a.n_kv_heads * j->n_splits, segments = count_segments(j);
+    const size_t part = segments * ((size_t)j->a.value_dim + 2);
+    struct scratch *s = NULL;
+    if (threads > 1 && chunks < 2 * threads && segments > 1 &&
+        n * (size_t)j->a.n_heads <= (size_t)QUERY_ROWS * MAX_HEAD_DIM / part) {
+        s = wc_cpu_take_scratch(j->c);
+        j->parts = s->out;
+        j->n_segments = segments;
+    }
+    wc_pool_run(j->c->base.pool, run_chunk, j, chunks * wc_max_size(j->n_segments, 1));
+    if (s) {
+        wc_cpu_for(j->c, join_parts, j, n * (size_t)j->a.n_heads, 1);
+        wc_cpu_put_scratch(j->c, s);
+    }
 }
 
 static void attention(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                       const wc_attention *a)
 {
-    struct job j = {
-        .c = cpu_of(b), .y = y, .q = q, .a = *a, .kv = kv, .rows = rows, .rows_per_tile = rows_per_tile(a)};
-    size_t tiles = 0;
-    for (int first = 0; first < rows->n; first = tile_end(&j, first))
-        tiles++;
-    wc_pool_run(b->pool, run_chunk, &j, tiles * (size_t)a->n_kv_heads);
+    run(&(struct job){.c = cpu_of(b), .y = y, .q = q, .a = *a, .kv = kv, .rows = rows});
 }
 
 static void attention_dense(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
                             const wc_attention *a)
 {
-    struct job j = {
-        .c = cpu_of(b), .y = y, .q = q, .a = *a, .k = k, .v = v, .rows_per_tile = rows_per_tile(a)};
-    size_t tiles = (q.shape[0] + j.rows_per_tile - 1) / j.rows_per_tile;
-    wc_pool_run(b->pool, run_chunk, &j, tiles * (size_t)a->n_kv_heads);
+    run(&(struct job){.c = cpu_of(b), .y = y, .q = q, .a = *a, .k = k, .v = v});
 }
 
 /* ---- writing keys and values ---- */

@@ -15,7 +15,7 @@ static struct scratch *scratch_new(void)
 {
     const size_t sizes[] = {(size_t)BLOCK_COLS * WC_SPAN,      (size_t)TILE_ROWS * WC_SPAN,
                             (size_t)BLOCK_ROWS * BLOCK_COLS,   (size_t)QUERY_ROWS * MAX_HEAD_DIM,
-                            (size_t)WC_KV_PAGE * MAX_HEAD_DIM, (size_t)WC_KV_PAGE * MAX_HEAD_DIM,
+                            (size_t)WC_KV_PAGE * MAX_HEAD_DIM, (size_t)QUERY_ROWS * MAX_HEAD_DIM,
                             (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)QUERY_ROWS * WC_KV_PAGE};
     size_t total = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -28,8 +28,8 @@ static struct scratch *scratch_new(void)
         return NULL;
     }
     s->memory = p;
-    float **parts[] = {&s->panels, &s->rows,   &s->sums, &s->queries,
-                       &s->keys,   &s->values, &s->out,  &s->scores};
+    float **parts[] = {&s->panels, &s->rows, &s->sums,  &s->queries,
+                       &s->values, &s->out,  &s->total, &s->scores};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         *parts[i] = p;
         p += sizes[i];

@@ -10,20 +10,20 @@ enum {
     BLOCK_COLS = 192, /* columns of y that a chunk of a product with many rows computes */
     BLOCK_ROWS = 512, /* and rows */
     TILE_ROWS = 24,   /* rows of x that pass by a panel together */
-    QUERY_ROWS = 64,  /* query rows that attention takes at once */
+    QUERY_ROWS = 96,  /* query rows that attention takes at once */
     MAX_HEAD_DIM = 4096,
 };
 
 /* What one chunk of work may use as it likes. */
 struct scratch {
     struct scratch *next;
-    float *panels;        /* [BLOCK_COLS, WC_SPAN] panels of weights */
-    float *rows;          /* [TILE_ROWS, WC_SPAN] of x, or patches of a convolution */
-    float *sums;          /* [BLOCK_ROWS, BLOCK_COLS] of y */
-    float *queries;       /* [QUERY_ROWS, MAX_HEAD_DIM] */
-    float *keys, *values; /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
-    float *out;           /* [QUERY_ROWS, MAX_HEAD_DIM] */
-    float *scores;        /* [QUERY_ROWS, WC_KV_PAGE] */
+    float *panels;      /* [BLOCK_COLS, WC_SPAN] panels of weights */
+    float *rows;        /* [TILE_ROWS, WC_SPAN] of x, or patches of a convolution */
+    float *sums;        /* [BLOCK_ROWS, BLOCK_COLS] of y */
+    float *queries;     /* [QUERY_ROWS, MAX_HEAD_DIM] */
+    float *values;      /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
+    float *out, *total; /* [QUERY_ROWS, MAX_HEAD_DIM] of one segment of keys, and of all so far */
+    float *scores;      /* [QUERY_ROWS, WC_KV_PAGE] */
     void *memory;
 };
 

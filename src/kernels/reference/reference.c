@@ -244,6 +244,17 @@ static float exp_sum(float *y, const float *x, float shift, size_t n)
     return (float)s;
 }
 
+static float weigh(float *s, size_t n, float factor, float cap, float *m, float *z)
+{
+    scale(s, s, factor, n);
+    if (cap > 0)
+        soft_cap(s, s, cap, n);
+    const float top = fmaxf(*m, maximum(s, n)), alpha = expf(*m - top);
+    *z = *z * alpha + exp_sum(s, s, top, n);
+    *m = top;
+    return alpha;
+}
+
 static void depthwise(float *y, const float *const *x, const float *w, size_t n_taps, size_t channels)
 {
     for (size_t c = 0; c < channels; c++) {
@@ -286,6 +297,7 @@ const wc_kernels *wc_kernels_reference(void)
         .tile = tile,
         .dot = {dot_f32, dot_f16, dot_bf16},
         .mix = mix,
+        .weigh = weigh,
         .widen = {widen_f32, widen_f16, widen_bf16},
         .narrow_bf16 = narrow_bf16,
         .act = {act_none, act_relu, act_gelu, act_gelu_tanh, act_silu, act_tanh, act_sigmoid},

@@ -19,7 +19,7 @@
     {                                                                                                        \
         .level = level_name, .lanes = L, .panel_cols = COLS,                                                 \
         .unpack = {unpack_f32, unpack_f16, unpack_bf16}, .tile = tile, .dot = {dot_f32, dot_f16, dot_bf16},  \
-        .mix = mix, .widen = {widen_f32, widen_f16, widen_bf16}, .narrow_bf16 = narrow_bf16,                 \
+        .mix = mix, .weigh = weigh, .widen = {widen_f32, widen_f16, widen_bf16}, .narrow_bf16 = narrow_bf16, \
         .act = {act_none, act_relu, act_gelu, act_gelu_tanh, act_silu, act_tanh, act_sigmoid},               \
         .act_mul = {mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul}, .add = add,    \
         .mul = mul, .scale = scale, .mul_add = mul_add, .axpy = axpy, .soft_cap = soft_cap, .sum = sum,      \

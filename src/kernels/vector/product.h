@@ -10,7 +10,7 @@ enum { COLS = 16, GROUP = 8 };
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Loops over accumulators must vanish, or the accumulators lie in memory. */
 #ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 24")
 #endif
@@ -270,6 +270,7 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
         RUN(12)
 #endif
         RUN(6)
+        RUN(4)
         RUN(2)
         RUN(1)
 #undef RUN

@@ -183,8 +183,16 @@ static float sum_squares(const float *x, float shift, size_t n)
 
 static float maximum(const float *x, size_t n)
 {
-    float m = x[0];
-    for (size_t i = 1; i < n; i++)
+    vec top = v_all(-INFINITY);
+    size_t i = 0;
+    for (; i + L <= n; i += L)
+        top = v_max(v_load(x + i), top);
+    float t[L];
+    v_store(t, top);
+    float m = t[0];
+    for (int l = 1; l < L; l++)
+        m = t[l] > m ? t[l] : m;
+    for (; i < n; i++)
         m = x[i] > m ? x[i] : m;
     return m;
 }
@@ -209,6 +217,20 @@ static float exp_sum(float *y, const float *x, float shift, size_t n)
         total = v_add(total, e);
     }
     return v_sum(total);
+}
+
+static float weigh(float *s, size_t n, float factor, float cap, float *m, float *z)
+{
+    if (factor != 1)
+        scale(s, s, factor, n);
+    if (cap > 0)
+        soft_cap(s, s, cap, n);
+    float alpha[L];
+    const float top = fmaxf(*m, maximum(s, n));
+    v_store(alpha, v_exp(v_all(*m - top)));
+    *z = *z * alpha[0] + exp_sum(s, s, top, n);
+    *m = top;
+    return alpha[0];
 }
 
 static void widen_f32(float *y, const void *x, size_t n)

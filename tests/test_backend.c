@@ -1,0 +1,730 @@
+/* test_backend.c - the CPU's operations: right against double precision, and the same bits whatever the number of threads
+ * and of rows beside a row, at every level that this CPU has. */
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/backend.h"
+#include "kernels/cpu.h"
+
+static const wc_tensor absent = {0};
+
+static float *random_floats(size_t n)
+{
+    static uint64_t state = 88172645463325252u;
+    float *x = malloc((n + 1) * sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        x[i] = (float)(int32_t)(state >> 32) * 0x1p-31f;
+    }
+    return x;
+}
+
+static wc_tensor random_tensor(int ndim, const size_t *shape)
+{
+    wc_tensor t = wc_tensor_of(NULL, WC_F32, ndim, shape);
+    t.data = random_floats(wc_tensor_elems(&t));
+    return t;
+}
+
+static wc_tensor zeros(int ndim, const size_t *shape)
+{
+    wc_tensor t = random_tensor(ndim, shape);
+    memset(t.data, 0, 4 * wc_tensor_elems(&t));
+    return t;
+}
+
+/* The same values as bf16, rounded to zero, at an odd address; values of t become those of the result. */
+static wc_tensor as_bf16(wc_tensor t)
+{
+    size_t n = wc_tensor_elems(&t);
+    char *half = (char *)malloc(2 * n + 1) + 1;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, (float *)t.data + i, 4);
+        memcpy(half + 2 * i, (char *)&u + 2, 2);
+        u &= 0xffff0000u;
+        memcpy((float *)t.data + i, &u, 4);
+    }
+    wc_tensor h = t;
+    h.data = half;
+    h.dtype = WC_BF16;
+    return h;
+}
+
+static float at(wc_tensor t, size_t i)
+{
+    return ((float *)t.data)[i];
+}
+
+static void release(wc_tensor t)
+{
+    free((char *)t.data - (t.dtype == WC_BF16));
+}
+
+static void assert_near(wc_tensor got, const double *want, double tolerance, const char *what)
+{
+    for (size_t i = 0; i < wc_tensor_elems(&got); i++)
+        if (!(fabs((double)at(got, i) - want[i]) <= tolerance))
+            fail_msg("%s: element %zu: expected %.9g, found %.9g", what, i, want[i], (double)at(got, i));
+}
+
+static void assert_same(wc_tensor a, wc_tensor b, const char *what)
+{
+    for (size_t i = 0; i < wc_tensor_elems(&a); i++)
+        if (!(at(a, i) == at(b, i)))
+            fail_msg("%s: element %zu: %.9g and %.9g", what, i, (double)at(a, i), (double)at(b, i));
+}
+
+/* ---- every level, several numbers of threads ---- */
+
+enum { N_BACKENDS = 3 };
+static const int threads[N_BACKENDS] = {1, 2, 5};
+static wc_backend *backends[N_BACKENDS];
+
+/* Runs test at each level, with backends of 1, 2 and 5 threads open. */
+static void at_each_level(void (*test)(void))
+{
+    for (int level = 0; level < WC_N_LEVELS; level++) {
+        wc_error err = {0};
+        if (!wc_cpu_has((enum wc_level)level))
+            continue;
+        setenv("WHINCHAT_CPU", wc_cpu_name((enum wc_level)level), 1);
+        for (int i = 0; i < N_BACKENDS; i++) {
+            backends[i] = wc_backend_cpu_open(threads[i], true, &err);
+            assert_non_null(backends[i]);
+            assert_string_equal(backends[i]->level, wc_cpu_name((enum wc_level)level));
+        }
+        test();
+        for (int i = 0; i < N_BACKENDS; i++)
+            wc_backend_close(backends[i]);
+        unsetenv("WHINCHAT_CPU");
+    }
+}
+
+/* ---- matmul ---- */
+
+static void matmul_case(size_t n, size_t m, size_t k, bool half, wc_act act)
+{
+    wc_tensor x = random_tensor(WC_SHAPE(n, k)), w = random_tensor(WC_SHAPE(m, k)),
+              bias = random_tensor(WC_SHAPE(m));
+    wc_tensor add = random_tensor(WC_SHAPE(n, m)), y = zeros(WC_SHAPE(n, m)), z = zeros(WC_SHAPE(n, m));
+    wc_tensor stored = half ? as_bf16(w) : w;
+    double *want = malloc(n * m * sizeof *want);
+    for (size_t r = 0; r < n; r++)
+        for (size_t j = 0; j < m; j++) {
+            double sum = 0;
+            for (size_t i = 0; i < k; i++)
+                sum += (double)at(x, r * k + i) * (double)at(w, j * k + i);
+            sum += (double)at(bias, j);
+            want[r * m + j] = (act == WC_ACT_RELU && sum < 0 ? 0 : sum) + (double)at(add, r * m + j);
+        }
+    backends[0]->matmul(backends[0], y, x, stored, bias, act, add);
+    assert_near(y, want, 1e-6 * (double)k + 1e-5, "matmul");
+    for (int b = 1; b < N_BACKENDS; b++) {
+        backends[b]->matmul(backends[b], z, x, stored, bias, act, add);
+        assert_same(y, z, "matmul: threads");
+    }
+    const size_t parts[] = {1, 2, 3, 7, 40};
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+        memcpy(z.data, add.data, 4 * n * m); /* add is y itself */
+        for (size_t r = 0; r < n; r += parts[p]) {
+            size_t some = n - r < parts[p] ? n - r : parts[p];
+            wc_tensor part = wc_tensor_slice(z, r, some);
+            backends[p % N_BACKENDS]->matmul(backends[p % N_BACKENDS], part, wc_tensor_slice(x, r, some),
+                                             stored, bias, act, part);
+        }
+        assert_same(y, z, "matmul: rows");
+    }
+    wc_tensor sliced = zeros(WC_SHAPE(n, m / 2 + 1)); /* some rows of w */
+    backends[2]->matmul(backends[2], sliced, x, wc_tensor_slice(stored, m / 3, m / 2 + 1), absent,
+                        WC_ACT_NONE, absent);
+    backends[0]->matmul(backends[0], y, x, stored, absent, WC_ACT_NONE, absent);
+    for (size_t r = 0; r < n; r++)
+        for (size_t j = 0; j < m / 2 + 1; j++)
+            assert_true(at(sliced, r * (m / 2 + 1) + j) == at(y, r * m + m / 3 + j));
+    if (half)
+        release(stored);
+    free(want);
+    release(x), release(w), release(bias), release(add), release(y), release(z), release(sliced);
+}
+
+static void matmul_level(void)
+{
+    matmul_case(1, 1, 1, false, WC_ACT_NONE);
+    matmul_case(9, 33, 70, true, WC_ACT_NONE);
+    matmul_case(41, 130, 513, true, WC_ACT_RELU);
+    matmul_case(20, 65, 1100, false, WC_ACT_NONE);
+    wc_tensor none = random_tensor(WC_SHAPE(1, 8)), w = random_tensor(WC_SHAPE(4, 8));
+    none.shape[0] = 0;
+    backends[1]->matmul(backends[1], none, none, w, absent, WC_ACT_NONE, absent);
+    none.shape[0] = 1;
+    release(none), release(w);
+}
+
+static void test_matmul(void **state)
+{
+    at_each_level(matmul_level);
+}
+
+/* ---- attention ---- */
+
+enum { PAGES = 20, N_SEQS = 2, LENGTH = 1250 };
+
+/* One layer's keys and values of two sequences, the second half as long, in pages of a type. */
+struct cache {
+    wc_kv_layer layer;
+    char *pages[N_SEQS][PAGES];
+    char *const *lists[N_SEQS];
+    wc_tensor k[N_SEQS], v[N_SEQS]; /* [LENGTH, heads, dim] as written (rounded for bf16) */
+};
+
+static void cache_fill(struct cache *c, wc_dtype type, size_t heads, size_t key_dim, size_t value_dim)
+{
+    c->layer = (wc_kv_layer){type, (int)heads, (int)key_dim, (int)value_dim, c->lists};
+    size_t bytes = wc_kv_page_bytes(type, (int)heads, (int)key_dim, (int)value_dim);
+    for (int s = 0; s < N_SEQS; s++) {
+        int32_t pos[LENGTH], seq[LENGTH];
+        for (int i = 0; i < PAGES; i++) {
+            c->pages[s][i] = aligned_alloc(64, bytes);
+            memset(c->pages[s][i], 0xff, bytes); /* NaN where nothing is written */
+        }
+        c->lists[s] = c->pages[s];
+        c->k[s] = random_tensor(WC_SHAPE(LENGTH, heads, key_dim));
+        c->v[s] = random_tensor(WC_SHAPE(LENGTH, heads, value_dim));
+        if (type == WC_BF16)
+            release(as_bf16(c->k[s])), release(as_bf16(c->v[s]));
+        for (int i = 0; i < LENGTH; i++)
+            pos[i] = i, seq[i] = s;
+        int n = s == 0 ? LENGTH : LENGTH / 2;
+        wc_row_map rows = {n, pos, seq, NULL, N_SEQS};
+        backends[s]->kv_write(backends[s], &c->layer, &rows, wc_tensor_slice(c->k[s], 0, (size_t)n),
+                              wc_tensor_slice(c->v[s], 0, (size_t)n));
+    }
+}
+
+static void cache_release(struct cache *c)
+{
+    for (int s = 0; s < N_SEQS; s++) {
+        for (int i = 0; i < PAGES; i++)
+            free(c->pages[s][i]);
+        release(c->k[s]), release(c->v[s]);
+    }
+}
+
+/* One row's head in double precision over positions low .. high of keys k [.., heads, key_dim], values v. */
+static void attend(double *y, const float *q, wc_tensor k, wc_tensor v, size_t head, int low, int high,
+                   const wc_attention *a)
+{
+    const size_t kd = (size_t)a->key_dim, vd = (size_t)a->value_dim, heads = (size_t)a->n_kv_heads;
+    double sum = 0;
+    memset(y, 0, vd * sizeof *y);
+    for (int j = low; j <= high; j++) {
+        double s = 0;
+        for (size_t i = 0; i < kd; i++)
+            s += (double)q[i] * (double)at(k, ((size_t)j * heads + head) * kd + i);
+        s *= (double)a->scale;
+        if (a->soft_cap > 0)
+            s = (double)a->soft_cap * tanh(s / (double)a->soft_cap);
+        sum += exp(s);
+        for (size_t i = 0; i < vd; i++)
+            y[i] += exp(s) * (double)at(v, ((size_t)j * heads + head) * vd + i);
+    }
+    for (size_t i = 0; i < vd; i++)
+        y[i] = high < low ? 0 : y[i] / sum;
+}
+
+/* 100 rows from position start on of one sequence, then 50 of another; ahead: some see rows behind them. */
+static void attention_case(wc_dtype type, wc_attention a, int start, bool ahead)
+{
+    enum { N = 150 };
+    const size_t heads = (size_t)a.n_heads, kd = (size_t)a.key_dim, vd = (size_t)a.value_dim;
+    struct cache c;
+    cache_fill(&c, type, (size_t)a.n_kv_heads, kd, vd);
+    wc_tensor q = random_tensor(WC_SHAPE(N, heads * kd)), y = zeros(WC_SHAPE(N, heads * vd)),
+              z = zeros(WC_SHAPE(N, heads * vd));
+    int32_t pos[N], seq[N], last[N];
+    double *want = malloc(N * heads * vd * sizeof *want);
+    for (int r = 0; r < N; r++) {
+        seq[r] = r >= 100;
+        pos[r] = r < 100 ? start + r : r - 100 + 17;
+        last[r] = ahead && r % 40 < 10 ? r / 40 * 40 + 9 + (r < 100 ? start : 17 - 100) : pos[r];
+        int low = a.window > 0 && pos[r] >= a.window ? pos[r] - a.window + 1 : 0;
+        for (size_t h = 0; h < heads; h++)
+            attend(want + ((size_t)r * heads + h) * vd, (float *)q.data + ((size_t)r * heads + h) * kd,
+                   c.k[seq[r]], c.v[seq[r]], h / (heads / (size_t)a.n_kv_heads), low, last[r], &a);
+    }
+    wc_row_map rows = {N, pos, seq, ahead ? last : NULL, N_SEQS};
+    backends[0]->attention(backends[0], y, q, &c.layer, &rows, &a);
+    assert_near(y, want, 2e-5, "attention");
+    for (int b = 1; b < N_BACKENDS; b++) {
+        backends[b]->attention(backends[b], z, q, &c.layer, &rows, &a);
+        assert_same(y, z, "attention: threads");
+    }
+    for (int step = 1; step < 40; step += 12) {
+        for (int r = 0; r < N; r += step) {
+            int n = N - r < step ? N - r : step;
+            wc_row_map part = {n, pos + r, seq + r, ahead ? last + r : NULL, N_SEQS};
+            backends[1]->attention(backends[1], wc_tensor_slice(z, (size_t)r, (size_t)n),
+                                   wc_tensor_slice(q, (size_t)r, (size_t)n), &c.layer, &part, &a);
+        }
+        assert_same(y, z, "attention: rows");
+    }
+    free(want);
+    cache_release(&c);
+    release(q), release(y), release(z);
+}
+
+static void dense_case(size_t n, size_t m, wc_attention a)
+{
+    const size_t heads = (size_t)a.n_heads, kd = (size_t)a.key_dim, vd = (size_t)a.value_dim;
+    const size_t kv_heads = (size_t)a.n_kv_heads;
+    wc_tensor q = random_tensor(WC_SHAPE(n, heads * kd)), k = random_tensor(WC_SHAPE(m, kv_heads * kd)),
+              v = random_tensor(WC_SHAPE(m, kv_heads * vd)), y = zeros(WC_SHAPE(n, heads * vd)),
+              z = zeros(WC_SHAPE(n, heads * vd));
+    double *want = malloc(n * heads * vd * sizeof *want);
+    for (size_t r = 0; r < n; r++)
+        for (size_t h = 0; h < heads; h++)
+            attend(want + (r * heads + h) * vd, (float *)q.data + (r * heads + h) * kd, k, v,
+                   h / (heads / kv_heads), 0, (int)m - 1, &a);
+    backends[0]->attention_dense(backends[0], y, q, k, v, &a);
+    assert_near(y, want, 2e-5, "attention_dense");
+    for (int b = 1; b < N_BACKENDS; b++) {
+        backends[b]->attention_dense(backends[b], z, q, k, v, &a);
+        assert_same(y, z, "attention_dense: threads");
+    }
+    for (size_t r = 0; r < n; r++)
+        backends[0]->attention_dense(backends[0], wc_tensor_slice(z, r, 1), wc_tensor_slice(q, r, 1), k, v,
+                                     &a);
+    assert_same(y, z, "attention_dense: rows");
+    free(want);
+    release(q), release(k), release(v), release(y), release(z);
+}
+
+static void attention_level(void)
+{
+    attention_case(
+        WC_F32, (wc_attention){.n_heads = 8, .n_kv_heads = 2, .key_dim = 32, .value_dim = 32, .scale = 0.3f},
+        200, false);
+    attention_case(
+        WC_BF16,
+        (wc_attention){
+            .n_heads = 3, .n_kv_heads = 3, .key_dim = 20, .value_dim = 13, .scale = 1, .soft_cap = 2},
+        1000, true);
+    attention_case(
+        WC_F32,
+        (wc_attention){
+            .n_heads = 4, .n_kv_heads = 1, .key_dim = 16, .value_dim = 24, .scale = 1, .window = 70},
+        1050, false);
+    attention_case(
+        WC_BF16,
+        (wc_attention){
+            .n_heads = 2, .n_kv_heads = 1, .key_dim = 600, .value_dim = 8, .scale = 0.1f, .window = 9},
+        1020, true);
+    attention_case(WC_F32,
+                   (wc_attention){.n_heads = 130, .n_kv_heads = 1, .key_dim = 5, .value_dim = 3, .scale = 1},
+                   1100, false);
+    dense_case(23, 150,
+               (wc_attention){.n_heads = 6, .n_kv_heads = 2, .key_dim = 17, .value_dim = 24, .scale = 0.5f});
+    dense_case(
+        70, 65,
+        (wc_attention){.n_heads = 12, .n_kv_heads = 1, .key_dim = 64, .value_dim = 64, .scale = 0.125f});
+    dense_case(3, 2100,
+               (wc_attention){.n_heads = 200, .n_kv_heads = 2, .key_dim = 4, .value_dim = 4, .scale = 1});
+}
+
+static void test_attention(void **state)
+{
+    at_each_level(attention_level);
+}
+
+/* A row's neighbour with broken values leaves the row alone; a row that sees nothing gives zeros. */
+static void broken_neighbour_level(void)
+{
+    const wc_attention a = {.n_heads = 2, .n_kv_heads = 1, .key_dim = 16, .value_dim = 16, .scale = 1};
+    struct cache c;
+    cache_fill(&c, WC_F32, 1, 16, 16);
+    int32_t pos[] = {100, 101, 102}, seq[] = {0, 0, 0}, last[] = {100, 101, -1};
+    wc_row_map rows = {3, pos, seq, last, N_SEQS}, alone = {1, pos, seq, last, N_SEQS};
+    wc_tensor q = random_tensor(WC_SHAPE(3, 32)), y = zeros(WC_SHAPE(3, 32)), z = zeros(WC_SHAPE(1, 32));
+    backends[0]->attention(backends[0], z, wc_tensor_slice(q, 0, 1), &c.layer, &alone, &a);
+    for (int i = 0; i < 16; i++) {
+        ((float *)c.k[0].data)[101 * 16 + i] = INFINITY;
+        ((float *)c.v[0].data)[101 * 16 + i] = NAN;
+    }
+    wc_row_map broken = {1, pos + 1, seq, NULL, N_SEQS};
+    backends[0]->kv_write(backends[0], &c.layer, &broken, wc_tensor_slice(c.k[0], 101, 1),
+                          wc_tensor_slice(c.v[0], 101, 1));
+    backends[0]->attention(backends[0], y, q, &c.layer, &rows, &a);
+    assert_same(z, wc_tensor_slice(y, 0, 1), "attention: a neighbour's NaN");
+    assert_true(isnan(at(y, 32)));
+    for (size_t i = 64; i < 96; i++)
+        assert_true(at(y, i) == 0);
+    cache_release(&c);
+    release(q), release(y), release(z);
+}
+
+static void test_broken_neighbour(void **state)
+{
+    at_each_level(broken_neighbour_level);
+}
+
+/* ---- maps ---- */
+
+static void conv_case(wc_conv v, bool depthwise, bool half)
+{
+    const size_t c_in = (size_t)v.c_in, c_out = (size_t)v.c_out, kh = (size_t)v.kh, kw = (size_t)v.kw;
+    wc_tensor x = random_tensor(WC_SHAPE((size_t)v.h, (size_t)v.w, c_in));
+    wc_tensor w = random_tensor(WC_SHAPE(c_out, depthwise ? 1 : c_in, kh, kw)),
+              bias = random_tensor(WC_SHAPE(c_out));
+    wc_tensor y = zeros(WC_SHAPE((size_t)v.oh, (size_t)v.ow, c_out)),
+              z = zeros(WC_SHAPE((size_t)v.oh, (size_t)v.ow, c_out));
+    wc_tensor stored = half ? as_bf16(w) : w;
+    double *want = calloc(wc_tensor_elems(&y), sizeof *want);
+    for (int r = 0; r < v.oh * v.ow; r++)
+        for (size_t o = 0; o < c_out; o++) {
+            double sum = depthwise ? 0 : (double)at(bias, o);
+            for (int t = 0; t < v.kh * v.kw; t++) {
+                int row = r / v.ow * v.stride - v.pad_top + t / v.kw,
+                    col = r % v.ow * v.stride - v.pad_left + t % v.kw;
+                if (row < 0 || row >= v.h || col < 0 || col >= v.w)
+                    continue;
+                for (size_t i = depthwise ? o : 0; i < (depthwise ? o + 1 : c_in); i++)
+                    sum += (double)at(x, (size_t)(row * v.w + col) * c_in + i) *
+                           (double)at(w, (o * (depthwise ? 1 : c_in) + (depthwise ? 0 : i)) * kh * kw +
+                                             (size_t)t);
+            }
+            want[(size_t)r * c_out + o] = sum;
+        }
+    for (int b = 0; b < N_BACKENDS; b++) {
+        size_t room = depthwise ? kh * kw * c_in : backends[b]->conv2d_work(backends[b], &v);
+        wc_tensor work = wc_tensor_of(aligned_alloc(64, (room * 4 + 63) / 64 * 64), WC_F32, WC_SHAPE(room));
+        if (depthwise)
+            backends[b]->conv2d_depthwise(backends[b], b ? z : y, x, stored, &v, work);
+        else
+            backends[b]->conv2d(backends[b], b ? z : y, x, stored, bias, &v, work);
+        if (b)
+            assert_same(y, z, "convolution: threads");
+        free(work.data);
+    }
+    assert_near(y, want, 1e-6 * (double)(c_in * kh * kw) + 1e-5, depthwise ? "conv2d_depthwise" : "conv2d");
+    if (half)
+        release(stored);
+    free(want);
+    release(x), release(w), release(bias), release(y), release(z);
+}
+
+static wc_conv same_conv(int h, int w, int c_in, int c_out, int k, int stride)
+{
+    wc_conv v = {h, w, c_in, (h + stride - 1) / stride, (w + stride - 1) / stride, c_out, k, k, stride, 0, 0};
+    int down = (v.oh - 1) * stride + k - h, across = (v.ow - 1) * stride + k - w;
+    v.pad_top = down > 0 ? down / 2 : 0;
+    v.pad_left = across > 0 ? across / 2 : 0;
+    return v;
+}
+
+static void maps_level(void)
+{
+    conv_case(same_conv(13, 9, 3, 21, 3, 2), false, true);
+    conv_case(same_conv(7, 20, 70, 33, 3, 1), false, false);
+    conv_case(same_conv(2, 2, 130, 40, 5, 1), false, false);
+    conv_case(same_conv(3, 3, 5, 4, 1, 2), false, false);
+    for (int stride = 1; stride <= 2; stride++) {
+        conv_case(same_conv(14, 11, 37, 37, 3, stride), true, stride == 1);
+        conv_case(same_conv(9, 30, 64, 64, 5, stride), true, false);
+        conv_case(same_conv(2, 1, 24, 24, 5, stride), true, false);
+    }
+    wc_tensor x = random_tensor(WC_SHAPE(6, 9, 5)), pooled = zeros(WC_SHAPE(2, 3, 5)),
+              big = zeros(WC_SHAPE(12, 18, 5));
+    backends[1]->avg_pool(backends[1], pooled, x, 3);
+    double sum = 0;
+    for (size_t i = 0; i < 9; i++)
+        sum += (double)at(x, ((3 + i / 3) * 9 + 6 + i % 3) * 5 + 4);
+    assert_true(fabs((double)at(pooled, (1 * 3 + 2) * 5 + 4) - sum / 9) < 1e-6);
+    backends[1]->resize_nearest(backends[1], big, x);
+    assert_true(at(big, (7 * 18 + 5) * 5 + 1) == at(x, (3 * 9 + 2) * 5 + 1));
+    backends[1]->resize_bilinear(backends[1], big, x);
+    assert_true(fabs((double)at(big, (1 * 18) * 5) - (0.75 * (double)at(x, 0) + 0.25 * (double)at(x, 45))) <
+                1e-6);
+    release(x), release(pooled), release(big);
+}
+
+static void test_maps(void **state)
+{
+    at_each_level(maps_level);
+}
+
+/* ---- rows ---- */
+
+enum { ROWS = 37, WIDTH = 1037 };
+
+struct inputs {
+    wc_tensor x, z, w, bias;
+};
+
+/* Operation number `which` on all rows of its inputs; false past the last. */
+static bool run_row_op(wc_backend *b, int which, const struct inputs *in, wc_tensor y)
+{
+    wc_tensor x = in->x, z = in->z;
+    switch (which) {
+    case 0:
+        b->rms_norm(b, y, x, in->w, 1, 1e-6f);
+        return true;
+    case 1:
+        b->layer_norm(b, y, x, in->w, in->bias, 1e-6f);
+        return true;
+    case 2:
+        b->softmax(b, y, x);
+        return true;
+    case 3:
+        b->sparsify(b, y, x, 0.5f);
+        return true;
+    case 4:
+        b->match_rms(b, y, x, z, 1e-5f);
+        return true;
+    case 5:
+        b->mul_vec(b, y, x, in->w, z);
+        return true;
+    case 6:
+        b->act_mul(b, y, x, z, WC_ACT_GELU_TANH);
+        return true;
+    case 7:
+        b->add(b, y, x, z, 0.7f);
+        return true;
+    case 8:
+        b->soft_cap(b, y, x, 0.5f);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void row_op_exact(int which, const struct inputs *in, double *y)
+{
+    for (size_t r = 0; r < ROWS; r++) {
+        double sum = 0, squares = 0, other = 0, exps = 0, deviation = 0;
+        const float *x = (float *)in->x.data + r * WIDTH, *z = (float *)in->z.data + r * WIDTH;
+        for (size_t i = 0; i < WIDTH; i++) {
+            sum += (double)x[i];
+            squares += (double)x[i] * (double)x[i];
+            other += (double)z[i] * (double)z[i];
+            exps += exp((double)x[i]);
+        }
+        double mean = sum / WIDTH;
+        for (size_t i = 0; i < WIDTH; i++)
+            deviation += ((double)x[i] - mean) * ((double)x[i] - mean);
+        deviation = sqrt(deviation / WIDTH);
+        for (size_t i = 0; i < WIDTH; i++) {
+            double v = (double)x[i], w = (double)at(in->w, i),
+                   u = 0.79788456080286535588 * (v + 0.044715 * v * v * v);
+            double shrunk = v - (mean + 0.5 * deviation);
+            double results[] = {v / sqrt(squares / WIDTH + 1e-6) * (1 + w),
+                                (v - mean) / sqrt(deviation * deviation + 1e-6) * w + (double)at(in->bias, i),
+                                exp(v) / exps,
+                                shrunk > 0 ? shrunk : 0,
+                                v * sqrt(other / WIDTH) / sqrt(squares / WIDTH),
+                                v * w + (double)z[i],
+                                0.5 * v * (1 + tanh(u)) * (double)z[i],
+                                (v + (double)z[i]) * 0.7,
+                                0.5 * tanh(v / 0.5)};
+            y[r * WIDTH + i] = results[which];
+        }
+    }
+}
+
+static void rows_level(void)
+{
+    struct inputs in = {.x = random_tensor(WC_SHAPE(ROWS, WIDTH)),
+                        .z = random_tensor(WC_SHAPE(ROWS, WIDTH)),
+                        .w = random_tensor(WC_SHAPE(WIDTH)),
+                        .bias = random_tensor(WC_SHAPE(WIDTH))};
+    wc_tensor y = zeros(WC_SHAPE(ROWS, WIDTH)), z = zeros(WC_SHAPE(ROWS, WIDTH));
+    double *want = malloc(ROWS * WIDTH * sizeof *want);
+    for (int which = 0; run_row_op(backends[0], which, &in, y); which++) {
+        char name[32];
+        snprintf(name, sizeof name, "row operation %d", which);
+        row_op_exact(which, &in, want);
+        assert_near(y, want, 4e-6, name);
+        for (int b = 1; b < N_BACKENDS; b++) {
+            run_row_op(backends[b], which, &in, z);
+            assert_same(y, z, name);
+        }
+        for (size_t r = 0; r < ROWS; r++) {
+            struct inputs one = in;
+            one.x = wc_tensor_slice(in.x, r, 1);
+            one.z = wc_tensor_slice(in.z, r, 1);
+            run_row_op(backends[1], which, &one, wc_tensor_slice(z, r, 1));
+        }
+        assert_same(y, z, name);
+        struct inputs in_place = in;
+        memcpy(z.data, in.x.data, 4 * ROWS * WIDTH);
+        in_place.x = z;
+        run_row_op(backends[1], which, &in_place, z);
+        assert_same(y, z, name);
+    }
+    free(want);
+    release(in.x), release(in.z), release(in.w), release(in.bias), release(y), release(z);
+}
+
+static void streams_level(void)
+{
+    enum { A = 4, N = 19, D = 131 };
+    wc_tensor s = random_tensor(WC_SHAPE(A, N, D)), coefs = random_tensor(WC_SHAPE(N, A * A)),
+              y = zeros(WC_SHAPE(A, N, D)), z = zeros(WC_SHAPE(A, N, D)), x = random_tensor(WC_SHAPE(N, D)),
+              few = random_tensor(WC_SHAPE(N, A)), mean = zeros(WC_SHAPE(N, D));
+    double *want = malloc(A * N * D * sizeof *want);
+    for (size_t o = 0; o < A; o++)
+        for (size_t i = 0; i < N * D; i++) {
+            want[o * N * D + i] = (double)at(s, o * N * D + i);
+            for (size_t j = 0; j < A; j++)
+                want[o * N * D + i] += (double)at(coefs, i / D * A * A + o * A + j) *
+                                       (double)at(s, j * N * D + i);
+        }
+    for (int b = 0; b < N_BACKENDS; b++) {
+        backends[b]->altup_predict(backends[b], b ? z : y, s, coefs);
+        if (b)
+            assert_same(y, z, "altup_predict");
+    }
+    assert_near(y, want, 2e-6, "altup_predict");
+    for (size_t o = 0; o < A; o++)
+        for (size_t i = 0; i < N * D; i++)
+            want[o * N * D + i] = (double)at(s, o * N * D + i) +
+                                  ((double)at(few, i / D * A + o) + 1) *
+                                      ((double)at(x, i) - (double)at(s, 2 * N * D + i));
+    for (int b = 0; b < N_BACKENDS; b++) {
+        backends[b]->altup_correct(backends[b], b ? z : y, s, x, few, 2);
+        if (b)
+            assert_same(y, z, "altup_correct");
+    }
+    assert_near(y, want, 2e-6, "altup_correct");
+    backends[1]->mean_streams(backends[1], mean, s);
+    for (size_t i = 0; i < N * D; i++) {
+        want[i] = 0;
+        for (size_t a = 0; a < A; a++)
+            want[i] += (double)at(s, a * N * D + i) / A;
+    }
+    assert_near(mean, want, 1e-6, "mean_streams");
+    free(want);
+    release(s), release(coefs), release(y), release(z), release(x), release(few), release(mean);
+}
+
+static void rope_level(void)
+{
+    enum { N = 5, HEADS = 3, D = 40, HALF = 16 };
+    wc_tensor f = random_tensor(WC_SHAPE(HALF)), table = zeros(WC_SHAPE(N, 2 * HALF)),
+              x = random_tensor(WC_SHAPE(N, HEADS, D)), y = zeros(WC_SHAPE(N, HEADS, D));
+    const int32_t pos[N] = {0, 1, 77, 4095, 32767};
+    backends[1]->rope_table(backends[1], table, pos, f, 0.5f);
+    for (size_t r = 0; r < N; r++)
+        for (size_t i = 0; i < HALF; i++) {
+            double angle = (double)((float)pos[r] * at(f, i));
+            assert_true(fabs((double)at(table, r * 2 * HALF + i) - 0.5 * cos(angle)) < 4e-8);
+            assert_true(fabs((double)at(table, r * 2 * HALF + HALF + i) - 0.5 * sin(angle)) < 4e-8);
+        }
+    backends[2]->rope(backends[2], y, x, table);
+    for (size_t r = 0; r < N; r++)
+        for (size_t h = 0; h < HEADS; h++)
+            for (size_t i = 0; i < D; i++) {
+                const size_t base = (r * HEADS + h) * D, t = r * 2 * HALF + i % HALF;
+                double c = (double)at(table, t), s = (double)at(table, t + HALF), v = (double)at(x, base + i);
+                double want = i < HALF       ? v * c - (double)at(x, base + i + HALF) * s
+                              : i < 2 * HALF ? v * c + (double)at(x, base + i - HALF) * s
+                                             : v;
+                assert_true(fabs((double)at(y, base + i) - want) < 1e-6);
+            }
+    backends[0]->rope(backends[0], x, x, table);
+    assert_same(x, y, "rope in place");
+    release(f), release(table), release(x), release(y);
+}
+
+static void test_rows(void **state)
+{
+    at_each_level(rows_level);
+    at_each_level(streams_level);
+    at_each_level(rope_level);
+}
+
+static void rows_moved_level(void)
+{
+    wc_tensor w = random_tensor(WC_SHAPE(9, 50)), y = zeros(WC_SHAPE(4, 50)), wide = zeros(WC_SHAPE(4, 100));
+    wc_tensor stored = as_bf16(w);
+    const int32_t ids[] = {8, 0, 8, 3};
+    backends[1]->embed(backends[1], y, stored, ids, 2);
+    for (size_t i = 0; i < 200; i++)
+        assert_true(at(y, i) == 2 * at(w, (size_t)ids[i / 50] * 50 + i % 50));
+    backends[1]->concat(backends[1], wide, y, y);
+    assert_true(at(wide, 3 * 100 + 77) == at(y, 3 * 50 + 27));
+    backends[1]->put_rows(backends[1], w, y, (int32_t[]){1, 2, 4, 5});
+    wc_tensor back = zeros(WC_SHAPE(4, 50));
+    backends[1]->get_rows(backends[1], back, w, (int32_t[]){1, 2, 4, 5});
+    assert_same(back, y, "rows there and back");
+    release(w), release(y), release(wide), release(stored), release(back);
+}
+
+static void test_rows_moved(void **state)
+{
+    at_each_level(rows_moved_level);
+}
+
+/* ---- several sessions ---- */
+
+struct user {
+    wc_backend *b;
+    wc_tensor x, w, keys, y, q;
+};
+
+static void *use(void *arg)
+{
+    struct user *u = arg;
+    const wc_attention a = {.n_heads = 4, .n_kv_heads = 1, .key_dim = 16, .value_dim = 16, .scale = 1};
+    for (int i = 0; i < 20; i++) {
+        u->b->matmul(u->b, u->y, u->x, u->w, absent, WC_ACT_NONE, absent);
+        u->b->attention_dense(u->b, u->q, u->x, u->keys, u->keys, &a);
+    }
+    return NULL;
+}
+
+static void test_sessions(void **state)
+{
+    enum { USERS = 4 };
+    wc_error err = {0};
+    wc_backend *b = wc_backend_cpu_open(2, true, &err);
+    struct user users[USERS];
+    pthread_t ids[USERS];
+    wc_tensor x = random_tensor(WC_SHAPE(40, 64)), w = random_tensor(WC_SHAPE(96, 64)),
+              keys = random_tensor(WC_SHAPE(90, 16));
+    for (int i = 0; i < USERS; i++) {
+        users[i] = (struct user){b, x, w, keys, zeros(WC_SHAPE(40, 96)), zeros(WC_SHAPE(40, 64))};
+        assert_int_equal(pthread_create(&ids[i], NULL, use, &users[i]), 0);
+    }
+    for (int i = 0; i < USERS; i++) {
+        pthread_join(ids[i], NULL);
+        assert_same(users[0].y, users[i].y, "sessions");
+        assert_same(users[0].q, users[i].q, "sessions");
+    }
+    for (int i = 0; i < USERS; i++)
+        release(users[i].y), release(users[i].q);
+    release(x), release(w), release(keys);
+    wc_backend_close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_broken_neighbour),
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_moved),
+        cmocka_unit_test(test_sessions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
