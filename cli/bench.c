@@ -117,16 +117,13 @@ static const cli_group groups[] = {
 const cli_command cli_bench = {
     .name = "bench",
     .summary = "Measure speed and memory",
-    .details =
-        "Prints medians, each beside its share of what the machine can do, measured in the same run. "
-        "Without\n"
-        "--prefill and --decode it measures a prompt of 512 tokens and 128 tokens of answer; --image adds a "
-        "picture.\n"
-        "\n"
-        "Keys of --json: prefill_tokens_per_second, decode_tokens_per_second, image_encode_seconds, "
-        "load_seconds,\n"
-        "first_token_seconds, peak_resident_bytes, ceiling_flops_per_second, ceiling_bytes_per_second and "
-        "others.",
+    .details = "Prints medians, each beside its share of what the machine can do, measured in the same\n"
+               "run. Without --prefill and --decode it measures a prompt of 512 tokens and 128 tokens of\n"
+               "answer; --image adds a picture.\n"
+               "\n"
+               "Keys of --json: prefill_tokens_per_second, decode_tokens_per_second,\n"
+               "image_encode_seconds, load_seconds, first_token_seconds, peak_resident_bytes,\n"
+               "ceiling_flops_per_second, ceiling_bytes_per_second and others.",
     .examples = "whinchat bench ./model --prefill 512 --decode 128 --image --threads 2 --json\n"
                 "whinchat bench --shape config.json --dtype bf16",
     .operands = {"[MODEL]"},

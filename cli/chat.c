@@ -417,7 +417,6 @@ static void run_command(struct chat *t, const char *line)
     else
         ok = command->run(t, argument, &err);
     if (!ok) {
-        err.code = WC_FAILED; /* no hint about the command line */
         cli_fail(t->c, CLI_INPUT_PHASE, &err);
     }
 }
@@ -559,7 +558,7 @@ int cli_chat_start(struct cli *c, const char *model, const struct cli_model_args
     wc_buf_init(&t.request, 4 * CLI_INPUT_BYTES);
     if (!cli_generate_of(sampling, &options, &err) || !cli_system_read(c, prompt, &system, &err) ||
         !add_turn(&t, "system", system ? system : "", system ? strlen(system) : 0, 0, &err)) {
-        status = cli_fail(c, CLI_INPUT_PHASE, &err);
+        status = cli_fail(c, CLI_ARGUMENT_PHASE, &err);
         goto done;
     }
     if (!system)
@@ -610,13 +609,11 @@ static const cli_group groups[] = {
 const cli_command cli_chat = {
     .name = "chat",
     .summary = "Talk with a model on the terminal",
-    .details = "Ctrl-C stops the answer and not the program; at the prompt, twice leaves, and so does "
-               "Ctrl-D. /help lists the\n"
-               "commands: /image FILE sends a picture with the next message, /clear begins anew, /save and "
-               "/load keep a\n"
-               "conversation in a file, /set changes sampling. \"\"\" begins and ends a message of several "
-               "lines. Lines are kept\n"
-               "in $XDG_STATE_HOME/whinchat/history (~/.local/state/whinchat/history).",
+    .details = "Ctrl-C stops the answer and not the program; at the prompt, twice leaves, and so does\n"
+               "Ctrl-D. /help lists the commands: /image FILE sends a picture with the next message,\n"
+               "/clear begins anew, /save and /load keep a conversation in a file, /set changes\n"
+               "sampling. \"\"\" begins and ends a message of several lines. Lines are kept in\n"
+               "$XDG_STATE_HOME/whinchat/history (~/.local/state/whinchat/history).",
     .examples = "whinchat chat gemma-3n-mini-it\n"
                 "whinchat chat google/gemma-3n-E4B-it --system \"Answer in one sentence.\" --temp 0.7",
     .operands = {"MODEL"},

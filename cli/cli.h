@@ -22,8 +22,9 @@ enum cli_exit {
     CLI_EXIT_SIGNAL = 128 /* + the signal's number: 130 by SIGINT, 143 by SIGTERM */
 };
 
-/* What was in work when an error came up: a broken file is a matter of the model or of the input. */
-enum cli_phase { CLI_MODEL_PHASE, CLI_INPUT_PHASE };
+/* What was in work when an error came up: a wrong argument is a matter of the command line or of the input, a broken
+ * file one of the model or of the input. */
+enum cli_phase { CLI_ARGUMENT_PHASE, CLI_MODEL_PHASE, CLI_INPUT_PHASE };
 
 enum { CLI_INPUT_BYTES = 16 << 20 }; /* the longest prompt, template or file of messages */
 

@@ -154,9 +154,8 @@ static const cli_group groups[] = {
 const cli_command cli_doctor = {
     .name = "doctor",
     .summary = "Tell what whinchat finds on this machine",
-    .details = "The CPU and the kernels chosen for it, threads and the reason for their number, memory, "
-               "libraries, and the\n"
-               "places where models are looked for. Worth adding to a bug report.",
+    .details = "The CPU and the kernels chosen for it, threads and the reason for their number, memory,\n"
+               "libraries, and the places where models are looked for. Worth adding to a bug report.",
     .groups = groups,
     .args_bytes = sizeof(struct doctor_args),
     .run = run,

@@ -76,9 +76,9 @@ static const cli_group groups[] = {
 const cli_command cli_list = {
     .name = "list",
     .summary = "List the models that can be opened by name",
-    .details =
-        "These are the models that ship with whinchat and those in the Hugging Face cache (HF_HUB_CACHE,\n"
-        "HF_HOME/hub, ~/.cache/huggingface/hub). A folder can be opened by its path and is not listed.",
+    .details = "These are the models that ship with whinchat and those in the Hugging Face cache\n"
+               "(HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub). A folder can be opened by its\n"
+               "path and is not listed.",
     .groups = groups,
     .args_bytes = sizeof(struct list_args),
     .run = run,

@@ -50,11 +50,11 @@ static int run_command(struct cli *c, int argc, char **argv)
     int status;
     if (!args) {
         wc_fail_memory(&err, c->command->args_bytes);
-        return cli_fail(c, CLI_INPUT_PHASE, &err);
+        return cli_fail(c, CLI_ARGUMENT_PHASE, &err);
     }
     if (!cli_parse(c->command, argc, argv, args, c->arena, &err)) {
         wc_fail_within(&err, c->command->name);
-        status = cli_fail(c, CLI_INPUT_PHASE, &err);
+        status = cli_fail(c, CLI_ARGUMENT_PHASE, &err);
     } else if (args->help) {
         cli_print_help(c->command);
         status = cli_flush(c);
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     if (!c.arena) {
         wc_error err;
         wc_fail_memory(&err, 1);
-        return cli_fail(&c, CLI_INPUT_PHASE, &err);
+        return cli_fail(&c, CLI_ARGUMENT_PHASE, &err);
     }
     status = run_command(&c, argc - 2, argv + 2);
     wc_arena_free(c.arena);

@@ -86,7 +86,7 @@ static int exit_status(int code, enum cli_phase phase)
 {
     switch (code) {
     case WC_BAD_ARGUMENT:
-        return CLI_EXIT_USAGE;
+        return phase == CLI_INPUT_PHASE ? CLI_EXIT_REFUSED : CLI_EXIT_USAGE;
     case WC_NO_MEMORY:
         return CLI_EXIT_MEMORY;
     case WC_REFUSED:
@@ -111,10 +111,11 @@ static void print_error(struct cli *c, const char *text)
 
 int cli_fail(struct cli *c, enum cli_phase phase, const wc_error *err)
 {
+    int status = exit_status(err->code, phase);
     print_error(c, err->text);
-    if (err->code == WC_BAD_ARGUMENT && c->command)
+    if (status == CLI_EXIT_USAGE && c->command)
         fprintf(stderr, "See 'whinchat help %s'.\n", c->command->name);
-    return exit_status(err->code, phase);
+    return status;
 }
 
 int cli_usage(struct cli *c, const char *format, ...)

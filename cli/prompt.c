@@ -330,10 +330,10 @@ bool cli_system_read(struct cli *c, const struct cli_prompt_args *a, const char 
 const wc_json *cli_chat_messages(const wc_json *root, const char *name, wc_error *err)
 {
     const wc_json *messages = wc_json_is(root, WC_JSON_OBJECT) ? wc_json_get(root, "messages") : root;
-    if (wc_json_is(messages, WC_JSON_ARRAY))
+    if (wc_json_count(messages) > 0 && wc_json_is(messages, WC_JSON_ARRAY))
         return messages;
     wc_fail(err, WC_REFUSED, "%s: messages: expected an array of messages, found %s", name,
-            wc_json_type_name(messages));
+            wc_json_is(messages, WC_JSON_ARRAY) ? "an empty one" : wc_json_type_name(messages));
     return NULL;
 }
 

@@ -182,7 +182,7 @@ static int run(struct cli *c, void *arguments)
     if (!cli_generate_of(&a->sampling, &options, &err) ||
         !cli_prompt_read(c, &a->prompt, operand, &prompt, &err) ||
         (a->output && !cli_redirect(c, a->output, &err)))
-        return cli_fail(c, CLI_INPUT_PHASE, &err);
+        return cli_fail(c, CLI_ARGUMENT_PHASE, &err);
     wc_buf_init(&r.request, 4 * CLI_INPUT_BYTES);
     wc_buf_init(&r.logprobs, 256 << 20);
     int status = open_and_answer(&r, &prompt, &options);
@@ -208,21 +208,17 @@ static const cli_group groups[] = {
 const cli_command cli_run = {
     .name = "run",
     .summary = "Answer one prompt",
-    .details =
-        "The prompt is PROMPT, or what --prompt and --file give, or stdin. A chat model gets it through its "
-        "chat\n"
-        "template as the user's message, with the pictures of --image before the words; other models "
-        "continue the\n"
-        "text. The answer goes to stdout as it comes and ends with one line feed; all else goes to stderr.\n"
-        "\n"
-        "Decoding is greedy unless a sampling option or the model's generation configuration asks "
-        "otherwise.\n"
-        "\n"
-        "--messages takes a chat as transformers does: content is a string or a list of "
-        "{\"type\":\"text\",\"text\":...}\n"
-        "and {\"type\":\"image\",\"path\":...}; pictures without a path are those of --image, in order. "
-        "Nothing is\n"
-        "fetched from the network.",
+    .details = "The prompt is PROMPT, or what --prompt and --file give, or stdin. A chat model gets it\n"
+               "through its chat template as the user's message, with the pictures of --image before the\n"
+               "words; other models continue the text. The answer goes to stdout as it comes and ends\n"
+               "with one line feed; all else goes to stderr.\n"
+               "\n"
+               "Decoding is greedy unless a sampling option or the model's generation configuration asks\n"
+               "otherwise.\n"
+               "\n"
+               "--messages takes a chat as transformers does: content is a string or a list of\n"
+               "{\"type\":\"text\",\"text\":...} and {\"type\":\"image\",\"path\":...}; pictures\n"
+               "without a path are those of --image, in order. Nothing is fetched from the network.",
     .examples =
         "whinchat run gemma-3n-mini-it --image guitarist.png -p \"What musical instrument is the person "
         "playing?\"\n"

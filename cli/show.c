@@ -155,11 +155,9 @@ static const cli_group groups[] = {
 const cli_command cli_show = {
     .name = "show",
     .summary = "Tell what a model is and needs, or what a picture is",
-    .details = "Weights are mapped and not read: this is fast for any size. The memory is that of a session "
-               "with the\n"
-               "context length of --ctx. A file that is no model's is taken for a picture, decoded to its "
-               "last pixel, and\n"
-               "its format and size are printed.",
+    .details = "Weights are mapped and not read: this is fast for any size. The memory is that of a\n"
+               "session with the context length of --ctx. A file that is no model's is taken for a\n"
+               "picture, decoded to its last pixel, and its format and size are printed.",
     .examples = "whinchat show google/gemma-3n-E4B-it --ctx 4096\n"
                 "whinchat show guitarist.png",
     .operands = {"MODEL|FILE"},

@@ -125,7 +125,7 @@ static int run(struct cli *c, void *arguments)
     if (!a->jsonl && !cli_prompt_given(&a->prompt, NULL) && isatty(STDIN_FILENO))
         return cli_usage(c, "nothing to render: give a prompt with -p, or a chat with --messages");
     if (!a->jsonl && !cli_prompt_read(c, &a->prompt, NULL, &prompt, &err))
-        return cli_fail(c, CLI_INPUT_PHASE, &err);
+        return cli_fail(c, CLI_ARGUMENT_PHASE, &err);
     if (a->template && !(r.source = wc_file_read(c->arena, a->template, CLI_INPUT_BYTES, &n, &err)))
         return cli_fail(c, CLI_INPUT_PHASE, &err);
     if (r.source && strlen(r.source) != n) {
@@ -149,13 +149,12 @@ static const cli_group groups[] = {
 const cli_command cli_template = {
     .name = "template",
     .summary = "Show what a chat template makes of a conversation",
-    .details = "With --jsonl, a line with \"messages\" and optionally \"tools\", \"documents\", "
-               "\"add_generation_prompt\",\n"
-               "\"continue_final_message\", \"special_tokens\", \"kwargs\" and \"now\" "
-               "(\"2025-07-04T09:05:03\") is answered by\n"
-               "{\"text\":\"...\"} or {\"error\":\"...\"}, as apply_chat_template of transformers renders "
-               "it. A line with \"template\"\n"
-               "and \"vars\" renders that source plainly and needs no MODEL.",
+    .details =
+        "With --jsonl, a line with \"messages\" and optionally \"tools\", \"documents\",\n"
+        "\"add_generation_prompt\", \"continue_final_message\", \"special_tokens\", \"kwargs\" and \"now\"\n"
+        "(\"2025-07-04T09:05:03\") is answered by {\"text\":\"...\"} or {\"error\":\"...\"}, as\n"
+        "apply_chat_template of transformers renders it. A line with \"template\" and \"vars\"\n"
+        "renders that source plainly and needs no MODEL.",
     .examples = "whinchat template gemma-3n-mini-it -p \"Hello\"\n"
                 "whinchat template --template chat.jinja --messages chat.json",
     .operands = {"[MODEL]"},

@@ -167,7 +167,7 @@ static int run(struct cli *c, void *arguments)
     if (!a->jsonl && !operand && !a->file && isatty(STDIN_FILENO))
         return cli_usage(c, "no text: give one as TEXT, or on stdin");
     if (!a->jsonl && !cli_prompt_read(c, &source, operand, &text, &err))
-        return cli_fail(c, CLI_INPUT_PHASE, &err);
+        return cli_fail(c, CLI_ARGUMENT_PHASE, &err);
     wc_model *model = wc_model_open(operands->items[0], &options, &err);
     if (!model)
         return cli_fail(c, CLI_MODEL_PHASE, &err);
@@ -188,9 +188,8 @@ const cli_command cli_tokenize = {
     .summary = "Turn text into token ids, and back",
     .details = "MODEL may be a folder with tokenizer files only. With --jsonl, a line {\"text\":\"...\",\n"
                "\"add_special_tokens\":true} is answered by {\"ids\":[...]}, and a line {\"ids\":[...],\n"
-               "\"skip_special_tokens\":false} by {\"text\":\"...\"}; the values shown are the defaults. A "
-               "line that cannot be\n"
-               "answered gives {\"error\":\"...\"}, and the exit status is then 6.",
+               "\"skip_special_tokens\":false} by {\"text\":\"...\"}; the values shown are the defaults. A\n"
+               "line that cannot be answered gives {\"error\":\"...\"}, and the exit status is then 6.",
     .examples = "whinchat tokenize gemma-3n-mini-it \"What colour is the shirt?\"\n"
                 "echo '{\"ids\":[2,395,382]}' | whinchat tokenize gemma-3n-mini-it --jsonl",
     .operands = {"MODEL", "[TEXT]"},

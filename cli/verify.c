@@ -160,14 +160,11 @@ static const cli_group groups[] = {
 const cli_command cli_verify = {
     .name = "verify",
     .summary = "Check a model against reference values, layer by layer",
-    .details =
-        "Every tensor of the folder's golden.safetensors is held against the same point of our computation, "
-        "in the\n"
-        "order of the computation, so that the first line that fails names the step that is off; then greedy "
-        "tokens,\n"
-        "finite weights, and equal logits for any number of threads. A reference that is not known fails. "
-        "With --quiet\n"
-        "only failures and the sum are printed. The exit status is 0 when all pass and 5 when one failed.",
+    .details = "Every tensor of the folder's golden.safetensors is held against the same point of our\n"
+               "computation, in the order of the computation, so that the first line that fails names\n"
+               "the step that is off; then greedy tokens, finite weights, and equal logits for any\n"
+               "number of threads. A reference that is not known fails. With --quiet only failures and\n"
+               "the sum are printed. The exit status is 0 when all pass and 5 when one failed.",
     .examples = "whinchat verify goldens/gemma3n_text\n"
                 "whinchat verify ./model --golden goldens/of-it --only p0.layers.3",
     .operands = {"DIR..."},
