@@ -401,7 +401,7 @@ char *wc_hub_resolve(wc_arena *a, const char *name, wc_error *err)
 {
     if (!name || !*name || strlen(name) >= MAX_PATH) {
         wc_fail(err, WC_BAD_ARGUMENT, "model: expected a folder or a name, found %s",
-                name && *name ? "a text of more than 4095 bytes" : "nothing");
+                name && *name ? "one too long, of more than 4095 bytes" : "nothing");
         return NULL;
     }
     if (wc_dir_exists(name))
