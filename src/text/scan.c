@@ -278,6 +278,11 @@ const wc_scanner *wc_scanner_find(const char *regex, size_t n)
     return NULL;
 }
 
+const char *wc_scanner_regex(size_t i)
+{
+    return i < sizeof scanners / sizeof *scanners ? scanners[i].regex : NULL;
+}
+
 const wc_scanner *wc_scanner_gpt2(void)
 {
     return &scanners[0];

@@ -14,6 +14,8 @@ typedef struct wc_scanner {
 
 /* The scanner for a pattern, NULL when it is not one of the known. */
 const wc_scanner *wc_scanner_find(const char *regex, size_t n);
+/* The i-th pattern that is known, NULL behind the last. */
+const char *wc_scanner_regex(size_t i);
 /* GPT-2's, which ByteLevel uses without naming it. */
 const wc_scanner *wc_scanner_gpt2(void);
 /* \w+|[^\w\s]+ as Rust's regex reads it, which Whitespace uses. */

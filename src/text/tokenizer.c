@@ -12,8 +12,8 @@
 
 enum {
     MAX_TEXT = 256 * 1024 * 1024,
-    GROWTH = 32, /* a text may become so many times as long while it is normalized and rewritten, */
-    EXTRA = 4 * 1024 * 1024 /* and so many bytes more */
+    GROWTH = 32,        /* a text may become so many times as long while it is normalized and rewritten, */
+    EXTRA = 1024 * 1024 /* and so many bytes more */
 };
 
 /* Where an added token begins in a text. */

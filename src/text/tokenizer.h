@@ -20,6 +20,11 @@ typedef struct wc_tokenizer wc_tokenizer;
  * may go away afterwards.  file: the name for messages.  NULL on failure; free with wc_tokenizer_free. */
 wc_tokenizer *wc_tokenizer_from_json(const wc_json *tokenizer_json, const wc_json *tokenizer_config,
                                      const char *file, wc_error *err);
+/* The same from the bytes of a tokenizer.model (SentencePiece, BPE or Unigram), as transformers converts it; the config also
+ * tells whether BOS and EOS are added (add_bos_token, add_eos_token), how spaces are put in front (legacy), and names
+ * added tokens (added_tokens_decoder). */
+wc_tokenizer *wc_tokenizer_from_sentencepiece(const void *data, size_t n, const wc_json *tokenizer_config,
+                                              const char *file, wc_error *err);
 void wc_tokenizer_free(wc_tokenizer *t); /* NULL is fine */
 
 enum wc_encode_flags {
