@@ -100,7 +100,7 @@ static int run(struct cli *c, void *arguments)
     if (!root)
         status = cli_fail(c, CLI_MODEL_PHASE, &err);
     else if (a->json)
-        puts(text);
+        status = cli_print_json(c, text);
     else
         print_table(root);
     wc_free(text);

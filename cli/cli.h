@@ -22,8 +22,8 @@ enum cli_exit {
     CLI_EXIT_SIGNAL = 128 /* + the signal's number: 130 by SIGINT, 143 by SIGTERM */
 };
 
-/* What was in work when an error came up: a wrong argument is a matter of the command line or of the input, a broken
- * file one of the model or of the input. */
+/* What was in work when an error came up: a wrong argument is a matter of the command line or of the input,
+ * a broken file one of the model or of the input. */
 enum cli_phase { CLI_ARGUMENT_PHASE, CLI_MODEL_PHASE, CLI_INPUT_PHASE };
 
 enum { CLI_INPUT_BYTES = 16 << 20 }; /* the longest prompt, template or file of messages */
@@ -63,8 +63,9 @@ void cli_print_word(const char *text);
 bool cli_send(struct cli *c);
 /* The same at the end of a command: gives the exit status, and tells of a failed write on stderr. */
 int cli_flush(struct cli *c);
-/* A line of JSON, then cli_flush. */
-int cli_print_json(struct cli *c, const wc_buf *json);
+/* JSON as one line, then cli_flush. */
+int cli_print_json(struct cli *c, const char *json);
+int cli_print_json_buf(struct cli *c, const wc_buf *json);
 /* "1.5 GiB" in out. */
 const char *cli_bytes(double bytes, char *out, size_t room);
 /* A number in JSON; null for what is not finite. */

@@ -136,7 +136,7 @@ static int run(struct cli *c, void *arguments)
     if (!root) {
         status = cli_fail(c, CLI_MODEL_PHASE, &err);
     } else if (a->json) {
-        status = cli_print_json(c, &b);
+        status = cli_print_json_buf(c, &b);
     } else {
         print_doctor(root);
         status = cli_flush(c);

@@ -49,7 +49,7 @@ int cli_jsonl(struct cli *c, cli_jsonl_fn fn, void *user, size_t *n_errors)
             wc_buf_json_string(&out, err.text, strlen(err.text));
             wc_buf_puts(&out, "}");
         }
-        status = cli_print_json(c, &out);
+        status = cli_print_json_buf(c, &out);
         wc_arena_free(a);
     }
     wc_buf_release(&line);

@@ -229,13 +229,34 @@ int cli_flush(struct cli *c)
     return CLI_EXIT_FAILED;
 }
 
-int cli_print_json(struct cli *c, const wc_buf *json)
+/* What terminals obey and what many programs take for the end of a line is escaped; in JSON, it stands in
+ * strings only. */
+static void write_json(const char *json, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t point;
+        size_t len = wc_utf8_decode(json + i, n - i, &point);
+        if (is_control(point) || point == 0x2028 || point == 0x2029)
+            printf("\\u%04x", (unsigned)point);
+        else
+            fwrite(json + i, 1, len, stdout);
+        i += len;
+    }
+    putchar('\n');
+}
+
+int cli_print_json(struct cli *c, const char *json)
+{
+    write_json(json, strlen(json));
+    return cli_flush(c);
+}
+
+int cli_print_json_buf(struct cli *c, const wc_buf *json)
 {
     wc_error err;
     if (!wc_buf_check(json, "JSON output", &err))
         return cli_fail(c, CLI_INPUT_PHASE, &err);
-    fwrite(json->data, 1, json->size, stdout);
-    putchar('\n');
+    write_json(json->data, json->size);
     return cli_flush(c);
 }
 

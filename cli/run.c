@@ -90,7 +90,7 @@ static int print_json(struct run *r)
     if (r->args->logprobs.given)
         wc_buf_printf(&b, ",\"logprobs\":[%s]", wc_buf_str(&r->logprobs));
     wc_buf_puts(&b, "}");
-    int status = cli_print_json(r->c, &b);
+    int status = cli_print_json_buf(r->c, &b);
     wc_buf_release(&b);
     return status;
 }

@@ -135,7 +135,7 @@ static int run(struct cli *c, void *arguments)
     if (!root)
         status = cli_fail(c, picture ? CLI_INPUT_PHASE : CLI_MODEL_PHASE, &err);
     else if (a->json)
-        puts(info);
+        status = cli_print_json(c, info);
     else if (picture)
         print_picture(root);
     else

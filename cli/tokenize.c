@@ -143,7 +143,9 @@ static int tokenize_text(struct cli *c, const struct tokenize_args *a, const wc_
         return cli_fail(c, CLI_INPUT_PHASE, &err);
     wc_buf_init(&json, 256 << 20);
     bool ok = print_ids(model, ids, n, a->json ? &json : NULL, &err);
-    int status = !ok ? cli_fail(c, CLI_INPUT_PHASE, &err) : a->json ? cli_print_json(c, &json) : cli_flush(c);
+    int status = !ok       ? cli_fail(c, CLI_INPUT_PHASE, &err)
+                 : a->json ? cli_print_json_buf(c, &json)
+                           : cli_flush(c);
     wc_buf_release(&json);
     wc_free(ids);
     return status;

@@ -141,7 +141,7 @@ static int run(struct cli *c, void *arguments)
     wc_buf_printf(&json, "],\"passed\":%zu,\"failed\":%zu}", passed, failed);
     int written;
     if (a->json) {
-        written = cli_print_json(c, &json);
+        written = cli_print_json_buf(c, &json);
     } else {
         printf("%zu passed, %zu failed\n", passed, failed);
         written = cli_flush(c);

@@ -384,6 +384,8 @@ def group_text():
                                                {"template": "{{ strftime_now('%Y') }}", "vars": {}, "now": "2025-07-04T09:05:03"}))
     a = answers(r)
     check("plain templates", r.code == 0 and a[0] == {"text": "3"} and "error" in a[1] and "error" in a[2], r)
+    r = run("template", "--jsonl", stdin=lines({"template": "{{ a }}", "vars": {"a": "\u2028\u0085\u009b\x7f\x1b"}}))
+    check("one line, whoever splits it; no controls", answers(r) == [{"text": "\u2028\u0085\u009b\x7f\x1b"}] and r.raw.isascii(), r)
     exits("template of nothing", run("template"), 2, "MODEL")
     p = subprocess.Popen([PROGRAM, "tokenize", MODEL, "--jsonl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
     p.stdin.write(lines({"text": "a"}))
