@@ -98,6 +98,12 @@ static size_t occurrences(const char *text, const char *needle)
     return n;
 }
 
+static bool refuse_pictures(const struct wc_model *m, size_t n, wc_error *err)
+{
+    return wc_fail(err, WC_REFUSED,
+                   "%s: this model takes no pictures, %zu given; choose one with image input", m->name, n);
+}
+
 /* Replaces every picture's place in the text by before, n_tokens places, after (Gemma3nProcessor). */
 static bool expand_pictures(const struct wc_model *m, const char *text, size_t n_media, wc_buf *out,
                             wc_error *err)
@@ -105,9 +111,7 @@ static bool expand_pictures(const struct wc_model *m, const char *text, size_t n
     const wc_image_input *in = &m->net->image;
     size_t places = in->n_tokens ? occurrences(text, in->token) : 0;
     if (n_media > 0 && in->n_tokens == 0)
-        return wc_fail(err, WC_REFUSED,
-                       "%s: this model takes no pictures, %zu given; choose one with image input", m->name,
-                       n_media);
+        return refuse_pictures(m, n_media, err);
     if (places != n_media)
         return wc_fail(err, WC_REFUSED, "pictures: the prompt has %zu place%s for pictures, %zu given",
                        places, places == 1 ? "" : "s", n_media);
@@ -190,6 +194,8 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
     struct wc_model *m = s->model;
     const wc_image_input *image = &m->net->image;
     size_t places = 0;
+    if (p->n_media > 0 && image->n_tokens == 0)
+        return refuse_pictures(m, p->n_media, err);
     for (size_t i = 0; image->n_tokens && i < in->ids.size; i++)
         places += in->ids.data[i] == image->token_id;
     if (places != p->n_media * (size_t)image->n_tokens)
@@ -206,8 +212,8 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
             at++;
         wc_soft_span *span = &in->spans[in->n_spans];
         span->start = (int)at;
-        for (span->n = 0; at < in->ids.size && in->ids.data[at] == image->token_id && span->n < image->n_tokens;
-             at++)
+        for (span->n = 0;
+             at < in->ids.size && in->ids.data[at] == image->token_id && span->n < image->n_tokens; at++)
             span->n++;
         if (span->n != image->n_tokens)
             return wc_fail(err, WC_REFUSED, "prompt ids: picture %zu: expected %d places in a row, found %d",
