@@ -151,11 +151,18 @@ static void fail_group(struct verification *v, const char *why)
             wc_checks_fail(v->c, &g->items[i], why);
 }
 
+static uint32_t bits(float x)
+{
+    uint32_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+
 /* Rows a and b [n, width] hold the same bits; else the note names the first that do not. */
 static bool same_bits(const float *a, const float *b, size_t n, size_t width, char note[NOTE_ROOM])
 {
     for (size_t i = 0; i < n * width; i++)
-        if (memcmp(&a[i], &b[i], sizeof *a) != 0) {
+        if (bits(a[i]) != bits(b[i])) {
             snprintf(note, NOTE_ROOM, "row %zu, element %zu: %.9g and %.9g; expected the same bits",
                      i / width, i % width, (double)a[i], (double)b[i]);
             return false;
@@ -283,7 +290,9 @@ static bool check_answer(struct verification *v, struct wc_session *s, const str
     const size_t n_vocab = (size_t)v->m->net->n_vocab, n = p->n_greedy;
     char note[NOTE_ROOM];
     int32_t *ids = wc_mem_zalloc(n + 1, sizeof *ids);
-    bool ok = ids ? true : wc_fail_memory(err, n * sizeof *ids);
+    bool ok = ids != NULL;
+    if (!ok)
+        wc_fail_memory(err, n * sizeof *ids);
     for (size_t i = 0; ok && i < n; i++) {
         memcpy(rows + i * n_vocab, s->logits, n_vocab * sizeof *rows);
         ids[i] = argmax(s->logits, n_vocab);
@@ -427,7 +436,9 @@ static void check_batch(struct verification *v)
     struct prompt **prompts = wc_mem_zalloc(v->n_prompts + 1, sizeof *prompts);
     struct wc_session **sessions = wc_mem_zalloc(v->n_prompts + 1, sizeof *sessions);
     int *n_rows = wc_mem_zalloc(v->n_prompts + 1, sizeof *n_rows);
-    bool ok = (sessions && prompts && n_rows) || wc_fail_memory(&why, v->n_prompts * sizeof *sessions);
+    bool ok = sessions && prompts && n_rows;
+    if (!ok)
+        wc_fail_memory(&why, v->n_prompts * sizeof *sessions);
     for (size_t i = 0; ok && i < v->n_prompts; i++)
         if (v->prompts[i].last)
             prompts[n++] = &v->prompts[i];

@@ -118,14 +118,16 @@ static void check_case(wc_checks *c, const wc_json *v, const char *name, const w
     char kept[NAME_ROOM + 10], note[NAME_ROOM] = "";
     wc_error why = {0};
     float *p = wc_mem_zalloc(n, sizeof *p);
-    bool ok = p ? run_case(&c->golden, v, name, logits, probs, p, &why) : wc_fail_memory(&why, n * sizeof *p);
-    if (ok) {
+    if (!p) {
+        wc_fail_memory(&why, n * sizeof *p);
+        wc_checks_fail(c, probs, why.text);
+    } else if (!run_case(&c->golden, v, name, logits, probs, p, &why)) {
+        wc_checks_fail(c, probs, why.text);
+    } else {
         const wc_tensor got = wc_tensor_of(p, WC_F32, WC_SHAPE(n));
         snprintf(kept, sizeof kept, "%s.kept", name);
         wc_checks_compare(c, probs, &got);
         wc_checks_tell(c, kept, same_kept(probs, p, note, sizeof note), note);
-    } else {
-        wc_checks_fail(c, probs, why.text);
     }
     wc_mem_free(p);
 }
