@@ -525,6 +525,7 @@ static bool open_chat(struct chat *t, const char *model, const wc_model_options 
     t->model = wc_model_open(model, mo, err);
     if (!t->model)
         return false;
+    cli_warnings(t->c, t->model);
     const char *info = wc_model_info(t->model);
     const wc_json *root = wc_json_parse(t->c->arena, info, strlen(info), "model info", 0, err);
     if (!root)

@@ -52,6 +52,8 @@ void cli_set_color(struct cli *c, const char *color);
 int cli_fail(struct cli *c, enum cli_phase phase, const wc_error *err);
 /* The same for a wrong command line: the hint names the help. */
 int cli_usage(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
+/* What is odd about a model, a line each on stderr, also with --quiet. */
+void cli_warnings(struct cli *c, const wc_model *model);
 /* A line on stderr, unless --quiet. */
 void cli_note(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
 /* Text of others: control characters are left out when stdout is a terminal. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/os.h"
 #include "base/utf8.h"
 #include "cli.h"
@@ -116,6 +117,15 @@ int cli_fail(struct cli *c, enum cli_phase phase, const wc_error *err)
     if (status == CLI_EXIT_USAGE && c->command)
         fprintf(stderr, "See 'whinchat help %s'.\n", c->command->name);
     return status;
+}
+
+void cli_warnings(struct cli *c, const wc_model *model)
+{
+    const char *info = wc_model_info(model);
+    const wc_json *root = wc_json_parse(c->arena, info, strlen(info), "model info", 0, NULL);
+    const wc_json *warnings = wc_json_get(root, "warnings");
+    for (size_t i = 0; i < wc_json_count(warnings); i++)
+        fprintf(stderr, "whinchat: warning: %s\n", wc_json_item(warnings, i)->u.text);
 }
 
 int cli_usage(struct cli *c, const char *format, ...)

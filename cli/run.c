@@ -146,6 +146,7 @@ static int open_and_answer(struct run *r, const cli_prompt *p, const wc_generate
     if (!r->session)
         return cli_fail(r->c, CLI_MODEL_PHASE, &err);
     r->load_seconds = wc_seconds() - start;
+    cli_warnings(r->c, r->model);
     if (r->args->output)
         cli_empty_output();
     int status = answer(r, p, options);

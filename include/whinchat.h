@@ -95,7 +95,7 @@ WC_API wc_model *wc_model_open(const char *name, const wc_model_options *options
 WC_API void wc_model_free(wc_model *model);
 
 /* What the model is, as JSON: {"name","path","architecture","parameters","dtype","layers",...,"context_length",
- * "modalities":["text","image"]}.  Valid as long as the model. */
+ * "modalities":["text","image"],"warnings":[...]}.  Valid as long as the model. */
 WC_API const char *wc_model_info(const wc_model *model);
 /* The same and the memory that a session with context length ctx (0: default) needs, without mapping weights into
  * memory: adds "memory":{"weights_bytes","resident_bytes","kv_bytes","step_bytes","total_bytes"}.  Free with wc_free. */

@@ -149,10 +149,10 @@ static bool take_token(struct run *r, size_t i, wc_error *err)
     struct wc_session *s = r->sessions[i];
     const struct wc_model *m = s->model;
     int32_t id = wc_sampler_next(s->sampler, s->logits, s->tokens, (size_t)s->n_tokens);
-    if (id < 0)
-        return wc_fail(err, WC_FAILED,
-                       "%s: the logits are not finite; the weights may be damaged (see whinchat verify)",
-                       m->name);
+    if (id < 0) /* say which weight is to blame, when it is one */
+        return wc_checkpoint_check_finite(m->files, err) &&
+               wc_fail(err, WC_FAILED, "%s: the logits are not finite though all weights are",
+                       wc_checkpoint_weights_file(m->files));
     bool first = s->n_tokens == s->n_prompt, end = !r->o.ignore_eos && wc_is_eos(m, id);
     if (first) {
         s->first_token_seconds = s->prefill_seconds = wc_seconds() - r->started;

@@ -128,16 +128,17 @@ static bool open_text(struct wc_model *m, wc_error *err)
 
 /* ---- the network ---- */
 
-static bool check_vocabulary(struct wc_model *m, wc_error *err)
+/* A tokenizer may know more ids than the model has rows (transformers loads that too); using one fails. */
+static void check_vocabulary(struct wc_model *m)
 {
-    if (!m->tokenizer)
-        return true;
-    size_t words = wc_tokenizer_vocab_size(m->tokenizer);
-    if (words > (size_t)m->net->n_vocab)
-        return wc_fail(err, WC_BAD_FILE,
-                       "%s/tokenizer.json: expected ids below config.json's vocab_size %d, found %zu",
-                       wc_checkpoint_path(m->files), m->net->n_vocab, words - 1);
-    return true;
+    const size_t words = m->tokenizer ? wc_tokenizer_vocab_size(m->tokenizer) : 0;
+    if (words <= (size_t)m->net->n_vocab)
+        return;
+    wc_error warning;
+    wc_fail(&warning, WC_BAD_FILE,
+            "%s/tokenizer.json: expected ids below config.json's vocab_size %d, found %zu",
+            wc_checkpoint_path(m->files), m->net->n_vocab, words - 1);
+    m->warning = keep_error(m, &warning);
 }
 
 static bool open_images(struct wc_model *m, wc_error *err)
@@ -159,8 +160,9 @@ static bool open_images(struct wc_model *m, wc_error *err)
 static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *err)
 {
     m->net = wc_net_load(m->arena, m->files, o->slice, err);
-    if (!m->net || !check_vocabulary(m, err) || !read_generation_config(m, err) || !open_images(m, err))
+    if (!m->net || !read_generation_config(m, err) || !open_images(m, err))
         return false;
+    check_vocabulary(m);
     m->backend = wc_backend_cpu_open(o->n_threads, o->compute == WC_COMPUTE_F32, err);
     m->media = wc_media_cache_new(MEDIA_CACHE_BYTES);
     if (m->backend && !m->media)
@@ -195,7 +197,10 @@ static bool write_info(struct wc_model *m, wc_error *err)
     }
     if (m->tokenizer)
         wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_vocab_size(m->tokenizer));
-    wc_buf_printf(&b, ",\"chat_template\":%s}", m->chat_template ? "true" : "false");
+    wc_buf_puts(&b, ",\"warnings\":[");
+    if (m->warning)
+        wc_buf_json_string(&b, m->warning, strlen(m->warning));
+    wc_buf_printf(&b, "],\"chat_template\":%s}", m->chat_template ? "true" : "false");
     m->info = wc_buf_ok(&b) ? wc_arena_strdup(m->arena, wc_buf_str(&b)) : NULL;
     wc_buf_release(&b);
     return m->info ? true : wc_fail_memory(err, 1 << 16);

@@ -51,6 +51,7 @@ struct wc_model {
     const char *info;      /* JSON */
     char *tokenizer_error; /* why there is no tokenizer, template: said when one is needed */
     char *template_error;
+    char *warning; /* something odd that does not keep the model from working, NULL */
 };
 
 /* See wc_model_open in whinchat.h. */

@@ -140,15 +140,18 @@ static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids
     }
     if (p->chat) {
         if (!m->chat_template) {
-            wc_fail(err, WC_UNSUPPORTED, "%s: %s", m->name,
-                    m->template_error
-                        ? m->template_error
-                        : "the model has no chat template; give plain text, or the prompt of a base model");
+            wc_fail(
+                err, WC_UNSUPPORTED, "%s: %s", m->name,
+                m->template_error
+                    ? m->template_error
+                    : "no chat_template in chat_template.jinja or tokenizer_config.json; give plain text");
             goto done;
         }
         rendered = wc_chat_apply(m->chat_template, p->chat, m->special_tokens, WC_CHAT_GENERATE, err);
-        if (!rendered)
+        if (!rendered) {
+            wc_fail_within(err, "chat_template");
             goto done;
+        }
     }
     if (!expand_pictures(m, rendered ? rendered : p->text, p->n_media, &expanded, err))
         goto done;
@@ -158,6 +161,17 @@ done:
     wc_mem_free(rendered);
     wc_buf_release(&expanded);
     return ok;
+}
+
+/* Every id has a row in the model. */
+static bool known_ids(const struct wc_model *m, const wc_ids *ids, wc_error *err)
+{
+    for (size_t i = 0; i < ids->size; i++)
+        if (ids->data[i] >= m->net->n_vocab)
+            return wc_fail(err, WC_BAD_FILE,
+                           "%s/tokenizer.json: the prompt has id %d, the model's vocab_size is %d",
+                           wc_checkpoint_path(m->files), (int)ids->data[i], m->net->n_vocab);
+    return true;
 }
 
 static bool given_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids, wc_error *err)
@@ -264,6 +278,31 @@ static void replace_tokens(struct wc_session *s, struct incoming *in)
     in->n_spans = 0;
 }
 
+/* An empty prompt begins with the token that begins all texts. */
+static bool begin_with_bos(const struct wc_model *m, wc_ids *ids, wc_error *err)
+{
+    const int32_t bos = m->tokenizer ? wc_tokenizer_special_id(m->tokenizer, "bos_token") : -1;
+    if (bos < 0 || bos >= m->net->n_vocab)
+        return wc_fail(err, WC_REFUSED, "prompt: it is empty, and the model has no bos_token to begin with");
+    return wc_ids_add(ids, bos) || wc_fail_memory(err, sizeof bos);
+}
+
+static bool too_long(const struct wc_session *s, const wc_prompt *p, size_t n, wc_error *err)
+{
+    const struct wc_model *m = s->model;
+    const char *by = p->ids    ? ""
+                     : p->chat ? " (by chat_template and tokenizer.json)"
+                               : " (by tokenizer.json)";
+    if (s->ctx < m->net->context_length)
+        return wc_fail(err, WC_REFUSED,
+                       "prompt: %zu tokens%s, more than the context of %d; shorten it or raise --ctx", n, by,
+                       s->ctx);
+    return wc_fail(
+        err, WC_REFUSED,
+        "prompt: %zu tokens%s, more than the context of %d (max_position_embeddings in %s); shorten it", n,
+        by, s->ctx, wc_checkpoint_config_file(m->files));
+}
+
 bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_error *err)
 {
     wc_prompt p = {0};
@@ -274,12 +313,12 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
     atomic_store(&s->cancel, false);
     s->image_seconds = 0;
     wc_buf_reset(&s->text);
-    bool ok = p.ids ? given_ids(s->model, &p, &in.ids, err) : prompt_ids(s->model, &p, &in.ids, err);
+    bool ok = p.ids ? given_ids(s->model, &p, &in.ids, err)
+                    : prompt_ids(s->model, &p, &in.ids, err) && known_ids(s->model, &in.ids, err);
     if (ok && in.ids.size == 0)
-        ok = wc_fail(err, WC_REFUSED, "prompt: it is empty: no tokens to answer to");
+        ok = begin_with_bos(s->model, &in.ids, err);
     if (ok && in.ids.size > (size_t)s->ctx)
-        ok = wc_fail(err, WC_REFUSED, "prompt: %zu tokens, more than the context of %d; shorten it%s",
-                     in.ids.size, s->ctx, s->ctx < s->model->net->context_length ? " or raise --ctx" : "");
+        ok = too_long(s, &p, in.ids.size, err);
     ok = ok && place_pictures(s, &p, &in, err);
     if (ok)
         replace_tokens(s, &in);

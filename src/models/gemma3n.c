@@ -121,7 +121,7 @@ static bool read_config(const char *file, const wc_json *text, struct config *g,
               wc_config_int_or(file, text, "sliding_window", 512, 1, 1 << 30, &g->sliding_window, err) &&
               wc_config_int_or(file, text, "max_position_embeddings", 32768, 1, 1 << 30,
                                &g->max_position_embeddings, err) &&
-              wc_config_float_or(file, text, "rms_norm_eps", 1e-6, 0, 1, &eps, err) &&
+              wc_config_float_or(file, text, "rms_norm_eps", 1e-6, 1e-30, 1, &eps, err) &&
               wc_config_float_or(file, text, "final_logit_softcapping", 30, 0, 1e6, &cap, err) &&
               rope_theta(file, text, "full_attention", "rope_theta", 1e6, &g->rope_theta_full, err) &&
               rope_theta(file, text, "sliding_attention", "rope_local_base_freq", 1e4, &g->rope_theta_sliding,
@@ -303,7 +303,7 @@ static wc_tensor need(struct loader *l, const char *name, int ndim, const size_t
     l->ok = wc_checkpoint_need(l->files, full, ndim, shape, &t, l->err);
     if (l->ok && !wc_dtype_get(t.dtype)->weight)
         l->ok = wc_fail(l->err, WC_UNSUPPORTED, "%s: tensor %s: dtype %s is not supported for weights",
-                        wc_checkpoint_path(l->files), full, wc_dtype_get(t.dtype)->name);
+                        wc_checkpoint_weights_file(l->files), full, wc_dtype_get(t.dtype)->name);
     if (l->ok)
         l->m->net.n_params += wc_tensor_elems(&t);
     return t;

@@ -15,6 +15,13 @@ struct config {
     bool tie_word_embeddings, attention_bias, mlp_bias;
 };
 
+/* Absent it is Llama's default; a null or a zero is a mistake. */
+static bool read_eps(const char *file, const wc_json *v, double *eps, wc_error *err)
+{
+    *eps = 1e-6;
+    return !wc_json_get(v, "rms_norm_eps") || wc_config_float(file, v, "rms_norm_eps", 1e-30, 1, eps, err);
+}
+
 static bool read_config(const char *file, const wc_json *v, struct config *g, wc_error *err)
 {
     const wc_json *rope = wc_json_get(v, "rope_parameters");
@@ -29,7 +36,7 @@ static bool read_config(const char *file, const wc_json *v, struct config *g, wc
               wc_config_int(file, v, "vocab_size", 1, 1 << 24, &g->vocab_size, err) &&
               wc_config_int_or(file, v, "max_position_embeddings", 2048, 1, 1 << 30,
                                &g->max_position_embeddings, err) &&
-              wc_config_float_or(file, v, "rms_norm_eps", 1e-6, 0, 1, &g->rms_norm_eps, err) &&
+              read_eps(file, v, &g->rms_norm_eps, err) &&
               wc_config_float_or(file, rope && wc_json_get(rope, "rope_theta") ? rope : v, "rope_theta", 1e4,
                                  1e-6, 1e18, &g->rope_theta, err) &&
               wc_config_bool_or(file, v, "tie_word_embeddings", false, &g->tie_word_embeddings, err) &&
@@ -60,9 +67,9 @@ static bool scale_llama3(const char *file, const wc_json *rope, float *f, int n,
 {
     double factor, low, high, original;
     if (!wc_config_float(file, rope, "factor", 1, 1e6, &factor, err) ||
-        !wc_config_float_or(file, rope, "low_freq_factor", 1, 1e-6, 1e6, &low, err) ||
-        !wc_config_float_or(file, rope, "high_freq_factor", 4, 1e-6, 1e6, &high, err) ||
-        !wc_config_float_or(file, rope, "original_max_position_embeddings", 8192, 1, 1e9, &original, err))
+        !wc_config_float(file, rope, "low_freq_factor", 1e-6, 1e6, &low, err) ||
+        !wc_config_float(file, rope, "high_freq_factor", 1e-6, 1e6, &high, err) ||
+        !wc_config_float(file, rope, "original_max_position_embeddings", 1, 1e9, &original, err))
         return false;
     if (high <= low)
         return wc_fail(err, WC_BAD_FILE,
@@ -132,7 +139,7 @@ static wc_tensor need(struct loader *l, const char *name, int ndim, const size_t
     l->ok = wc_checkpoint_need(l->files, name, ndim, shape, &t, l->err);
     if (l->ok && !wc_dtype_get(t.dtype)->weight)
         l->ok = wc_fail(l->err, WC_UNSUPPORTED, "%s: tensor %s: dtype %s is not supported for weights",
-                        wc_checkpoint_path(l->files), name, wc_dtype_get(t.dtype)->name);
+                        wc_checkpoint_weights_file(l->files), name, wc_dtype_get(t.dtype)->name);
     if (l->ok)
         l->m->net.n_params += wc_tensor_elems(&t);
     return t;

@@ -82,6 +82,13 @@ wc_net *wc_net_load(wc_arena *a, const wc_checkpoint *files, const char *slice, 
     }
     const wc_family *family = find(type->u.text);
     wc_net *net = NULL;
+    if (!wc_json_is_null(wc_json_get(wc_checkpoint_config(files), "quantization_config"))) {
+        wc_fail(
+            err, WC_UNSUPPORTED,
+            "%s: quantization_config: quantized weights are not supported; take the f32, f16 or bf16 model",
+            wc_checkpoint_config_file(files));
+        return NULL;
+    }
     if (!family) {
         unknown(files, type->u.text, err);
         return NULL;
