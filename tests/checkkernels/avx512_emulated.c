@@ -1,0 +1,48 @@
+/* avx512_emulated.c - the AVX-512 kernels, from their own source, on a CPU that has no AVX-512: SIMDe computes each
+ * instruction with AVX2.  Slow, and only for this test. */
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#include <simde/x86/f16c.h>
+#include <simde/x86/fma.h>
+
+#include "check.h"
+
+/* These are missing in SIMDe 0.7.4. */
+static inline simde__m512i emulated_cvtepu16(simde__m256i a)
+{
+    simde__m512i_private r;
+    r.m256i[0] = simde_mm256_cvtepu16_epi32(simde_mm256_castsi256_si128(a));
+    r.m256i[1] = simde_mm256_cvtepu16_epi32(simde_mm256_extracti128_si256(a, 1));
+    return simde__m512i_from_private(r);
+}
+
+static inline simde__m512i emulated_cvtps(simde__m512 a)
+{
+    simde__m512_private x = simde__m512_to_private(a);
+    simde__m512i_private r;
+    r.m256i[0] = simde_mm256_cvtps_epi32(x.m256[0]);
+    r.m256i[1] = simde_mm256_cvtps_epi32(x.m256[1]);
+    return simde__m512i_from_private(r);
+}
+
+static inline simde__m512 emulated_cvtph(simde__m256i a)
+{
+    simde__m512_private r;
+    r.m256[0] = simde_mm256_cvtph_ps(simde_mm256_castsi256_si128(a));
+    r.m256[1] = simde_mm256_cvtph_ps(simde_mm256_extracti128_si256(a, 1));
+    return simde__m512_from_private(r);
+}
+
+static inline simde__m256 emulated_extract(simde__m512 a, int half)
+{
+    return simde__m512_to_private(a).m256[half];
+}
+
+#define _mm512_cvtepu16_epi32(a)     emulated_cvtepu16(a)
+#define _mm512_cvtps_epi32(a)        emulated_cvtps(a)
+#define _mm512_cvtph_ps(a)           emulated_cvtph(a)
+#define _mm512_extractf32x8_ps(a, h) emulated_extract(a, h)
+#define __AVX512F__                  1
+#define wc_kernels_avx512            emulated_avx512
+const wc_kernels *emulated_avx512(void);
+#include "kernels/avx512/avx512.c"
