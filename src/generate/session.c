@@ -149,7 +149,9 @@ static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids
         }
         rendered = wc_chat_apply(m->chat_template, p->chat, m->special_tokens, WC_CHAT_GENERATE, err);
         if (!rendered) {
-            wc_fail_within(err, "chat_template");
+            if (err && strncmp(err->text, "chat_template", 13) !=
+                           0) /* the template's own words: say whose they are */
+                wc_fail_within(err, "chat_template");
             goto done;
         }
     }
