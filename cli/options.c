@@ -11,8 +11,8 @@
 
 const cli_option cli_common_options[] = {
     {"help", 'h', NULL, CLI_FLAG, NULL, offsetof(struct cli_common, help), "Show this help"},
-    {"quiet", 'q', NULL, CLI_FLAG, NULL, offsetof(struct cli_common, quiet),
-     "Print no progress, notes or warnings", .env = true},
+    {"quiet", 'q', NULL, CLI_FLAG, NULL, offsetof(struct cli_common, quiet), "Print no progress and no notes",
+     .env = true},
     {"color", 0, "colour", CLI_TEXT, "WHEN", offsetof(struct cli_common, color),
      "Colour: auto (on a terminal, unless NO_COLOR is set), always or never", .env = true,
      .choices = "auto,always,never"},

@@ -99,6 +99,8 @@ static void print_info(const wc_json *root)
     for (size_t i = 0; i < wc_json_count(root); i++) {
         const char *key = wc_json_key(root, i)->u.text;
         const wc_json *value = wc_json_value(root, i);
+        if (wc_json_is(value, WC_JSON_ARRAY) && value->n == 0)
+            continue;
         if (strcmp(key, "memory") == 0) { /* the figures one below the other */
             printf("memory\n");
             for (size_t j = 0; j < wc_json_count(value); j++) {
