@@ -24,7 +24,7 @@ bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges)
     *b = (wc_bpe){.vocab = vocab, .unk_id = -1, .room = n_merges, .seed = wc_random_seed()};
     if (n_merges > UINT32_MAX / 4)
         return false;
-    while (slots < 2 * n_merges)
+    while (slots < n_merges + n_merges / 2)
         slots *= 2;
     b->mask = slots - 1;
     b->merges = wc_arena_alloc(a, n_merges * sizeof *b->merges);

@@ -247,7 +247,7 @@ static bool item(wc_jrun *r, wc_jv v, wc_jv key, wc_jv *out)
 
 bool wc_jgetattr(wc_jrun *r, wc_jv object, wc_jv name, wc_jv *out)
 {
-    if (object.type == WC_J_UNDEFINED)
+    if (object.type == WC_J_UNDEFINED && !is_internal(object, name.u.str))
         return wc_jfail_undefined(r, object);
     if (!attribute(r, object, name, out))
         return false;

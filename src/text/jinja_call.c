@@ -209,8 +209,8 @@ static bool g_strftime_now(wc_jrun *r, wc_jv self, const wc_jv *args, const wc_j
     else
         local_time(&tm);
     wc_jbuf(&format);
-    python_format(&format, args[0].u.str);
     wc_buf_putc(&format, 'x'); /* so that an empty result can be told from one that does not fit */
+    python_format(&format, args[0].u.str);
     char *text = wc_jalloc(r, ROOM, 1);
     bool ok = text && wc_buf_ok(&format) && wc_jsteps(r, format.size / 4);
 #pragma GCC diagnostic push
@@ -223,7 +223,7 @@ static bool g_strftime_now(wc_jrun *r, wc_jv self, const wc_jv *args, const wc_j
     if (n == 0)
         return wc_jfail(r, WC_JINJA_LIMIT, "a formatted time is too long: more than the limit of %d bytes",
                         ROOM);
-    return wc_jstring(r, text, n - 1, out);
+    return wc_jstring(r, text + 1, n - 1, out);
 }
 
 static bool range_length(wc_jrun *r, const struct wc_jrange *range, size_t *n)

@@ -33,6 +33,14 @@ static bool write_value(wc_jrun *r, wc_jv v)
     return wc_jprint(r, r->out, v) && output_fits(r);
 }
 
+/* What a filter or call block results in: it goes out as it is, and only text can. */
+static bool write_text(wc_jrun *r, wc_jv v)
+{
+    if (v.type != WC_J_STR)
+        return wc_jfail_type(r, "sequence item 0: expected str instance, %s found", wc_jtype_name(v));
+    return wc_jprint(r, r->out, v) && output_fits(r);
+}
+
 /* The text of a body. */
 static enum status capture(wc_jrun *r, const wc_jbody *body, wc_jscope *scope, wc_jv *out)
 {
@@ -148,11 +156,8 @@ static bool bind_keywords(wc_jrun *r, const wc_jmacro *m, const wc_jcall *call, 
             if (!wc_jdict_set(r, kwargs.u.dict, key, call->values[i]))
                 return false;
         } else if (wc_jstr_is(key, "caller")) {
-            return wc_jfail_type(
-                r,
-                "macro %s%s%s was invoked with two values for the special caller argument. This is "
-                "most likely a bug.",
-                quote, name, quote);
+            return wc_jfail_type(r, "macro %s%s%s was given a caller, which is unknown to it: it never calls caller()",
+                                 quote, name, quote);
         } else {
             return wc_jfail_type(r, "macro %s%s%s takes no keyword argument '%.*s'", quote, name, quote,
                                  (int)key.u.str->n, key.u.str->s);
@@ -460,7 +465,7 @@ static enum status run_filter_block(wc_jrun *r, const wc_jnode *node, wc_jscope 
     enum status status = inner ? capture(r, &node->body, inner, &text) : FAILED;
     if (status != DONE)
         return status;
-    return status_of(filter_text(r, node->a, inner, text, &text) && write_value(r, text));
+    return status_of(filter_text(r, node->a, inner, text, &text) && write_text(r, text));
 }
 
 static bool run_macro(wc_jrun *r, const wc_jnode *node, wc_jscope *scope)
@@ -473,7 +478,7 @@ static bool run_call_block(wc_jrun *r, const wc_jnode *node, wc_jscope *scope)
 {
     wc_jv caller, text;
     return make_macro(r, node, scope, &caller) && wc_jeval_call(r, node->a, scope, caller, &text) &&
-           write_value(r, text);
+           write_text(r, text);
 }
 
 static enum status run_with(wc_jrun *r, const wc_jnode *node, wc_jscope *scope)

@@ -253,10 +253,14 @@ static WC_JFILTER(attr)
 {
     wc_jv name, item;
     (void)call;
-    if (self.type == WC_J_UNDEFINED)
-        return wc_jfail_undefined(r, self);
     if (!wc_jto_str(r, args[0], &name))
         return false;
+    const wc_jstr *s = name.u.str;
+    bool internal = s->n >= 4 && memcmp(s->s, "__", 2) == 0 && memcmp(s->s + s->n - 2, "__", 2) == 0;
+    if (self.type == WC_J_UNDEFINED && !internal)
+        return wc_jfail_undefined(r, self);
+    if (self.type == WC_J_UNDEFINED && strncmp(s->s, "__class__", s->n) != 0)
+        return wc_jundefined_member(r, self, name, out);
     if (self.type == WC_J_DICT && !wc_jfind_method(self, name.u.str->s, name.u.str->n)) {
         const wc_jv *found;
         if (!wc_jdict_find(r, self.u.dict, name, &found))

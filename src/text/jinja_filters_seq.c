@@ -299,18 +299,26 @@ WC_JFILTER(reverse)
 struct cut {
     int64_t size, at;
     wc_jv fill;
-    wc_jv list;
+    wc_jv list; /* of slice: the items; of batch: one that was taken too early */
 };
 
 static bool next_batch(wc_jrun *r, wc_jiter *it, wc_jv *out)
 {
-    const struct cut *cut = it->state;
+    struct cut *cut = it->state;
     wc_jlist_builder items = {0};
     wc_jv item;
     if (!it->inner && !(it->inner = wc_jiterate(r, it->source)))
         return false;
-    /* A size below 1 is never reached: all items are one batch, the first of none is empty. */
-    while (!(cut->size > 0 && (int64_t)items.n == cut->size) && wc_jnext(r, it->inner, &item))
+    if (cut->size == 0) { /* an empty batch, then all items as one, as a size that is never reached gives */
+        if (!wc_jnext(r, it->inner, &cut->list))
+            return false;
+        cut->size = -1;
+        return wc_jlist_take(r, &items, WC_J_LIST, out);
+    }
+    if (cut->list.type != WC_J_MISSING && !wc_jlist_add(r, &items, cut->list))
+        return false;
+    cut->list = wc_jmissing();
+    while ((int64_t)items.n != cut->size && wc_jnext(r, it->inner, &item))
         if (!wc_jlist_add(r, &items, item))
             return false;
     if (items.n == 0 || r->failed)

@@ -491,11 +491,13 @@ bool wc_jformat_percent(wc_jrun *r, wc_jv format, wc_jv args, wc_jv *out)
 static bool parse_spec(wc_jrun *r, const char *at, const char *end, struct spec *s)
 {
     uint32_t c;
+    bool filled = false;
     *s = (struct spec){.fill = ' ', .precision = -1};
     size_t n = at < end ? wc_utf8_decode(at, (size_t)(end - at), &c) : 0;
     if (n > 0 && (size_t)(end - at) > n && strchr("<>=^", at[n]) && at[n]) {
         s->fill = c;
         s->align = at[n];
+        filled = true;
         at += n + 1;
     } else if (at < end && strchr("<>=^", *at) && *at) {
         s->align = *at++;
@@ -509,11 +511,11 @@ static bool parse_spec(wc_jrun *r, const char *at, const char *end, struct spec 
         at++;
     }
     if (at < end && *at == '0') {
-        s->zero = true;
-        if (!s->align) {
+        s->zero = !s->align;
+        if (!filled)
             s->fill = '0';
+        if (!s->align)
             s->align = '=';
-        }
         at++;
     }
     for (; at < end && isdigit((unsigned char)*at); at++)
@@ -573,6 +575,7 @@ static bool format_value(wc_jrun *r, wc_buf *b, wc_jv v, const char *text, size_
 
 struct braces {
     const wc_jcall *call;
+    bool markup; /* the format is Markup: what it shows is escaped */
     int next; /* argument of the next "{}" */
     bool manual, automatic;
 };
@@ -653,6 +656,22 @@ static bool brace_field(wc_jrun *r, struct braces *f, const char *name, size_t n
     return brace_argument(r, f, name, first, out) && brace_path(r, name + first, name + n, out);
 }
 
+/* A value as its specification wants it, escaped when the format is Markup and the value is not. */
+static bool add_formatted(wc_jrun *r, wc_buf *b, const struct braces *f, wc_jv v, const wc_buf *spec)
+{
+    if (!f->markup)
+        return format_value(r, b, v, wc_buf_str(spec), spec->size);
+    if (v.type == WC_J_STR && (v.flags & WC_J_MARKUP))
+        return spec->size == 0 ? wc_jprint(r, b, v)
+                               : error(r, "Format specifier given, but Markup does not take one");
+    wc_buf text;
+    wc_jbuf(&text);
+    bool ok = format_value(r, &text, v, wc_buf_str(spec), spec->size);
+    wc_jescape_text(b, wc_buf_str(&text), text.size);
+    wc_buf_release(&text);
+    return ok;
+}
+
 static bool format_braces(wc_jrun *r, wc_buf *b, struct braces *f, const char *at, const char *end,
                           int depth);
 
@@ -685,8 +704,7 @@ static bool brace_item(wc_jrun *r, wc_buf *b, struct braces *f, const char *at, 
     spec = at < end ? at + 1 : end;
     wc_buf expanded;
     wc_jbuf(&expanded);
-    bool ok = format_braces(r, &expanded, f, spec, end, depth - 1) &&
-              format_value(r, b, v, wc_buf_str(&expanded), expanded.size);
+    bool ok = format_braces(r, &expanded, f, spec, end, depth - 1) && add_formatted(r, b, f, v, &expanded);
     wc_buf_release(&expanded);
     return ok;
 }
@@ -732,7 +750,7 @@ static bool format_braces(wc_jrun *r, wc_buf *b, struct braces *f, const char *a
 
 bool wc_jformat_braces(wc_jrun *r, wc_jv format, const wc_jcall *call, wc_jv *out)
 {
-    struct braces f = {.call = call};
+    struct braces f = {.call = call, .markup = format.flags & WC_J_MARKUP};
     const char *at = format.u.str->s;
     wc_buf b;
     wc_jbuf(&b);

@@ -228,6 +228,7 @@ static bool next_root(wc_jlex *lex, wc_jtoken *token, wc_error *err)
     lex->pending_token = (wc_jtoken){kind == '{' ? WC_JT_VARIABLE_BEGIN : WC_JT_BLOCK_BEGIN, lex->line, "",
                                      0};
     lex->state = kind == '{' ? WC_JLEX_VARIABLE : WC_JLEX_BLOCK;
+    lex->tag_line = lex->line;
     advance(lex, begin);
     return true;
 }

@@ -180,8 +180,7 @@ bool wc_jstr_split_space(wc_jrun *r, wc_jv s, int64_t most, wc_jv *out)
         size_t end = at;
         uint32_t c = 0;
         if (most >= 0 && (int64_t)list.n >= most) {
-            end = at + wc_jspace_back(text + at, n - at);
-            if (!add_part(r, &list, s, at, end))
+            if (!add_part(r, &list, s, at, n))
                 return false;
             break;
         }
@@ -206,7 +205,7 @@ static bool rsplit_space(wc_jrun *r, wc_jv s, int64_t most, wc_jv *out)
     while (end > 0) {
         size_t begin = end, start;
         if (most >= 0 && (int64_t)list.n >= most) {
-            if (!add_part(r, &list, s, wc_jspace_front(text, end), end))
+            if (!add_part(r, &list, s, 0, end))
                 return false;
             break;
         }
@@ -220,9 +219,11 @@ static bool rsplit_space(wc_jrun *r, wc_jv s, int64_t most, wc_jv *out)
     return wc_jsteps(r, size_of(s) / 64) && wc_jlist_take(r, &list, WC_J_LIST, out);
 }
 
-/* The last place of what in text [n]; NULL: nowhere. */
-static const char *find_last(const char *text, size_t n, const char *what, size_t m)
+/* The last place of what in text [n]; NULL: nowhere, or out of steps. */
+static const char *find_last(wc_jrun *r, const char *text, size_t n, const char *what, size_t m)
 {
+    if (!wc_jsteps(r, (n / 256 + 1) * (m / 64 + 1)))
+        return NULL;
     for (size_t i = n >= m ? n - m + 1 : 0; i-- > 0;)
         if (memcmp(text + i, what, m) == 0)
             return text + i;
@@ -244,7 +245,7 @@ bool wc_jstr_split(wc_jrun *r, wc_jv s, wc_jv separator, int64_t most, bool back
     if (!wc_jsteps(r, end / 64))
         return false;
     while (most < 0 || (int64_t)list.n < most) {
-        found = backwards ? find_last(text, end, what, m) : find_first(text + begin, end - begin, what, m);
+        found = backwards ? find_last(r, text, end, what, m) : find_first(text + begin, end - begin, what, m);
         if (!found)
             break;
         size_t at = (size_t)(found - text);
@@ -326,7 +327,7 @@ static bool partition(wc_jrun *r, wc_jv self, wc_jv separator, bool backwards, w
     size_t n = size_of(self), m = size_of(separator);
     if (m == 0)
         return wc_jfail(r, WC_JINJA_RUNTIME, "empty separator");
-    const char *found = backwards ? find_last(text, n, text_of(separator), m)
+    const char *found = backwards ? find_last(r, text, n, text_of(separator), m)
                                   : find_first(text, n, text_of(separator), m);
     size_t at = found ? (size_t)(found - text) : backwards ? 0 : n;
     size_t behind = found ? at + m : at;
@@ -408,7 +409,7 @@ static bool find(wc_jrun *r, wc_jv self, const wc_jv *args, bool backwards, int6
         return true;
     const char *text = text_of(self) + span.begin;
     size_t n = span.end - span.begin, m = size_of(args[0]);
-    const char *found = backwards ? find_last(text, n, text_of(args[0]), m)
+    const char *found = backwards ? find_last(r, text, n, text_of(args[0]), m)
                                   : find_first(text, n, text_of(args[0]), m);
     if (found) {
         *at = 0;
@@ -546,6 +547,8 @@ bool wc_jstr_replace(wc_jrun *r, wc_jv s, wc_jv old, wc_jv new_text, int64_t cou
         wc_buf_add(&b, text_of(new_text), size_of(new_text));
         at = found + m;
         count--;
+        if (!wc_jsteps(r, 1) || !wc_buf_ok(&b))
+            break;
     }
     if (m > 0)
         wc_buf_add(&b, at, (size_t)(end - at));

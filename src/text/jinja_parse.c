@@ -33,8 +33,20 @@ bool wc_jparse_fail(wc_jparser *p, int line, const char *format, ...)
     va_end(args);
     if (p->kind == WC_JINJA_OK) {
         p->kind = WC_JINJA_SYNTAX;
-        wc_fail(p->err, WC_BAD_FILE, "line %d: %s", line, text);
+        if (p->lex.tag_line < line && p->token.type != WC_JT_DATA && p->token.type != WC_JT_EOF)
+            wc_fail(p->err, WC_BAD_FILE, "line %d: %s (in the tag that begins on line %d)", line, text, p->lex.tag_line);
+        else
+            wc_fail(p->err, WC_BAD_FILE, "line %d: %s", line, text);
     }
+    return false;
+}
+
+bool wc_jparse_fail_python(wc_jparser *p, int line, const char *what, const char *name)
+{
+    bool first = p->kind == WC_JINJA_OK;
+    wc_jparse_fail(p, line, "%s%s", what, name);
+    if (first)
+        p->kind = WC_JINJA_RUNTIME;
     return false;
 }
 
@@ -207,33 +219,56 @@ wc_jnode *wc_jparse_node(wc_jparser *p, enum wc_jnode_kind kind, int line)
     return node;
 }
 
-static void raise_height(int *height, const wc_jnode *part)
+/* What is known of a node from its parts. */
+struct summary {
+    int height;
+    bool constant;
+};
+
+static void look_at(struct summary *s, const wc_jnode *part)
 {
-    if (part && part->height > *height)
-        *height = part->height;
+    if (!part)
+        return;
+    if (part->height > s->height)
+        s->height = part->height;
+    s->constant &= part->flag;
 }
 
-bool wc_jparse_height(wc_jparser *p, wc_jnode *node)
+/* Calls, and filters that see the variables, are never constant. */
+static bool may_be_constant(const wc_jnode *node)
 {
-    int height = 0;
-    raise_height(&height, node->a);
-    raise_height(&height, node->b);
-    raise_height(&height, node->c);
+    static const char *const with_context[] = {"map", "select", "reject", "selectattr", "rejectattr", "random"};
+    if (node->kind == WC_JN_CALL || node->kind == WC_JN_NAME)
+        return false;
+    if (node->kind != WC_JN_FILTER && node->kind != WC_JN_TEST)
+        return true;
+    for (size_t i = 0; node->kind == WC_JN_FILTER && i < sizeof with_context / sizeof *with_context; i++)
+        if (strcmp(node->name->s, with_context[i]) == 0)
+            return false;
+    return node->a && node->function;
+}
+
+bool wc_jparse_finish(wc_jparser *p, wc_jnode *node)
+{
+    struct summary s = {.constant = may_be_constant(node)};
+    look_at(&s, node->a);
+    look_at(&s, node->b);
+    look_at(&s, node->c);
     for (int i = 0; i < node->n_items; i++)
-        raise_height(&height, node->items[i]);
+        look_at(&s, node->items[i]);
     if (node->kind == WC_JN_CALL || node->kind == WC_JN_FILTER || node->kind == WC_JN_TEST) {
         const wc_jargs *args = node->u.args;
-        raise_height(&height, args->star);
-        raise_height(&height, args->star2);
+        look_at(&s, args->star);
+        look_at(&s, args->star2);
         for (int i = 0; i < args->n_positional; i++)
-            raise_height(&height, args->positional[i]);
+            look_at(&s, args->positional[i]);
         for (int i = 0; i < args->n_keywords; i++)
-            raise_height(&height, args->values[i]);
+            look_at(&s, args->values[i]);
     }
-    if (height >= WC_JINJA_MAX_HEIGHT)
-        return wc_jparse_fail(p, node->line, "the expression is nested too deeply (limit %d)",
-                              WC_JINJA_MAX_HEIGHT);
-    node->height = (uint16_t)(height + 1);
+    if (s.height >= WC_JINJA_MAX_HEIGHT)
+        return wc_jparse_fail(p, node->line, "the expression is nested too deeply (limit %d)", WC_JINJA_MAX_HEIGHT);
+    node->height = (uint16_t)(s.height + 1);
+    node->flag = s.constant;
     return true;
 }
 
@@ -432,8 +467,7 @@ static bool parse_parameter(wc_jparser *p, struct wc_jnodes *names, struct wc_jn
         return false;
     for (int i = 0; i < names->n; i++)
         if (names->nodes[i]->name == name->name)
-            return wc_jparse_fail(p, name->line, "duplicate argument '%s' in function definition",
-                                  name->name->s);
+            return wc_jparse_fail_python(p, name->line, "duplicate argument in function definition: ", name->name->s);
     if (assigns) {
         wc_jnode *value = wc_jparse_expression(p, true);
         if (!value || !wc_jparse_add(p, defaults, value))
@@ -604,20 +638,57 @@ static wc_jnode *parse_block(wc_jparser *p, wc_jnode *node)
     return add_block(p, node) ? node : NULL;
 }
 
-/* include, import, from and extends: read to the end of the tag; there is nothing to load from. */
-static wc_jnode *parse_loader(wc_jparser *p, wc_jnode *node)
+/* include, import, from and extends are read and then refused when they run: there is nothing to load from. */
+static bool parse_import_context(wc_jparser *p)
 {
-    if (!(node->a = wc_jparse_expression(p, true)))
+    bool skipped;
+    if (!wc_jparse_is_name(p, "with") && !wc_jparse_is_name(p, "without"))
+        return true;
+    if (!wc_jparse_peek(p))
+        return false;
+    if (p->ahead.type != WC_JT_NAME || p->ahead.n != 7 || memcmp(p->ahead.s, "context", 7) != 0)
+        return true;
+    return wc_jparse_next(p) && wc_jparse_skip_name(p, "context", &skipped);
+}
+
+static wc_jnode *parse_extends(wc_jparser *p, wc_jnode *node)
+{
+    node->a = wc_jparse_expression(p, true);
+    return node->a ? node : NULL;
+}
+
+static wc_jnode *parse_include(wc_jparser *p, wc_jnode *node)
+{
+    bool ignore;
+    if (!parse_extends(p, node) || !wc_jparse_skip_name(p, "ignore", &ignore))
         return NULL;
-    while (p->token.type != WC_JT_BLOCK_END) {
-        if (p->token.type != WC_JT_NAME && p->token.type != WC_JT_COMMA) {
-            unexpected(p, wc_jtoken_name(WC_JT_BLOCK_END));
+    return (!ignore || expect_name(p, "missing")) && parse_import_context(p) ? node : NULL;
+}
+
+static wc_jnode *parse_import(wc_jparser *p, wc_jnode *node)
+{
+    if (!parse_extends(p, node) || !expect_name(p, "as") || !wc_jparse_expect(p, WC_JT_NAME))
+        return NULL;
+    return parse_import_context(p) ? node : NULL;
+}
+
+static wc_jnode *parse_from(wc_jparser *p, wc_jnode *node)
+{
+    if (!parse_extends(p, node) || !expect_name(p, "import"))
+        return NULL;
+    for (bool first = true; first || p->token.type == WC_JT_COMMA; first = false) {
+        bool renamed;
+        if (!first && !wc_jparse_next(p))
+            return NULL;
+        if (p->token.type == WC_JT_NAME && p->token.s[0] == '_') {
+            wc_jparse_fail(p, p->token.line, "names starting with an underline can not be imported");
             return NULL;
         }
-        if (!wc_jparse_next(p))
+        if (!wc_jparse_expect(p, WC_JT_NAME) || !wc_jparse_skip_name(p, "as", &renamed) ||
+            (renamed && !wc_jparse_expect(p, WC_JT_NAME)))
             return NULL;
     }
-    return node;
+    return parse_import_context(p) ? node : NULL;
 }
 
 static wc_jnode *parse_print(wc_jparser *p, wc_jnode *node)
@@ -656,9 +727,8 @@ static wc_jnode *parse_loop_control(wc_jparser *p, wc_jnode *node)
 {
     if (p->loops > 0)
         return node;
-    wc_jparse_fail(p, node->line,
-                   node->kind == WC_JN_BREAK ? "'break' outside loop" : "'continue' not properly in loop");
-    p->kind = WC_JINJA_RUNTIME; /* Python's compiler finds it, not Jinja2's */
+    wc_jparse_fail_python(p, node->line,
+                          node->kind == WC_JN_BREAK ? "'break' outside loop" : "'continue' not properly in loop", "");
     return NULL;
 }
 
@@ -679,10 +749,10 @@ static const struct {
                   {"print", WC_JN_OUTPUT, parse_print},
                   {"break", WC_JN_BREAK, parse_loop_control},
                   {"continue", WC_JN_CONTINUE, parse_loop_control},
-                  {"include", WC_JN_LOADER, parse_loader},
-                  {"import", WC_JN_LOADER, parse_loader},
-                  {"from", WC_JN_LOADER, parse_loader},
-                  {"extends", WC_JN_LOADER, parse_loader}};
+                  {"include", WC_JN_LOADER, parse_include},
+                  {"import", WC_JN_LOADER, parse_import},
+                  {"from", WC_JN_LOADER, parse_from},
+                  {"extends", WC_JN_LOADER, parse_extends}};
 
 static wc_jnode *parse_statement(wc_jparser *p)
 {

@@ -42,6 +42,8 @@ typedef struct wc_jparser {
 
 /* Fill p->err with "line 3: ..." and return false. */
 bool wc_jparse_fail(wc_jparser *p, int line, const char *format, ...) WC_PRINTF(3, 4);
+/* The same of what Python's compiler refuses in the code that Jinja2 makes: no syntax error of Jinja2's. */
+bool wc_jparse_fail_python(wc_jparser *p, int line, const char *what, const char *name);
 bool wc_jparse_memory(wc_jparser *p);
 bool wc_jparse_next(wc_jparser *p); /* to the next token */
 bool wc_jparse_peek(wc_jparser *p); /* fills p->ahead */
@@ -60,8 +62,8 @@ struct wc_jnodes {
 };
 bool wc_jparse_add(wc_jparser *p, struct wc_jnodes *list, wc_jnode *node);
 wc_jnode *wc_jparse_node(wc_jparser *p, enum wc_jnode_kind kind, int line);
-/* Sets the height of a node over those of its parts; false when it is too high. */
-bool wc_jparse_height(wc_jparser *p, wc_jnode *node);
+/* Sets the height of an expression over its parts and whether it is constant; false when it is too high. */
+bool wc_jparse_finish(wc_jparser *p, wc_jnode *node);
 bool wc_jparse_deep(wc_jparser *p); /* true while the C stack has room */
 
 wc_jnode *wc_jparse_expression(wc_jparser *p, bool with_condition);

@@ -21,8 +21,10 @@ static wc_jnode *fail(wc_jparser *p, int line, const char *what)
 static wc_jnode *constant(wc_jparser *p, wc_jv value, int line)
 {
     wc_jnode *node = wc_jparse_node(p, WC_JN_CONST, line);
-    if (node)
+    if (node) {
         node->u.value = value;
+        node->flag = true;
+    }
     return node;
 }
 
@@ -166,7 +168,7 @@ static wc_jnode *parse_items(wc_jparser *p, enum wc_jnode_kind kind, enum wc_jto
     }
     node->items = items.nodes;
     node->n_items = items.n;
-    return wc_jparse_expect(p, close) && wc_jparse_height(p, node) ? node : NULL;
+    return wc_jparse_expect(p, close) && wc_jparse_finish(p, node) ? node : NULL;
 }
 
 static wc_jnode *parse_primary(wc_jparser *p, bool with_namespace)
@@ -206,7 +208,7 @@ static bool parse_keyword(wc_jparser *p, struct wc_jnodes *values, const wc_jnam
         return false;
     for (int i = 0; i < values->n; i++)
         if ((*keywords)[i] == name)
-            return wc_jparse_fail(p, line, "keyword argument repeated: %s", name->s);
+            return wc_jparse_fail_python(p, line, "keyword argument repeated: ", name->s);
     wc_jnode *value = wc_jparse_expression(p, true);
     int room = values->room;
     if (!value || !wc_jparse_add(p, values, value))
@@ -282,7 +284,7 @@ static wc_jnode *parse_call(wc_jparser *p, wc_jnode *callee)
     if (!node)
         return NULL;
     node->a = callee;
-    return parse_arguments(p, node) && wc_jparse_height(p, node) ? node : NULL;
+    return parse_arguments(p, node) && wc_jparse_finish(p, node) ? node : NULL;
 }
 
 /* ---- what follows an operand ---- */
@@ -345,8 +347,10 @@ static wc_jnode *parse_subscript_list(wc_jparser *p, wc_jnode *object, int line)
         node = parse_subscribed(p, object, line);
         if (!node || !wc_jparse_add(p, &keys, node->b))
             return NULL;
-        if (node->kind == WC_JN_SLICE && (keys.n > 1 || p->token.type == WC_JT_COMMA))
-            return fail(p, line, "a slice cannot be one of several subscripts");
+        if (node->kind == WC_JN_SLICE && (keys.n > 1 || p->token.type == WC_JT_COMMA)) {
+            wc_jparse_fail_python(p, line, "a slice cannot be one of several subscripts", "");
+            return NULL;
+        }
     }
     if (!wc_jparse_expect(p, WC_JT_RBRACKET))
         return NULL;
@@ -357,12 +361,12 @@ static wc_jnode *parse_subscript_list(wc_jparser *p, wc_jnode *object, int line)
             return NULL;
         tuple->items = keys.nodes;
         tuple->n_items = keys.n;
-        if (!wc_jparse_height(p, tuple))
+        if (!wc_jparse_finish(p, tuple))
             return NULL;
         node->a = object;
         node->b = tuple;
     }
-    return wc_jparse_height(p, node) ? node : NULL;
+    return wc_jparse_finish(p, node) ? node : NULL;
 }
 
 static wc_jnode *parse_subscript(wc_jparser *p, wc_jnode *object)
@@ -393,7 +397,7 @@ static wc_jnode *parse_subscript(wc_jparser *p, wc_jnode *object)
         return fail(p, p->token.line, "expected name or number");
     }
     node->a = object;
-    return wc_jparse_height(p, node) ? node : NULL;
+    return wc_jparse_finish(p, node) ? node : NULL;
 }
 
 static wc_jnode *parse_postfix(wc_jparser *p, wc_jnode *node)
@@ -469,7 +473,7 @@ wc_jnode *wc_jparse_filters(wc_jparser *p, wc_jnode *node, bool inline_first)
         filter->a = node;
         if (p->token.type == WC_JT_LPAREN ? !parse_arguments(p, filter) : !no_arguments(p, filter))
             return NULL;
-        if (!wc_jparse_height(p, filter))
+        if (!wc_jparse_finish(p, filter))
             return NULL;
         node = filter;
     }
@@ -513,7 +517,7 @@ static wc_jnode *parse_test(wc_jparser *p, wc_jnode *subject)
         : bare               ? !parse_bare_argument(p, test)
                              : !no_arguments(p, test))
         return NULL;
-    if (!wc_jparse_height(p, test))
+    if (!wc_jparse_finish(p, test))
         return NULL;
     if (!negated)
         return test;
@@ -521,7 +525,7 @@ static wc_jnode *parse_test(wc_jparser *p, wc_jnode *subject)
     if (!node)
         return NULL;
     node->a = test;
-    return wc_jparse_height(p, node) ? node : NULL;
+    return wc_jparse_finish(p, node) ? node : NULL;
 }
 
 static wc_jnode *parse_filters_and_tests(wc_jparser *p, wc_jnode *node)
@@ -549,7 +553,7 @@ static wc_jnode *parse_unary(wc_jparser *p, bool with_filter)
         if (!node)
             return NULL;
         node->op = (uint8_t)p->token.type;
-        if (!wc_jparse_next(p) || !(node->a = parse_unary(p, false)) || !wc_jparse_height(p, node))
+        if (!wc_jparse_next(p) || !(node->a = parse_unary(p, false)) || !wc_jparse_finish(p, node))
             return NULL;
     } else {
         node = parse_primary(p, false);
@@ -664,7 +668,7 @@ static wc_jnode *parse_compare(wc_jparser *p)
         }
     }
     wc_buf_release(&ops);
-    return op != -2 && wc_jparse_height(p, node) ? node : NULL;
+    return op != -2 && (node == first || wc_jparse_finish(p, node)) ? node : NULL;
 }
 
 /* "a ~ b ~ c" is one node. */
@@ -685,7 +689,7 @@ static wc_jnode *parse_concat(wc_jparser *p, wc_jnode *first, int line)
         return NULL;
     node->items = items.nodes;
     node->n_items = items.n;
-    return wc_jparse_height(p, node) ? node : NULL;
+    return wc_jparse_finish(p, node) ? node : NULL;
 }
 
 static wc_jnode *parse_not(wc_jparser *p)
@@ -695,7 +699,7 @@ static wc_jnode *parse_not(wc_jparser *p)
     wc_jnode *node = wc_jparse_node(p, WC_JN_NOT, p->token.line);
     if (!node || !wc_jparse_deep(p) || !wc_jparse_next(p) || !(node->a = parse_not(p)))
         return NULL;
-    return wc_jparse_height(p, node) ? node : NULL;
+    return wc_jparse_finish(p, node) ? node : NULL;
 }
 
 /* Operators of this level and all that bind tighter; they associate to the left. */
@@ -721,7 +725,7 @@ static wc_jnode *parse_binary(wc_jparser *p, int level)
                 return NULL;
             node->op = (uint8_t)p->token.type;
             node->a = left;
-            if (!wc_jparse_next(p) || !(node->b = parse_binary(p, now + 1)) || !wc_jparse_height(p, node))
+            if (!wc_jparse_next(p) || !(node->b = parse_binary(p, now + 1)) || !wc_jparse_finish(p, node))
                 return NULL;
             left = node;
         }
@@ -756,7 +760,7 @@ wc_jnode *wc_jparse_expression(wc_jparser *p, bool with_condition)
         if (has_else && !(condition->c = wc_jparse_expression(p, true)))
             return NULL;
         soften(p, before);
-        node = wc_jparse_height(p, condition) ? condition : NULL;
+        node = wc_jparse_finish(p, condition) ? condition : NULL;
     }
     return node;
 }
@@ -799,7 +803,7 @@ static wc_jnode *parse_tuple_of(wc_jparser *p, bool target, bool option, const c
         return NULL;
     node->items = items.nodes;
     node->n_items = items.n;
-    return wc_jparse_height(p, node) ? node : NULL;
+    return wc_jparse_finish(p, node) ? node : NULL;
 }
 
 wc_jnode *wc_jparse_tuple(wc_jparser *p, bool with_condition, const char *end, bool parentheses)

@@ -54,7 +54,7 @@ bool wc_jfail_undefined(wc_jrun *r, wc_jv v)
     else if (wc_jis(u->name, WC_J_STR))
         wc_jfail(r, kind, "'%s%s' has no attribute %s", object, suffix, wc_buf_str(&name));
     else
-        wc_jfail(r, kind, "%s%s has no element %s", object, suffix, wc_buf_str(&name));
+        wc_jfail(r, kind, "%s%s has no element %s: it is undefined", object, suffix, wc_buf_str(&name));
     wc_buf_release(&name);
     return false;
 }

@@ -185,7 +185,7 @@ static bool fail_merge(const wc_reader *r, size_t i, const struct merge *m, cons
 
 /* Merges [first, first + n), n <= BATCH: what they look up is brought into the cache for all of them at once, as a large
  * vocabulary does not fit it. */
-enum { BATCH = 32 };
+enum { BATCH = 64 };
 static bool read_merge_batch(wc_bpe *b, const wc_reader *r, const wc_json *merges, size_t first, size_t n,
                              wc_buf *room)
 {
