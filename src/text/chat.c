@@ -137,7 +137,7 @@ static bool tag_parts(struct chat *c, const wc_json *content, wc_json *out)
     memcpy(items, content->u.items, content->n * sizeof *items);
     for (size_t i = content->n; i-- > 0;) {
         struct members part;
-        wc_json text;
+        wc_json text = {0};
         const wc_json *old = wc_json_get(&items[i], "text");
         if (!old)
             continue;
@@ -193,7 +193,7 @@ static bool template_reads(const struct chat *c, const struct members *message, 
 /* Puts the tag behind what the last message says. */
 static bool tag_message(struct chat *c, struct members *message)
 {
-    wc_json *value = find(message, c->field), old, text;
+    wc_json *value = find(message, c->field), old, text = {0};
     c->kind = WC_JINJA_CONTINUE;
     if (!value)
         return wc_fail(c->err, WC_FAILED,
@@ -303,7 +303,7 @@ static bool make_variables(struct chat *c, const wc_json *special_tokens, wc_jso
 {
     struct members vars;
     const wc_json *own_tokens, *kwargs, *prompt = wc_json_get(c->request, "add_generation_prompt");
-    wc_json messages, tools, documents, generation = {.type = WC_JSON_FALSE};
+    wc_json messages = {0}, tools, documents, generation = {.type = WC_JSON_FALSE};
     if (!optional_object(c, "special_tokens", &own_tokens) || !optional_object(c, "kwargs", &kwargs))
         return false;
     if (!convert_messages(c, &messages) || !objects_or_null(c, "tools", &tools) ||

@@ -62,7 +62,7 @@ typedef struct wc_jlex {
     const char *source; /* [n], newlines made "\n", one at the end dropped */
     size_t n, pos;
     int line;
-    int tag_line; /* of the last tag that began */
+    int tag_line;       /* of the last tag that began */
     bool line_starting; /* the last match ended with a newline */
     enum { WC_JLEX_ROOT, WC_JLEX_BLOCK, WC_JLEX_VARIABLE } state;
     bool pending; /* a tag was found behind the data that was returned last */

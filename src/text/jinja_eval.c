@@ -156,8 +156,9 @@ static bool bind_keywords(wc_jrun *r, const wc_jmacro *m, const wc_jcall *call, 
             if (!wc_jdict_set(r, kwargs.u.dict, key, call->values[i]))
                 return false;
         } else if (wc_jstr_is(key, "caller")) {
-            return wc_jfail_type(r, "macro %s%s%s was given a caller, which is unknown to it: it never calls caller()",
-                                 quote, name, quote);
+            return wc_jfail_type(
+                r, "macro %s%s%s was given a caller, which is unknown to it: it never calls caller()", quote,
+                name, quote);
         } else {
             return wc_jfail_type(r, "macro %s%s%s takes no keyword argument '%.*s'", quote, name, quote,
                                  (int)key.u.str->n, key.u.str->s);

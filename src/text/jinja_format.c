@@ -576,7 +576,7 @@ static bool format_value(wc_jrun *r, wc_buf *b, wc_jv v, const char *text, size_
 struct braces {
     const wc_jcall *call;
     bool markup; /* the format is Markup: what it shows is escaped */
-    int next; /* argument of the next "{}" */
+    int next;    /* argument of the next "{}" */
     bool manual, automatic;
 };
 

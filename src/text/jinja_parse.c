@@ -34,7 +34,8 @@ bool wc_jparse_fail(wc_jparser *p, int line, const char *format, ...)
     if (p->kind == WC_JINJA_OK) {
         p->kind = WC_JINJA_SYNTAX;
         if (p->lex.tag_line < line && p->token.type != WC_JT_DATA && p->token.type != WC_JT_EOF)
-            wc_fail(p->err, WC_BAD_FILE, "line %d: %s (in the tag that begins on line %d)", line, text, p->lex.tag_line);
+            wc_fail(p->err, WC_BAD_FILE, "line %d: %s (in the tag that begins on line %d)", line, text,
+                    p->lex.tag_line);
         else
             wc_fail(p->err, WC_BAD_FILE, "line %d: %s", line, text);
     }
@@ -237,7 +238,8 @@ static void look_at(struct summary *s, const wc_jnode *part)
 /* Calls, and filters that see the variables, are never constant. */
 static bool may_be_constant(const wc_jnode *node)
 {
-    static const char *const with_context[] = {"map", "select", "reject", "selectattr", "rejectattr", "random"};
+    static const char *const with_context[] = {"map",        "select",     "reject",
+                                               "selectattr", "rejectattr", "random"};
     if (node->kind == WC_JN_CALL || node->kind == WC_JN_NAME)
         return false;
     if (node->kind != WC_JN_FILTER && node->kind != WC_JN_TEST)
@@ -266,7 +268,8 @@ bool wc_jparse_finish(wc_jparser *p, wc_jnode *node)
             look_at(&s, args->values[i]);
     }
     if (s.height >= WC_JINJA_MAX_HEIGHT)
-        return wc_jparse_fail(p, node->line, "the expression is nested too deeply (limit %d)", WC_JINJA_MAX_HEIGHT);
+        return wc_jparse_fail(p, node->line, "the expression is nested too deeply (limit %d)",
+                              WC_JINJA_MAX_HEIGHT);
     node->height = (uint16_t)(s.height + 1);
     node->flag = s.constant;
     return true;
@@ -467,7 +470,8 @@ static bool parse_parameter(wc_jparser *p, struct wc_jnodes *names, struct wc_jn
         return false;
     for (int i = 0; i < names->n; i++)
         if (names->nodes[i]->name == name->name)
-            return wc_jparse_fail_python(p, name->line, "duplicate argument in function definition: ", name->name->s);
+            return wc_jparse_fail_python(p, name->line,
+                                         "duplicate argument in function definition: ", name->name->s);
     if (assigns) {
         wc_jnode *value = wc_jparse_expression(p, true);
         if (!value || !wc_jparse_add(p, defaults, value))
@@ -727,8 +731,9 @@ static wc_jnode *parse_loop_control(wc_jparser *p, wc_jnode *node)
 {
     if (p->loops > 0)
         return node;
-    wc_jparse_fail_python(p, node->line,
-                          node->kind == WC_JN_BREAK ? "'break' outside loop" : "'continue' not properly in loop", "");
+    wc_jparse_fail_python(
+        p, node->line, node->kind == WC_JN_BREAK ? "'break' outside loop" : "'continue' not properly in loop",
+        "");
     return NULL;
 }
 
