@@ -19,6 +19,7 @@
 enum {
     WC_SPAN = 512,       /* values of K summed before they join the total */
     WC_MAX_PANEL = 32,   /* most columns of a panel at any level */
+    WC_MAX_TAPS = 225,   /* most taps of a depthwise convolution, 15 x 15 */
     WC_WEIGHT_TYPES = 3, /* WC_F32, WC_F16, WC_BF16: the stored types that kernels read, first in wc_dtype */
     WC_ACTS = 7          /* entries of wc_act in backend.h */
 };
@@ -70,8 +71,10 @@ typedef struct wc_kernels {
     /* y = max(0, x - floor). */
     void (*shrink)(float *y, const float *x, float floor, size_t n);
 
-    /* One row of a depthwise convolution: y[c] = sum over taps t < n_taps of x[t][c] * w[t][c], t rising; x[t] NULL: zero. */
-    void (*depthwise)(float *y, const float *const *x, const float *w, size_t n_taps, size_t channels);
+    /* Depthwise convolution of neighbouring pixels: y[p * y_stride + c] = sum over taps t < n_taps of
+     * x[t][p * x_step + c] * w[t * w_stride + c], t rising, fused, for p < n_pixels, c < channels; x[t] NULL: zero. */
+    void (*depthwise)(float *y, size_t y_stride, const float *const *x, size_t x_step, const float *w,
+                      size_t w_stride, size_t n_taps, size_t n_pixels, size_t channels);
     /* n fused multiply-adds a lane on registers only: the bare stream of tile; returns a value so that it is computed. */
     float (*burn)(size_t n);
     /* Reads n bytes and returns something of them. */

@@ -38,6 +38,10 @@ static inline simde__m256 emulated_extract(simde__m512 a, int half)
     return simde__m512_to_private(a).m256[half];
 }
 
+#undef _mm512_cvtepu16_epi32
+#undef _mm512_cvtps_epi32
+#undef _mm512_cvtph_ps
+#undef _mm512_extractf32x8_ps
 #define _mm512_cvtepu16_epi32(a)     emulated_cvtepu16(a)
 #define _mm512_cvtps_epi32(a)        emulated_cvtps(a)
 #define _mm512_cvtph_ps(a)           emulated_cvtph(a)

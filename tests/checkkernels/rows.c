@@ -257,26 +257,28 @@ static void check_stored(const wc_kernels *k)
 
 static void check_depthwise(const wc_kernels *k)
 {
-    enum { TAPS = 9 };
+    enum { TAPS = 9, MAX_PIXELS = 6 };
     for (size_t i = 0; i < 2 * N_LENGTHS; i++) {
-        const size_t n = lengths[i / 2];
+        const size_t n = lengths[i / 2], pixels = i % MAX_PIXELS + 1, step = n + i % 3;
         const float *x[TAPS];
-        float *w = guarded_floats(TAPS * n, i % 2), *y = guarded_floats(n, i % 2);
-        fill_whole(w, TAPS * n);
+        float *w = guarded_floats((TAPS - 1) * (n + 1) + n, i % 2),
+              *y = guarded_floats((pixels - 1) * (n + 2) + n, i % 2);
+        fill_whole(w, (TAPS - 1) * (n + 1) + n);
         for (size_t t = 0; t < TAPS; t++) {
-            float *values = guarded_floats(n, i % 2);
-            fill_whole(values, n);
+            float *values = guarded_floats((pixels - 1) * step + n, i % 2);
+            fill_whole(values, (pixels - 1) * step + n);
             x[t] = t % 4 == 1 ? NULL : values;
         }
-        k->depthwise(y, x, w, TAPS, n);
+        k->depthwise(y, n + 2, x, step, w, n + 1, TAPS, pixels, n);
         bool ok = true;
-        for (size_t c = 0; c < n; c++) {
-            float want = 0;
-            for (size_t t = 0; t < TAPS; t++)
-                want += x[t] ? x[t][c] * w[t * n + c] : 0;
-            ok = ok && want == y[c];
-        }
-        verdict(ok, k, "depthwise", "%zu channels", n);
+        for (size_t p = 0; p < pixels; p++)
+            for (size_t c = 0; c < n; c++) {
+                float want = 0;
+                for (size_t t = 0; t < TAPS; t++)
+                    want += x[t] ? x[t][p * step + c] * w[t * (n + 1) + c] : 0;
+                ok = ok && want == y[p * (n + 2) + c];
+            }
+        verdict(ok, k, "depthwise", "%zu pixels of %zu channels", pixels, n);
         guarded_free_all();
     }
 }

@@ -15,7 +15,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/size.h"
 
-enum { FEW_QUERIES = 6, SEGMENT = 16 * WC_KV_PAGE, MIXED_ROWS = 6 };
+enum { FEW_QUERIES = 16, SEGMENT = 16 * WC_KV_PAGE, MIXED_ROWS = 6 };
 
 /* Query rows first .. first + n - 1 of one sequence times query heads head .. head + n_heads - 1: row i of the tile is query
  * row first + i / n_heads, head + i % n_heads. */

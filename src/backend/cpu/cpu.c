@@ -13,7 +13,7 @@
 
 static struct scratch *scratch_new(void)
 {
-    const size_t sizes[] = {(size_t)BLOCK_COLS * WC_SPAN,      (size_t)TILE_ROWS * WC_SPAN,
+    const size_t sizes[] = {(size_t)BLOCK_COLS * WC_SPAN,      (size_t)PATCH_ROWS * WC_SPAN,
                             (size_t)BLOCK_ROWS * BLOCK_COLS,   (size_t)QUERY_ROWS * MAX_HEAD_DIM,
                             (size_t)WC_KV_PAGE * MAX_HEAD_DIM, (size_t)QUERY_ROWS * MAX_HEAD_DIM,
                             (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)QUERY_ROWS * WC_KV_PAGE};

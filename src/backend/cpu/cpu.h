@@ -9,6 +9,7 @@
 enum {
     BLOCK_COLS = 192, /* columns of y that a chunk of a product with many rows computes */
     BLOCK_ROWS = 512, /* and rows */
+    PATCH_ROWS = 96,  /* pixels whose patches a convolution gathers at once */
     TILE_ROWS = 24,   /* rows of x that pass by a panel together */
     QUERY_ROWS = 96,  /* query rows that attention takes at once */
     MAX_HEAD_DIM = 4096,
@@ -18,7 +19,7 @@ enum {
 struct scratch {
     struct scratch *next;
     float *panels;      /* [BLOCK_COLS, WC_SPAN] panels of weights */
-    float *rows;        /* [TILE_ROWS, WC_SPAN] of x, or patches of a convolution */
+    float *rows;        /* [PATCH_ROWS, WC_SPAN]: patches of a convolution, or TILE_ROWS rows of x */
     float *sums;        /* [BLOCK_ROWS, BLOCK_COLS] of y */
     float *queries;     /* [QUERY_ROWS, MAX_HEAD_DIM] */
     float *values;      /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
@@ -55,6 +56,13 @@ static inline float *f32(wc_tensor t)
 static inline size_t width_of(const wc_tensor *t)
 {
     return t->shape[t->ndim - 1];
+}
+
+/* n rounded up to whole vectors: a panel has zeros there. */
+static inline size_t whole_vectors(const struct cpu *c, size_t n)
+{
+    const size_t lanes = (size_t)c->k->lanes;
+    return (n + lanes - 1) / lanes * lanes;
 }
 
 static inline size_t stored_bytes(wc_dtype t)

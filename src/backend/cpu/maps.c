@@ -10,9 +10,9 @@
 #include "base/size.h"
 
 enum {
-    PIXELS = TILE_ROWS,
-    LEAST = 8 * 1024
-}; /* pixels of a block: their patches take the place of rows in scratch */
+    STRETCH = 1024, /* channels of a filter widened at a time; times WC_MAX_TAPS they fit scratch's values */
+    CHANNELS = 256   /* of a depthwise convolution done at a time */
+};
 
 struct conv_job {
     struct cpu *c;
@@ -33,27 +33,36 @@ static float *panel_at(const struct conv_job *j, size_t span, size_t panel)
     return j->panels + (span * n_panels(j) + panel) * (size_t)j->c->k->panel_cols * WC_SPAN;
 }
 
-/* Value i of filter o in the order of patches: i = (tap * c_in + channel). */
-static size_t filter_index(const wc_conv *v, size_t o, size_t i)
+/* The filter's values first .. first + n - 1 in the order of patches, i = tap * c_in + channel, as f32.  In the file the
+ * taps of a channel lie together: they are widened a stretch of channels at a time and then sorted. */
+static void filter_values(const struct conv_job *j, float *to, size_t filter, size_t first, size_t n,
+                          float *part)
 {
-    const size_t taps = (size_t)(v->kh * v->kw), c_in = (size_t)v->c_in;
-    return (o * c_in + i % c_in) * taps + i / c_in;
+    const size_t taps = (size_t)(j->v->kh * j->v->kw), c_in = (size_t)j->v->c_in,
+                 size = stored_bytes(j->w.dtype);
+    for (size_t c = 0; c < c_in; c += STRETCH) {
+        const size_t some = wc_min_size(STRETCH, c_in - c);
+        j->c->k->widen[j->w.dtype](part, (const char *)j->w.data + (filter * c_in + c) * taps * size,
+                                   some * taps);
+        for (size_t tap = first / c_in; tap * c_in < first + n; tap++) {
+            const size_t at = tap * c_in + c; /* where this tap's channels c .. go */
+            const size_t from = at < first ? first - at : 0, to_end = first + n - wc_min_size(at, first + n);
+            for (size_t i = from; i < wc_min_size(some, to_end); i++)
+                to[at + i - first] = part[i * taps + tap];
+        }
+    }
 }
 
 static void pack_panel(void *job, int thread, size_t chunk)
 {
     const struct conv_job *j = job;
     const size_t span = chunk / n_panels(j), panel = chunk % n_panels(j), cols = (size_t)j->c->k->panel_cols;
-    const size_t first = span * WC_SPAN, n = wc_min_size(WC_SPAN, j->k - first),
-                 size = stored_bytes(j->w.dtype);
+    const size_t first = span * WC_SPAN, n = wc_min_size(WC_SPAN, j->k - first);
     const size_t col = panel * cols, n_cols = wc_min_size(cols, (size_t)j->v->c_out - col);
     struct scratch *s = wc_cpu_take_scratch(j->c);
     float *filters = s->queries; /* [n_cols, WC_SPAN] */
     for (size_t o = 0; o < n_cols; o++)
-        for (size_t i = 0; i < n; i++)
-            j->c->k->widen[j->w.dtype](
-                &filters[o * WC_SPAN + i],
-                (const char *)j->w.data + filter_index(j->v, col + o, first + i) * size, 1);
+        filter_values(j, filters + o * WC_SPAN, col + o, first, n, s->values);
     j->c->k->unpack[WC_F32](panel_at(j, span, panel), filters, WC_SPAN, n_cols, n);
     wc_cpu_put_scratch(j->c, s);
 }
@@ -83,18 +92,21 @@ static void conv_pixels(void *job, int thread, size_t chunk)
 {
     const struct conv_job *j = job;
     const wc_kernels *k = j->c->k;
-    const size_t total = (size_t)j->v->oh * (size_t)j->v->ow, first = chunk * PIXELS,
-                 n = wc_min_size(PIXELS, total - first);
+    const size_t total = (size_t)j->v->oh * (size_t)j->v->ow, first = chunk * PATCH_ROWS,
+                 n = wc_min_size(PATCH_ROWS, total - first);
     const size_t m = (size_t)j->v->c_out, cols = (size_t)k->panel_cols;
     struct scratch *s = wc_cpu_take_scratch(j->c);
-    float *patches = s->rows; /* [PIXELS, WC_SPAN] */
+    float *patches = s->rows; /* [PATCH_ROWS, WC_SPAN] */
     for (size_t span = 0; span < j->spans; span++) {
         const size_t at = span * WC_SPAN, width = wc_min_size(WC_SPAN, j->k - at);
-        for (size_t p = 0; p < n; p++)
+        const size_t padded = whole_vectors(j->c, width);
+        for (size_t p = 0; p < n; p++) {
             gather(j, patches + p * WC_SPAN, first + p, at, width);
+            memset(patches + p * WC_SPAN + width, 0, (padded - width) * sizeof *patches);
+        }
         for (size_t panel = 0; panel < n_panels(j); panel++)
             k->tile(f32(j->y) + first * m + panel * cols, m, patches, WC_SPAN, panel_at(j, span, panel), n,
-                    wc_min_size(cols, m - panel * cols), width, span > 0);
+                    wc_min_size(cols, m - panel * cols), padded, span > 0);
     }
     if (j->bias.data) {
         float *bias = s->out;
@@ -119,41 +131,63 @@ static void conv2d(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
     j.k = (size_t)v->kh * (size_t)v->kw * (size_t)v->c_in;
     j.spans = (j.k + WC_SPAN - 1) / WC_SPAN;
     wc_pool_run(b->pool, pack_panel, &j, j.spans * n_panels(&j));
-    wc_pool_run(b->pool, conv_pixels, &j, ((size_t)v->oh * (size_t)v->ow + PIXELS - 1) / PIXELS);
+    wc_pool_run(b->pool, conv_pixels, &j, ((size_t)v->oh * (size_t)v->ow + PATCH_ROWS - 1) / PATCH_ROWS);
 }
 
 /* ---- depthwise ---- */
 
-enum { MAX_TAPS = 225 };
+/* Output pixels of a row whose taps all lie between the map's left and right borders: [*first, *end). */
+static void inner_columns(const wc_conv *v, int *first, int *end)
+{
+    *first = (v->pad_left + v->stride - 1) / v->stride;
+    *end = v->w + v->pad_left - v->kw >= 0 ? (v->w + v->pad_left - v->kw) / v->stride + 1 : 0;
+    *end = *end < v->ow ? *end : v->ow;
+}
 
-/* Output rows; the filters as [taps, c] f32 are in panels. */
+/* Where the taps of output pixel (row, col) are read, from channel c on; NULL outside the map. */
+static void find_taps(const struct conv_job *j, int row, int col, size_t c, const float **from)
+{
+    const wc_conv *v = j->v;
+    for (int t = 0; t < v->kh * v->kw; t++) {
+        const int y = row * v->stride - v->pad_top + t / v->kw, x = col * v->stride - v->pad_left + t % v->kw;
+        const bool inside = y >= 0 && y < v->h && x >= 0 && x < v->w;
+        from[t] = inside ? f32(j->x) + ((size_t)y * (size_t)v->w + (size_t)x) * (size_t)v->c_in + c : NULL;
+    }
+}
+
+/* Output rows, some channels at a time, so that a row of the map passes through the first cache once; the filters as
+ * [taps, c] f32 are in panels. */
 static void depthwise_rows(void *job, size_t first, size_t n)
 {
     const struct conv_job *j = job;
     const wc_conv *v = j->v;
-    const size_t c = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw);
-    const float *from[MAX_TAPS];
+    const size_t channels = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw);
+    const float *from[WC_MAX_TAPS];
+    int inner, inner_end;
+    inner_columns(v, &inner, &inner_end);
     for (size_t row = first; row < first + n; row++)
-        for (int col = 0; col < v->ow; col++) {
-            for (size_t t = 0; t < taps; t++) {
-                const int y = (int)row * v->stride - v->pad_top + (int)t / v->kw;
-                const int x = col * v->stride - v->pad_left + (int)t % v->kw;
-                const bool inside = y >= 0 && y < v->h && x >= 0 && x < v->w;
-                from[t] = inside ? f32(j->x) + ((size_t)y * (size_t)v->w + (size_t)x) * c : NULL;
+        for (size_t c = 0; c < channels; c += CHANNELS)
+            for (int col = 0; col < v->ow;) {
+                const size_t some = col >= inner && col < inner_end ? (size_t)(inner_end - col) : 1;
+                find_taps(j, (int)row, col, c, from);
+                j->c->k->depthwise(f32(j->y) + (row * (size_t)v->ow + (size_t)col) * channels + c, channels,
+                                   from, (size_t)v->stride * channels, j->panels + c, channels, taps, some,
+                                   wc_min_size(CHANNELS, channels - c));
+                col += (int)some;
             }
-            j->c->k->depthwise(f32(j->y) + (row * (size_t)v->ow + (size_t)col) * c, from, j->panels, taps, c);
-        }
 }
 
 static void conv2d_depthwise(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_conv *v,
                              wc_tensor work)
 {
     struct conv_job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .v = v, .panels = f32(work)};
-    const size_t c = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw);
-    for (size_t i = 0; i < c; i++)
+    const size_t channels = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw), size = stored_bytes(w.dtype);
+    float part[WC_MAX_TAPS];
+    for (size_t c = 0; c < channels; c++) {
+        j.c->k->widen[w.dtype](part, (const char *)w.data + c * taps * size, taps);
         for (size_t t = 0; t < taps; t++)
-            j.c->k->widen[w.dtype](&j.panels[t * c + i],
-                                   (const char *)w.data + (i * taps + t) * stored_bytes(w.dtype), 1);
+            j.panels[t * channels + c] = part[t];
+    }
     wc_cpu_for(j.c, depthwise_rows, &j, (size_t)v->oh, 1);
 }
 

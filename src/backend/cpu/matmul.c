@@ -8,7 +8,7 @@
 #include "backend/cpu/cpu.h"
 #include "base/size.h"
 
-enum { FEW_ROWS = 6, DOT_BYTES = 64 * 1024, SUM_COLS = 1024 };
+enum { FEW_ROWS = 24, DOT_BYTES = 64 * 1024, SUM_COLS = 1024 };
 
 struct product {
     struct cpu *c;
@@ -79,19 +79,21 @@ static void many_rows(void *job, int thread, size_t chunk)
                  n_rows = wc_min_size(p->block_rows, p->n - row);
     struct scratch *s = wc_cpu_take_scratch(p->c);
     for (size_t i = 0; i == 0 || i < p->k; i += WC_SPAN) {
-        const size_t span = wc_min_size(WC_SPAN, p->k - i);
+        const size_t span = wc_min_size(WC_SPAN, p->k - i), padded = whole_vectors(p->c, span);
         for (size_t j = 0; j < n_cols; j += cols)
             k->unpack[p->w.dtype](s->panels + j / cols * panel_floats, weights_at(p, col + j, i),
                                   p->w.stride[0], wc_min_size(cols, n_cols - j), span);
         for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
             const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
-            for (size_t q = 0; q < some; q++)
+            for (size_t q = 0; q < some; q++) {
                 memcpy(s->rows + q * WC_SPAN, f32(p->x) + (row + r + q) * p->k + i, span * sizeof(float));
+                memset(s->rows + q * WC_SPAN + span, 0, (padded - span) * sizeof(float));
+            }
             for (size_t q = 0; q < TILE_ROWS && r + some + q < n_rows; q++)
                 fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
             for (size_t j = 0; j < n_cols; j += cols)
                 k->tile(s->sums + r * BLOCK_COLS + j, BLOCK_COLS, s->rows, WC_SPAN,
-                        s->panels + j / cols * panel_floats, some, wc_min_size(cols, n_cols - j), span,
+                        s->panels + j / cols * panel_floats, some, wc_min_size(cols, n_cols - j), padded,
                         i > 0);
         }
     }

@@ -255,15 +255,17 @@ static float weigh(float *s, size_t n, float factor, float cap, float *m, float 
     return alpha;
 }
 
-static void depthwise(float *y, const float *const *x, const float *w, size_t n_taps, size_t channels)
+static void depthwise(float *y, size_t y_stride, const float *const *x, size_t x_step, const float *w,
+                      size_t w_stride, size_t n_taps, size_t n_pixels, size_t channels)
 {
-    for (size_t c = 0; c < channels; c++) {
-        float s = 0;
-        for (size_t t = 0; t < n_taps; t++)
-            if (x[t])
-                s += x[t][c] * w[t * channels + c];
-        y[c] = s;
-    }
+    for (size_t p = 0; p < n_pixels; p++)
+        for (size_t c = 0; c < channels; c++) {
+            float s = 0;
+            for (size_t t = 0; t < n_taps; t++)
+                if (x[t])
+                    s = fmaf(x[t][p * x_step + c], w[t * w_stride + c], s);
+            y[p * y_stride + c] = s;
+        }
 }
 
 static float burn(size_t n)

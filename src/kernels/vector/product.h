@@ -101,9 +101,10 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t 
     if (whole < k) {
         UNROLL
         for (int n = 0; n < rows * 4; n++) {
-            const vec b = v_load_aligned(panel + (size_t)(n % 4) * WC_SPAN + whole);
-            const vec last = load_weights_tail(x, (size_t)(n / 4) * x_stride + whole, k - whole, LOAD_F32);
-            acc[n / 4][n % 4] = v_fma(last, b, acc[n / 4][n % 4]);
+            if (n % 4 == 0)
+                a[n / 4] = load_weights_tail(x, (size_t)(n / 4) * x_stride + whole, k - whole, LOAD_F32);
+            acc[n / 4][n % 4] = v_fma(a[n / 4], v_load_aligned(panel + (size_t)(n % 4) * WC_SPAN + whole),
+                                      acc[n / 4][n % 4]);
         }
     }
     UNROLL
@@ -151,37 +152,51 @@ static void tile(float *y, size_t y_stride, const float *x, size_t x_stride, con
     }
 }
 
-/* nx rows of x times nw rows of w; nw is 1 or 4. */
+/* nx rows of x times nw rows of w; nw is 1 or 4.  The rows of w behind these are fetched meanwhile: the CPU foresees only
+ * what follows within a page. */
 ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
                              size_t w_stride, size_t k, loader type, const int nx, const int nw)
 {
+    const size_t size = type == LOAD_F32 ? 4 : 2;
     for (size_t at = 0; at == 0 || at < k; at += WC_SPAN) {
         const size_t end = k - at < WC_SPAN ? k : at + WC_SPAN, whole = at + (end - at) / L * L;
-        vec acc[4][4], b[4];
+        vec acc[TILE_ROWS][4], a[TILE_ROWS];
         UNROLL
-        for (int i = 0; i < nx * nw; i++)
-            acc[i / nw][i % nw] = v_zero();
-        for (size_t i = at; i < whole; i += L) {
+        for (int n = 0; n < nx * nw; n++)
+            acc[n / nw][n % nw] = v_zero();
+        size_t i = at;
+#define STEP(i)                                                                                              \
+    UNROLL                                                                                                   \
+    for (int r = 0; r < nx; r++)                                                                             \
+        a[r] = v_load(x + (size_t)r * x_stride + (i));                                                       \
+    UNROLL                                                                                                   \
+    for (int j = 0; j < nw; j++) {                                                                           \
+        const vec b = load_weights(w, (size_t)j * w_stride + (i), type);                                     \
+        UNROLL                                                                                               \
+        for (int r = 0; r < nx; r++)                                                                         \
+            acc[r][j] = v_fma(a[r], b, acc[r][j]);                                                           \
+    }
+        for (; i + 64 / size <= whole; i += 64 / size) {
             UNROLL
-            for (int j = 0; j < nw; j++)
-                b[j] = load_weights(w, (size_t)j * w_stride + i, type);
+            for (int j = 0; nw == 4 && j < nw; j++)
+                __builtin_prefetch((const char *)w + (((size_t)j + 4) * w_stride + i) * size);
             UNROLL
-            for (int r = 0; r < nx; r++) {
-                const vec a = v_load(x + (size_t)r * x_stride + i);
-                UNROLL
-                for (int j = 0; j < nw; j++)
-                    acc[r][j] = v_fma(a, b[j], acc[r][j]);
+            for (size_t m = 0; m < 64 / size; m += L) {
+                STEP(i + m)
             }
         }
+        for (; i < whole; i += L) {
+            STEP(i)
+        }
+#undef STEP
         if (whole < end) {
             UNROLL
-            for (int j = 0; j < nw; j++)
-                b[j] = load_weights_tail(w, (size_t)j * w_stride + whole, end - whole, type);
-            UNROLL
-            for (int i = 0; i < nx * nw; i++)
-                acc[i / nw][i % nw] = v_fma(
-                    load_weights_tail(x, (size_t)(i / nw) * x_stride + whole, end - whole, LOAD_F32),
-                    b[i % nw], acc[i / nw][i % nw]);
+            for (int n = 0; n < nx * nw; n++) {
+                const vec b = load_weights_tail(w, (size_t)(n % nw) * w_stride + whole, end - whole, type);
+                const vec last = load_weights_tail(x, (size_t)(n / nw) * x_stride + whole, end - whole,
+                                                   LOAD_F32);
+                acc[n / nw][n % nw] = v_fma(last, b, acc[n / nw][n % nw]);
+            }
         }
         UNROLL
         for (int r = 0; r < nx; r++) {
@@ -204,18 +219,24 @@ ALWAYS_INLINE void dot(float *y, size_t y_stride, const float *x, size_t x_strid
         const void *rows = (const char *)w + j * w_stride * size;
         const size_t some = n_w - j >= 4 ? 4 : 1;
         size_t r = 0;
-#define BLOCK(nx, nw)                                                                                        \
+#define RUN(nx, nw)                                                                                          \
     dot_block(y + r * y_stride + j, y_stride, x + r * x_stride, x_stride, rows, w_stride, k, type, nx, nw)
         if (some == 4) {
+#if TILE_ROWS == 6
+            for (; n_x - r >= 6; r += 6)
+                RUN(6, 4);
+#endif
+            for (; n_x - r >= 3; r += 3)
+                RUN(3, 4);
             for (; n_x - r >= 2; r += 2)
-                BLOCK(2, 4);
+                RUN(2, 4);
             if (r < n_x)
-                BLOCK(1, 4);
+                RUN(1, 4);
         } else {
             for (; r < n_x; r++)
-                BLOCK(1, 1);
+                RUN(1, 1);
         }
-#undef BLOCK
+#undef RUN
         j += some;
     }
 }

@@ -263,26 +263,56 @@ static void narrow_bf16(uint16_t *y, const float *x, size_t n)
     }
 }
 
-static void depthwise(float *y, const float *const *x, const float *w, size_t n_taps, size_t channels)
+/* 2L channels of some pixels: a tap's weights are loaded once for all of them. */
+ALWAYS_INLINE void depthwise_block(float *y, size_t y_stride, const float *const *x, size_t x_step,
+                                   const float *w, size_t w_stride, size_t n_taps, size_t c, const int pixels)
 {
-    size_t c = 0;
-    for (; c + 2 * L <= channels; c += 2 * L) {
-        vec a = v_zero(), b = v_zero();
-        for (size_t t = 0; t < n_taps; t++) {
-            if (!x[t])
-                continue;
-            a = v_fma(v_load(x[t] + c), v_load(w + t * channels + c), a);
-            b = v_fma(v_load(x[t] + c + L), v_load(w + t * channels + c + L), b);
+    vec s[4][2];
+    UNROLL
+    for (int p = 0; p < pixels; p++)
+        s[p][0] = s[p][1] = v_zero();
+    for (size_t t = 0; t < n_taps; t++) {
+        if (!x[t])
+            continue;
+        const vec a = v_load(w + t * w_stride + c), b = v_load(w + t * w_stride + c + L);
+        UNROLL
+        for (int p = 0; p < pixels; p++) {
+            s[p][0] = v_fma(v_load(x[t] + (size_t)p * x_step + c), a, s[p][0]);
+            s[p][1] = v_fma(v_load(x[t] + (size_t)p * x_step + c + L), b, s[p][1]);
         }
-        v_store(y + c, a);
-        v_store(y + c + L, b);
     }
-    for (; c < channels; c++) {
-        float a = 0;
+    UNROLL
+    for (int p = 0; p < pixels; p++) {
+        v_store(y + (size_t)p * y_stride + c, s[p][0]);
+        v_store(y + (size_t)p * y_stride + c + L, s[p][1]);
+    }
+}
+
+static void depthwise(float *y, size_t y_stride, const float *const *x, size_t x_step, const float *w,
+                      size_t w_stride, size_t n_taps, size_t n_pixels, size_t channels)
+{
+    const size_t whole = channels / (2 * L) * (2 * L);
+    for (size_t p = 0; p < n_pixels;) {
+        const float *from[WC_MAX_TAPS];
+        const size_t some = n_pixels - p >= 4 ? 4 : 1;
         for (size_t t = 0; t < n_taps; t++)
-            if (x[t])
-                a = fmaf(x[t][c], w[t * channels + c], a);
-        y[c] = a;
+            from[t] = x[t] ? x[t] + p * x_step : NULL;
+        float *to = y + p * y_stride;
+        for (size_t c = 0; c < whole; c += 2 * L) {
+            if (some == 4)
+                depthwise_block(to, y_stride, from, x_step, w, w_stride, n_taps, c, 4);
+            else
+                depthwise_block(to, y_stride, from, x_step, w, w_stride, n_taps, c, 1);
+        }
+        for (size_t c = whole; c < channels; c++)
+            for (size_t i = 0; i < some; i++) {
+                float sum = 0;
+                for (size_t t = 0; t < n_taps; t++)
+                    if (from[t])
+                        sum = fmaf(from[t][i * x_step + c], w[t * w_stride + c], sum);
+                to[i * y_stride + c] = sum;
+            }
+        p += some;
     }
 }
 
