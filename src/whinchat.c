@@ -175,7 +175,8 @@ char *wc_chat_render(const wc_model *model, const char *template_source, const c
         return NULL;
     } else if (!model->chat_template) {
         wc_fail(err, WC_UNSUPPORTED, "%s: %s", model->name,
-                model->template_error ? model->template_error : "no chat_template in chat_template.jinja or tokenizer_config.json");
+                model->template_error ? model->template_error
+                                      : "no chat_template in chat_template.jinja or tokenizer_config.json");
         return NULL;
     }
     char *text = wc_chat_apply(own ? own : model->chat_template, request,

@@ -11,17 +11,16 @@ typedef void (*wc_observe_fn)(void *user, const char *name, const wc_tensor *t);
 
 typedef struct wc_ctx {
     wc_backend *backend;
-    wc_arena
-        *step; /* activations of this pass; a dry arena makes the pass a rehearsal that computes nothing */
+    wc_arena *step; /* activations of this pass; a dry arena makes it a rehearsal that computes nothing */
     wc_observe_fn observe; /* NULL: nobody watches */
     void *observe_user;
     const atomic_bool *cancel; /* true: stop at the next op; NULL */
-    void (*progress)(void *user, size_t done,
-                     size_t total); /* called by long encoders between blocks; NULL */
+    /* called by long encoders between blocks; NULL */
+    void (*progress)(void *user, size_t done, size_t total);
     void *progress_user;
     double flops;        /* of the matrix products and convolutions so far; a rehearsal counts too */
     double weight_bytes; /* that those products read */
-    bool stopped; /* cancelled: what ops return from now on is not computed */
-    bool failed;  /* the arena was full: likewise */
+    bool stopped;        /* cancelled: what ops return from now on is not computed */
+    bool failed;         /* the arena was full: likewise */
 } wc_ctx;
 #endif

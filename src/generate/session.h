@@ -31,9 +31,9 @@ struct wc_session {
     wc_stop *stop;
     wc_detok detok;
     wc_buf piece; /* what the last token completed */
-    wc_buf text; /* given out so far */
-    int finish;  /* enum wc_finish */
-    int max_new; /* most tokens of this answer */
+    wc_buf text;  /* given out so far */
+    int finish;   /* enum wc_finish */
+    int max_new;  /* most tokens of this answer */
     uint64_t seed;
     double image_seconds, prefill_seconds, decode_seconds, first_token_seconds;
 

@@ -83,7 +83,7 @@ static size_t divisible(double v)
 static wc_tensor need(struct loader *l, const char *name, int ndim, const size_t *shape)
 {
     wc_tensor t = {0};
-    char full[NAME_ROOM];
+    char full[2 * NAME_ROOM];
     if (!l->ok)
         return t;
     snprintf(full, sizeof full, "%s.%s", l->prefix, name);

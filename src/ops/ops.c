@@ -78,7 +78,8 @@ static void count(wc_ctx *c, double flops, const wc_tensor *w)
     c->weight_bytes += (double)wc_tensor_elems(w) / (double)row->block_elems * (double)row->block_bytes;
 }
 
-static bool same_shape(const wc_tensor *x, const wc_tensor *z)
+/* Used by assert only. */
+static bool __attribute__((unused)) same_shape(const wc_tensor *x, const wc_tensor *z)
 {
     return x->ndim == z->ndim && memcmp(x->shape, z->shape, sizeof x->shape) == 0;
 }
