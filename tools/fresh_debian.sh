@@ -6,8 +6,8 @@
 set -euo pipefail
 source_root=$(cd "$(dirname "$0")/.." && pwd)
 root=${1:-$(mktemp -d)/debian}
-mirror=${MIRROR:-$(sed -n 's/^URIs: *//p; s/^deb \(\[.*\] \)\?\(http[^ ]*\) .*/\2/p' /etc/apt/sources.list \
-    /etc/apt/sources.list.d/* 2>/dev/null | head -1)}
+mirror=${MIRROR:-$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true; } |
+    sed -n 's/^URIs: *//p; s/^deb \(\[.*\] \)\?\(http[^ ]*\) .*/\2/p' | head -1)}
 
 [ -d "$root/usr" ] || debootstrap --variant=minbase bookworm "$root" ${mirror:-}
 cp /etc/resolv.conf "$root/etc/" 2>/dev/null || true

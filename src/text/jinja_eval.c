@@ -408,8 +408,10 @@ static enum status run_output(wc_jrun *r, const wc_jnode *node, wc_jscope *scope
 {
     for (int i = 0; i < node->n_items; i++) {
         wc_jv v;
+        r->constant = node->items[i]->flag;
         if (!wc_jeval(r, node->items[i], scope, &v) || !write_value(r, v))
             return FAILED;
+        r->constant = false;
     }
     return DONE;
 }

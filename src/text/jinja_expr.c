@@ -334,11 +334,11 @@ static bool eval_slice(wc_jrun *r, const wc_jnode *node, wc_jscope *scope, wc_jv
         if (node->items[i] && !wc_jeval(r, node->items[i], scope, &bounds[i]))
             return false;
     }
-    /* Jinja2 computes constant expressions when it compiles, where what cannot be sliced is undefined. */
+    /* Jinja2 computes what prints a constant when it compiles, where what cannot be sliced is undefined. */
     bool slices = object.type == WC_J_STR || object.type == WC_J_LIST || object.type == WC_J_TUPLE;
     for (int i = 0; i < 3; i++)
         slices &= bounds[i].type == WC_J_MISSING || bounds[i].type == WC_J_NONE || wc_jis_integer(bounds[i]);
-    if (node->flag && !slices)
+    if (r->constant && !slices)
         return wc_jundefined_member(r, object, bounds[0], out);
     return wc_jslice(r, object, bounds[0], bounds[1], bounds[2], out);
 }

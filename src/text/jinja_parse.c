@@ -240,7 +240,7 @@ static bool may_be_constant(const wc_jnode *node)
 {
     static const char *const with_context[] = {"map",        "select",     "reject",
                                                "selectattr", "rejectattr", "random"};
-    if (node->kind == WC_JN_CALL || node->kind == WC_JN_NAME)
+    if (node->kind == WC_JN_CALL || node->kind == WC_JN_NAME || (node->kind == WC_JN_CONDITION && !node->c))
         return false;
     if (node->kind != WC_JN_FILTER && node->kind != WC_JN_TEST)
         return true;

@@ -177,7 +177,7 @@ static bool read_piece(struct model *m, const struct field *field)
 {
     struct cursor c = {field->data, field->data + field->n};
     struct piece piece = {.type = NORMAL};
-    struct field f;
+    struct field f = {0};
     bool more;
     while (next_field(m, &c, &f, &more) && more)
         if (!read_piece_field(m, &f, &piece))
@@ -187,12 +187,11 @@ static bool read_piece(struct model *m, const struct field *field)
     if (m->n == WC_VOCAB_MAX_IDS)
         return wc_fail(m->err, WC_BAD_FILE, "%s: expected at most %d pieces", m->file, WC_VOCAB_MAX_IDS);
     if (m->n == m->room) {
-        size_t room = m->room ? 2 * m->room : 1024;
+        size_t room = 2 * m->room;
         struct piece *grown = wc_arena_alloc(m->arena, room * sizeof *grown);
         if (!grown)
             return wc_fail_memory(m->err, room * sizeof *grown);
-        if (m->n > 0)
-            memcpy(grown, m->pieces, m->n * sizeof *grown);
+        memcpy(grown, m->pieces, m->n * sizeof *grown);
         m->pieces = grown;
         m->room = room;
     }
@@ -203,7 +202,7 @@ static bool read_piece(struct model *m, const struct field *field)
 static bool read_trainer(struct model *m, const struct field *field)
 {
     struct cursor c = {field->data, field->data + field->n};
-    struct field f;
+    struct field f = {0};
     bool more;
     m->has_trainer = true;
     while (next_field(m, &c, &f, &more) && more) {
@@ -225,7 +224,7 @@ static bool read_trainer(struct model *m, const struct field *field)
 static bool read_normalizer(struct model *m, const struct field *field)
 {
     struct cursor c = {field->data, field->data + field->n};
-    struct field f;
+    struct field f = {0};
     bool more;
     while (next_field(m, &c, &f, &more) && more) {
         if (f.number == 2 && expect_wire(m, &f, 2, "precompiled_charsmap")) {
@@ -293,7 +292,7 @@ static bool check_model(struct model *m)
 static bool read_model(struct model *m, const void *data, size_t n)
 {
     struct cursor c = {data, (const unsigned char *)data + n};
-    struct field f;
+    struct field f = {0};
     bool more, ok = true;
     while (ok && next_field(m, &c, &f, &more) && more) {
         if (f.number <= 3 && !expect_wire(m, &f, 2, "pieces, trainer_spec or normalizer_spec"))
@@ -656,13 +655,15 @@ wc_tokenizer *wc_tokenizer_from_sentencepiece(const void *data, size_t n, const 
     struct model m = {.file = file,
                       .err = err,
                       .arena = wc_arena_new(0),
+                      .room = 1024,
                       .model_type = UNIGRAM,
                       .bos_id = 1,
                       .eos_id = 2,
                       .dummy_prefix = true,
                       .remove_spaces = true};
     wc_buf_init(&text, MAX_JSON);
-    if (!m.arena) {
+    m.pieces = m.arena ? wc_arena_alloc(m.arena, m.room * sizeof *m.pieces) : NULL;
+    if (!m.pieces) {
         wc_fail_memory(err, sizeof m);
         goto done;
     }

@@ -19,7 +19,7 @@ struct wc_unigram_node {
 
 static const double UNK_PENALTY = 10.0;
 
-bool wc_unigram_init(wc_unigram *u, const wc_vocab *vocab, double *scores, wc_error *err)
+bool wc_unigram_init(wc_unigram *u, const wc_vocab *vocab, const double *scores, wc_error *err)
 {
     double least = 0;
     size_t n_patterns = 0;

@@ -8,7 +8,7 @@
 
 typedef struct wc_unigram {
     const wc_vocab *vocab;
-    double *scores; /* [vocab->n_ids] log-probabilities */
+    const double *scores; /* [vocab->n_ids] log-probabilities */
     bool byte_fallback;
     int32_t unk_id; /* -1: none; unknown characters are an error */
     /* private */
@@ -18,7 +18,7 @@ typedef struct wc_unigram {
 } wc_unigram;
 
 /* scores [vocab->n_ids] stay the caller's.  Release also after a failure. */
-bool wc_unigram_init(wc_unigram *u, const wc_vocab *vocab, double *scores, wc_error *err);
+bool wc_unigram_init(wc_unigram *u, const wc_vocab *vocab, const double *scores, wc_error *err);
 void wc_unigram_release(wc_unigram *u);
 
 /* One thread's memory; {0} is a valid empty one. */

@@ -202,6 +202,42 @@ static void check_reductions(const wc_kernels *k)
     }
 }
 
+/* Two blocks of a row's scores one after the other, as attention takes them. */
+static void check_weigh(const wc_kernels *k)
+{
+    for (size_t i = 0; i < 4 * N_LENGTHS; i++) {
+        const size_t n = lengths[i / 4] < 64 ? lengths[i / 4] : 64;
+        const double cap = i / 2 % 2 ? 2.5 : 0, scale = 0.75;
+        float *s[2] = {guarded_floats(n, i % 2), guarded_floats(n, i % 2)}, m = -INFINITY, z = 0, alpha[2];
+        double t[2][64], top[2], sum[2] = {0, 0};
+        for (int block = 0; block < 2; block++) {
+            fill_random(s[block], n);
+            for (size_t j = 0; j < n; j++) {
+                s[block][j] *= 20;
+                t[block][j] = (double)s[block][j] * scale;
+                t[block][j] = cap > 0 ? cap * tanh(t[block][j] / cap) : t[block][j];
+                top[block] = j == 0 || t[block][j] > top[block] ? t[block][j] : top[block];
+            }
+            alpha[block] = k->weigh(s[block], n, (float)scale, (float)cap, &m, &z);
+        }
+        top[1] = top[0] > top[1] ? top[0] : top[1];
+        bool ok = alpha[0] == 0 && fabs((double)alpha[1] - exp(top[0] - top[1])) < 1e-5 &&
+                  fabs((double)m - top[1]) < 1e-5;
+        for (int block = 0; block < 2; block++)
+            for (size_t j = 0; j < n; j++) {
+                double want = exp(t[block][j] - top[block]);
+                sum[block] += want;
+                ok = ok && fabs((double)s[block][j] - want) < 1e-5;
+            }
+        ok = ok && fabs((double)z - (sum[0] * exp(top[0] - top[1]) + sum[1])) < 1e-5 * (double)n;
+        verdict(ok, k, "weigh", "%zu scores, cap %g", n, cap);
+        s[0][0] = NAN;
+        k->weigh(s[0], n, 1, (float)cap, &m, &z);
+        verdict(isnan(z), k, "weigh", "%zu scores, one NaN: its sum is not", n);
+        guarded_free_all();
+    }
+}
+
 /* ---- stored types ---- */
 
 static void check_stored(const wc_kernels *k)
@@ -289,6 +325,7 @@ void check_rows(const wc_kernels *k)
     check_places(k);
     check_against_reference(k);
     check_reductions(k);
+    check_weigh(k);
     check_stored(k);
     check_depthwise(k);
 }

@@ -118,14 +118,18 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t 
     }
 }
 
+/* As many whole blocks of so many rows as there are; returns the rows done. */
 #define TILE(rows)                                                                                           \
-    static __attribute__((noinline)) void tile_##rows(float *y, size_t y_stride, const float *x,             \
-                                                      size_t x_stride, const float *panel, size_t n_cols,    \
-                                                      size_t k, bool add)                                    \
+    static __attribute__((noinline))                                                                         \
+    size_t tile_##rows(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,       \
+                       size_t n_rows, size_t n_cols, size_t k, bool add)                                     \
     {                                                                                                        \
-        for (size_t c = 0; c < n_cols; c += 4)                                                               \
-            tile_block(y + c, y_stride, x, x_stride, panel + c * WC_SPAN, n_cols - c < 4 ? n_cols - c : 4,   \
-                       k, add, rows);                                                                        \
+        size_t r = 0;                                                                                        \
+        for (; n_rows - r >= rows; r += rows)                                                                \
+            for (size_t c = 0; c < n_cols; c += 4)                                                           \
+                tile_block(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,  \
+                           n_cols - c < 4 ? n_cols - c : 4, k, add, rows);                                   \
+        return r;                                                                                            \
     }
 TILE(1)
 TILE(3)
@@ -140,14 +144,13 @@ static void tile(float *y, size_t y_stride, const float *x, size_t x_stride, con
         const size_t some = n_cols - c < GROUP ? n_cols - c : GROUP;
         size_t r = 0;
 #define RUN(rows)                                                                                            \
-    for (; n_rows - r >= rows; r += rows)                                                                    \
-        tile_##rows(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN, some,   \
-                    k, add);
+    r += tile_##rows(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,        \
+                     n_rows - r, some, k, add)
 #if TILE_ROWS == 6
-        RUN(6)
+        RUN(6);
 #endif
-        RUN(3)
-        RUN(1)
+        RUN(3);
+        RUN(1);
 #undef RUN
     }
 }

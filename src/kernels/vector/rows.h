@@ -7,7 +7,7 @@
 ALWAYS_INLINE vec v_exp(vec x)
 {
     const vec low = v_all(-87.33654f), high = v_all(88.3762626647949f);
-    vec t = v_min(v_max(x, low), high);
+    vec t = v_min(high, v_max(low, x)); /* in this order NaN stays NaN */
     vec n = v_round(v_mul(t, v_all(1.44269504088896341f)));
     vec r = v_fma(n, v_all(-0.693359375f), t);
     r = v_fma(n, v_all(2.12194440e-4f), r);
@@ -18,9 +18,7 @@ ALWAYS_INLINE vec v_exp(vec x)
     p = v_fma(p, r, v_all(1.6666665459e-1f));
     p = v_fma(p, r, v_all(5.0000001201e-1f));
     p = v_add(v_fma(p, v_mul(r, r), r), v_all(1.0f));
-    vec y = v_mul(p, v_pow2(n));
-    y = v_if_less(x, low, v_zero(), y);
-    return v_if_nan(x, x, y);
+    return v_if_less(x, low, v_zero(), v_mul(p, v_pow2(n)));
 }
 
 ALWAYS_INLINE vec v_tanh(vec x)
@@ -221,16 +219,29 @@ static float exp_sum(float *y, const float *x, float shift, size_t n)
 
 static float weigh(float *s, size_t n, float factor, float cap, float *m, float *z)
 {
-    if (factor != 1)
-        scale(s, s, factor, n);
+    const vec by = v_all(factor);
+    vec highest = v_all(-INFINITY);
+    float top = *m, lanes[L];
+    size_t i = 0;
+    for (; i + L <= n; i += L) {
+        const vec t = v_mul(v_load(s + i), by);
+        v_store(s + i, t);
+        highest = v_max(t, highest);
+    }
+    for (; i < n; i++)
+        s[i] *= factor;
     if (cap > 0)
         soft_cap(s, s, cap, n);
-    float alpha[L];
-    const float top = fmaxf(*m, maximum(s, n));
-    v_store(alpha, v_exp(v_all(*m - top)));
-    *z = *z * alpha[0] + exp_sum(s, s, top, n);
+    v_store(lanes, highest);
+    if (cap > 0 || n % L != 0)
+        top = fmaxf(top, maximum(s, n));
+    else
+        for (int l = 0; l < L; l++)
+            top = fmaxf(top, lanes[l]);
+    v_store(lanes, v_exp(v_all(*m - top)));
+    *z = *z * lanes[0] + exp_sum(s, s, top, n);
     *m = top;
-    return alpha[0];
+    return lanes[0];
 }
 
 static void widen_f32(float *y, const void *x, size_t n)
