@@ -141,7 +141,8 @@ static void check_vocabulary(struct wc_model *m)
     m->warning = keep_error(m, &warning);
 }
 
-static bool open_images(struct wc_model *m, wc_error *err)
+/* Made-up weights come with a bare configuration: pictures are of the published size then, without any processing. */
+static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
 {
     wc_image_input *in = &m->net->image;
     if (in->n_tokens == 0)
@@ -149,6 +150,10 @@ static bool open_images(struct wc_model *m, wc_error *err)
     m->images = wc_arena_zalloc(m->arena, 1, sizeof *m->images);
     if (!m->images)
         return wc_fail_memory(err, sizeof *m->images);
+    if (made_up && !wc_checkpoint_processor(m->files)) {
+        *m->images = (struct wc_image_processor){.height = in->height, .width = in->width};
+        return true;
+    }
     const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
     if (!file || !wc_image_processor_from_config(wc_checkpoint_processor(m->files), file, m->images, err))
         return false;
@@ -160,7 +165,7 @@ static bool open_images(struct wc_model *m, wc_error *err)
 static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *err)
 {
     m->net = wc_net_load(m->arena, m->files, o->slice, err);
-    if (!m->net || !read_generation_config(m, err) || !open_images(m, err))
+    if (!m->net || !read_generation_config(m, err) || !open_images(m, o->random_dtype != NULL, err))
         return false;
     check_vocabulary(m);
     m->backend = wc_backend_cpu_open(o->n_threads, o->compute == WC_COMPUTE_F32, err);

@@ -28,13 +28,18 @@ static bool x86_has(enum wc_level level)
     if (level == WC_LEVEL_AVX2)
         return avx2;
     const unsigned need512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-    return avx2 && (saved & 0xe6) == 0xe6 && (b7 & need512) == need512;
+    bool avx512 = avx2 && (saved & 0xe6) == 0xe6 && (b7 & need512) == need512;
+    if (level == WC_LEVEL_AVX512)
+        return avx512;
+    unsigned a71;
+    return avx512 && __get_cpuid_count(7, 1, &a71, &b, &c7, &d7) && (a71 & 1u << 5); /* AVX512_BF16 */
 }
 #endif
 
 const char *wc_cpu_name(enum wc_level level)
 {
-    static const char *const names[WC_N_LEVELS] = {"reference", "neon", "avx2", "avx512"};
+    static const char *const names[WC_N_LEVELS] = {"reference", "neon", "avx2", "avx512",
+                                                    "avx512bf16"};
     return names[level];
 }
 
@@ -46,6 +51,8 @@ const wc_kernels *wc_cpu_kernels(enum wc_level level)
         return wc_kernels_avx2();
     case WC_LEVEL_AVX512:
         return wc_kernels_avx512();
+    case WC_LEVEL_AVX512BF16:
+        return wc_kernels_avx512bf16();
 #elif defined(__aarch64__)
     case WC_LEVEL_NEON:
         return wc_kernels_neon();

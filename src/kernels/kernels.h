@@ -7,7 +7,10 @@
  * is computed in spans of WC_SPAN: inside a span lane l adds the products of k = l, l + L, l + 2L ... one after the other by
  * fused multiply-add, the lanes are then added by halves (0 with L/2, 1 with L/2 + 1 ..., until one is left), and the
  * spans' sums are added in order.  dot (few rows of x, weights read once) and unpack + tile (many rows) both do exactly
- * this, so a row's result does not depend on how many rows stand beside it. */
+ * this, so a row's result does not depend on how many rows stand beside it.
+ *
+ * Where a CPU multiplies bf16 by bf16 (level avx512bf16), the same holds for words of two neighbouring values: lane l adds
+ * the two products of word l, l + L ..., and a span is of WC_SPAN words. */
 #ifndef WC_KERNELS_KERNELS_H
 #define WC_KERNELS_KERNELS_H
 #include <stdbool.h>
@@ -39,6 +42,15 @@ typedef struct wc_kernels {
     /* y[r,j] = sum_k x[r,k] w[j,k] for r < n_x, j < n_w, any k; each w row is read once for every four rows of x. */
     void (*dot[WC_WEIGHT_TYPES])(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,
                                  const void *w, size_t w_stride, size_t n_w, size_t k);
+
+    /* The same three for x and w of bf16, by pairs; NULL where the CPU has no such instruction.  Rows of x and of the panel
+     * (WC_SPAN words apart) hold zeros behind k up to a whole vector of 2 lanes values; x_stride is even. */
+    void (*unpack_pairs)(uint16_t *panel, const uint16_t *w, size_t w_stride, size_t n_cols, size_t k);
+    void (*tile_pairs)(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, const uint16_t *panel,
+                       size_t n_rows, size_t n_cols, size_t k, bool add); /* k <= 2 WC_SPAN */
+    void (*dot_pairs)(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, size_t n_x,
+                      const uint16_t *w, size_t w_stride, size_t n_w, size_t k);
+
     /* o[r,i] = o[r,i] * alpha[r] + sum_j p[r,j] v[j,i], j rising from 0, for r < n_rows, i < d, j < n_keys. */
     void (*mix)(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                 const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d);
@@ -77,6 +89,7 @@ typedef struct wc_kernels {
                       size_t w_stride, size_t n_taps, size_t n_pixels, size_t channels);
     /* n fused multiply-adds a lane on registers only: the bare stream of tile; returns a value so that it is computed. */
     float (*burn)(size_t n);
+    float (*burn_pairs)(size_t n); /* of tile_pairs; NULL with it */
     /* Reads n bytes and returns something of them. */
     uint64_t (*read)(const void *p, size_t n);
 } wc_kernels;
@@ -85,5 +98,6 @@ typedef struct wc_kernels {
 const wc_kernels *wc_kernels_reference(void);
 const wc_kernels *wc_kernels_avx2(void);
 const wc_kernels *wc_kernels_avx512(void);
+const wc_kernels *wc_kernels_avx512bf16(void);
 const wc_kernels *wc_kernels_neon(void);
 #endif

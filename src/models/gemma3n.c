@@ -18,7 +18,7 @@
 #include "models/mobilenet_v5.h"
 #include "models/model.h"
 
-enum { MAX_LAYERS = 1024, NAME_ROOM = 160 };
+enum { MAX_LAYERS = 1024, NAME_ROOM = 160, PIXELS_PER_TOKEN = 48 /* a side of a picture token */ };
 
 static const float MATCH_FLOOR = 1e-5f; /* of the mean square that a projected stream is divided by */
 
@@ -474,6 +474,7 @@ static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *conf
             err, WC_BAD_FILE,
             "%s: vision_soft_tokens_per_image: expected %d (msfa_output_resolution squared), found %d", file,
             side * side, in->n_tokens);
+    in->height = in->width = PIXELS_PER_TOKEN * side;
     const char *keys[] = {"image_token", "boi_token", "eoi_token"}, *text[3];
     const char *fallback[] = {"<image_soft_token>", "<start_of_image>", "<end_of_image>"};
     for (int i = 0; i < 3; i++) {

@@ -120,6 +120,39 @@ static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc
     guarded_free_all();
 }
 
+/* The same of bf16 pairs: x is rounded first, rows of it end in zeros. */
+static void check_pairs_size(const wc_kernels *k, size_t n, size_t m, size_t width, bool whole, bool at_end)
+{
+    struct problem p = problem_new(n, m, width, WC_BF16, whole, at_end);
+    const size_t cols = (size_t)k->panel_cols, vector = 2 * (size_t)k->lanes, span = 2 * WC_SPAN;
+    const size_t x_stride = (width + vector - 1) / vector * vector;
+    uint16_t *x = guarded(n * x_stride * sizeof *x, sizeof *x, at_end), *w = (uint16_t *)p.w;
+    uint16_t *panel = guarded(cols * span * sizeof *panel, 64, true);
+    for (size_t r = 0; r < n; r++) {
+        k->narrow_bf16(x + r * x_stride, p.x + r * p.x_stride, width);
+        memset(x + r * x_stride + width, 0, (x_stride - width) * sizeof *x);
+        k->widen[WC_BF16](p.x + r * p.x_stride, x + r * x_stride, width);
+    }
+    float *dot = outputs(&p, at_end), *tile = outputs(&p, at_end), *one = outputs(&p, at_end);
+    k->dot_pairs(dot, p.y_stride, x, x_stride, n, w, p.w_stride, m, width);
+    for (size_t j = 0; j < m; j += cols)
+        for (size_t i = 0; i < width; i += span) {
+            const size_t some = m - j < cols ? m - j : cols, part = width - i < span ? width - i : span;
+            k->unpack_pairs(panel, w + j * p.w_stride + i, p.w_stride, some, part);
+            k->tile_pairs(tile + j, p.y_stride, x + i, x_stride, panel, n, some, part, i > 0);
+        }
+    for (size_t r = 0; r < n; r++)
+        k->dot_pairs(one + r * p.y_stride, p.y_stride, x + r * x_stride, x_stride, 1, w, p.w_stride, m, width);
+#define CASE "%zu rows, %zu columns of %zu%s", n, m, width, whole ? ", whole numbers" : ""
+    verdict(close_to_exact(&p, dot, whole), k, "dot_pairs", CASE);
+    verdict(close_to_exact(&p, tile, whole), k, "unpack_pairs and tile_pairs", CASE);
+    verdict(gaps_kept(&p, dot) && gaps_kept(&p, tile), k, "pairs: written beside y", CASE);
+    verdict(rows_same(&p, dot, tile, 0, n), k, "dot_pairs and tile_pairs differ", CASE);
+    verdict(rows_same(&p, one, dot, 0, n), k, "dot_pairs of one row and of many differ", CASE);
+#undef CASE
+    guarded_free_all();
+}
+
 /* Infinity, NaN, subnormal and huge values come through as the arithmetic has them. */
 static void check_special(const wc_kernels *k, wc_dtype type)
 {
@@ -191,6 +224,12 @@ void check_products(const wc_kernels *k)
             }
         check_special(k, types[t]);
     }
+    for (size_t i = 0; k->tile_pairs && i < sizeof widths / sizeof *widths; i++)
+        for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
+            size_t m = columns[(3 * i + j) % (sizeof columns / sizeof *columns)];
+            check_pairs_size(k, rows[j], m, widths[i], true, (i + j) % 2 == 0);
+            check_pairs_size(k, rows[j], m, widths[i], false, (i + j) % 2 == 1);
+        }
     static const size_t depths[] = {1, 7, 8, 15, 16, 31, 32, 33, 64, 96, 257}, keys[] = {1, 2, 37, 64};
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)

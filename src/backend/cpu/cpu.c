@@ -34,6 +34,8 @@ static struct scratch *scratch_new(void)
         *parts[i] = p;
         p += sizes[i];
     }
+    s->panel_pairs = (uint16_t *)s->panels;
+    s->row_pairs = (uint16_t *)s->rows;
     return s;
 }
 
@@ -147,6 +149,7 @@ enum { CEILING_ROUNDS = 5, BURN_STEPS = 20 * 1000 * 1000, READ_BYTES = 256 * 102
 struct ceiling_job {
     const wc_kernels *k;
     const char *bytes; /* NULL: burn */
+    bool pairs;
     size_t share;
     float sink[512];
 };
@@ -154,8 +157,9 @@ struct ceiling_job {
 static void run_ceiling(void *job, int thread, size_t chunk)
 {
     struct ceiling_job *j = job;
-    j->sink[chunk] = j->bytes ? (float)j->k->read(j->bytes + chunk * j->share, j->share)
-                              : j->k->burn(BURN_STEPS);
+    j->sink[chunk] = j->bytes   ? (float)j->k->read(j->bytes + chunk * j->share, j->share)
+                  : j->pairs ? j->k->burn_pairs(BURN_STEPS)
+                             : j->k->burn(BURN_STEPS);
 }
 
 static double best_seconds(struct cpu *c, struct ceiling_job *j, size_t n_chunks)
@@ -175,9 +179,10 @@ void wc_backend_ceilings(wc_backend *b, wc_dtype weights, wc_ceilings *out)
 {
     struct cpu *c = cpu_of(b);
     size_t n = (size_t)wc_pool_threads(b->pool);
-    struct ceiling_job j = {.k = c->k};
+    struct ceiling_job j = {.k = c->k, .pairs = wc_cpu_takes_pairs(c, weights)};
+    const double step_flops = (j.pairs ? 4.0 : 2.0) * c->k->lanes;
     *out = (wc_ceilings){0};
-    out->flops_per_second = 2.0 * BURN_STEPS * c->k->lanes * (double)n / best_seconds(c, &j, n);
+    out->flops_per_second = step_flops * BURN_STEPS * (double)n / best_seconds(c, &j, n);
     char *bytes = wc_mem_alloc_aligned(READ_BYTES);
     if (!bytes)
         return;

@@ -2,6 +2,7 @@
 #ifndef WC_BACKEND_CPU_CPU_H
 #define WC_BACKEND_CPU_CPU_H
 #include <pthread.h>
+#include <string.h>
 
 #include "backend/backend.h"
 #include "kernels/kernels.h"
@@ -13,6 +14,7 @@ enum {
     TILE_ROWS = 24,   /* rows of x that pass by a panel together */
     QUERY_ROWS = 96,  /* query rows that attention takes at once */
     MAX_HEAD_DIM = 4096,
+    PANEL_PAIRS = BLOCK_COLS * 2 * WC_SPAN, /* bf16 values that scratch's panels hold */
 };
 
 /* What one chunk of work may use as it likes. */
@@ -20,6 +22,7 @@ struct scratch {
     struct scratch *next;
     float *panels;      /* [BLOCK_COLS, WC_SPAN] panels of weights */
     float *rows;        /* [PATCH_ROWS, WC_SPAN]: patches of a convolution, or TILE_ROWS rows of x */
+    uint16_t *panel_pairs, *row_pairs; /* the same memory, as bf16: [.., 2 * WC_SPAN] */
     float *sums;        /* [BLOCK_ROWS, BLOCK_COLS] of y */
     float *queries;     /* [QUERY_ROWS, MAX_HEAD_DIM] */
     float *values;      /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
@@ -63,6 +66,26 @@ static inline size_t whole_vectors(const struct cpu *c, size_t n)
 {
     const size_t lanes = (size_t)c->k->lanes;
     return (n + lanes - 1) / lanes * lanes;
+}
+
+/* The same for bf16 values, two to a lane. */
+static inline size_t whole_pairs(const struct cpu *c, size_t n)
+{
+    const size_t values = 2 * (size_t)c->k->lanes;
+    return (n + values - 1) / values * values;
+}
+
+/* Products with weights of this type multiply bf16 by bf16 here. */
+static inline bool wc_cpu_takes_pairs(const struct cpu *c, wc_dtype weights)
+{
+    return !c->base.exact && weights == WC_BF16 && c->k->tile_pairs;
+}
+
+/* to <- x [n] rounded to bf16, zeros behind it up to a whole vector. */
+static inline void wc_cpu_narrow(const struct cpu *c, uint16_t *to, const float *x, size_t n)
+{
+    c->k->narrow_bf16(to, x, n);
+    memset(to + n, 0, (whole_pairs(c, n) - n) * sizeof *to);
 }
 
 static inline size_t stored_bytes(wc_dtype t)

@@ -19,8 +19,10 @@ struct conv_job {
     wc_tensor y, x, w, bias;
     const wc_conv *v;
     size_t k;      /* kh * kw * c_in */
+    bool pairs;    /* patches are rounded to bf16 */
+    size_t span;   /* values of k in a span: WC_SPAN, or twice as many bf16 */
     size_t spans;  /* of k */
-    float *panels; /* [spans][panels of c_out][panel_cols * WC_SPAN] */
+    float *panels; /* [spans][panels of c_out][panel_cols * WC_SPAN]; of pairs, twice as many bf16 */
 };
 
 static size_t n_panels(const struct conv_job *j)
@@ -57,13 +59,19 @@ static void pack_panel(void *job, int thread, size_t chunk)
 {
     const struct conv_job *j = job;
     const size_t span = chunk / n_panels(j), panel = chunk % n_panels(j), cols = (size_t)j->c->k->panel_cols;
-    const size_t first = span * WC_SPAN, n = wc_min_size(WC_SPAN, j->k - first);
+    const size_t first = span * j->span, n = wc_min_size(j->span, j->k - first);
     const size_t col = panel * cols, n_cols = wc_min_size(cols, (size_t)j->v->c_out - col);
     struct scratch *s = wc_cpu_take_scratch(j->c);
-    float *filters = s->queries; /* [n_cols, WC_SPAN] */
-    for (size_t o = 0; o < n_cols; o++)
-        filter_values(j, filters + o * WC_SPAN, col + o, first, n, s->values);
-    j->c->k->unpack[WC_F32](panel_at(j, span, panel), filters, WC_SPAN, n_cols, n);
+    float *filters = s->queries; /* [n_cols, span] */
+    for (size_t o = 0; o < n_cols; o++) {
+        filter_values(j, filters + o * j->span, col + o, first, n, s->values);
+        if (j->pairs) /* bf16 already: nothing is rounded */
+            j->c->k->narrow_bf16(s->panel_pairs + o * j->span, filters + o * j->span, n);
+    }
+    if (j->pairs)
+        j->c->k->unpack_pairs((uint16_t *)panel_at(j, span, panel), s->panel_pairs, j->span, n_cols, n);
+    else
+        j->c->k->unpack[WC_F32](panel_at(j, span, panel), filters, j->span, n_cols, n);
     wc_cpu_put_scratch(j->c, s);
 }
 
@@ -88,6 +96,22 @@ static void gather(const struct conv_job *j, float *to, size_t p, size_t first, 
     }
 }
 
+/* The patches of pixels first .. first + n - 1, values at .. at + width - 1, to scratch's rows. */
+static void gather_patches(const struct conv_job *j, struct scratch *s, size_t first, size_t n, size_t at,
+                           size_t width)
+{
+    for (size_t p = 0; p < n; p++) {
+        float *to = s->rows + p * WC_SPAN;
+        if (j->pairs) {
+            gather(j, s->values, first + p, at, width);
+            wc_cpu_narrow(j->c, s->row_pairs + p * 2 * WC_SPAN, s->values, width);
+        } else {
+            gather(j, to, first + p, at, width);
+            memset(to + width, 0, (whole_vectors(j->c, width) - width) * sizeof *to);
+        }
+    }
+}
+
 static void conv_pixels(void *job, int thread, size_t chunk)
 {
     const struct conv_job *j = job;
@@ -96,17 +120,17 @@ static void conv_pixels(void *job, int thread, size_t chunk)
                  n = wc_min_size(PATCH_ROWS, total - first);
     const size_t m = (size_t)j->v->c_out, cols = (size_t)k->panel_cols;
     struct scratch *s = wc_cpu_take_scratch(j->c);
-    float *patches = s->rows; /* [PATCH_ROWS, WC_SPAN] */
     for (size_t span = 0; span < j->spans; span++) {
-        const size_t at = span * WC_SPAN, width = wc_min_size(WC_SPAN, j->k - at);
-        const size_t padded = whole_vectors(j->c, width);
-        for (size_t p = 0; p < n; p++) {
-            gather(j, patches + p * WC_SPAN, first + p, at, width);
-            memset(patches + p * WC_SPAN + width, 0, (padded - width) * sizeof *patches);
+        const size_t at = span * j->span, width = wc_min_size(j->span, j->k - at);
+        gather_patches(j, s, first, n, at, width);
+        for (size_t panel = 0; panel < n_panels(j); panel++) {
+            float *y = f32(j->y) + first * m + panel * cols, *w = panel_at(j, span, panel);
+            const size_t some = wc_min_size(cols, m - panel * cols);
+            if (j->pairs)
+                k->tile_pairs(y, m, s->row_pairs, 2 * WC_SPAN, (const uint16_t *)w, n, some, width, span > 0);
+            else
+                k->tile(y, m, s->rows, WC_SPAN, w, n, some, whole_vectors(j->c, width), span > 0);
         }
-        for (size_t panel = 0; panel < n_panels(j); panel++)
-            k->tile(f32(j->y) + first * m + panel * cols, m, patches, WC_SPAN, panel_at(j, span, panel), n,
-                    wc_min_size(cols, m - panel * cols), padded, span > 0);
     }
     if (j->bias.data) {
         float *bias = s->out;
@@ -129,7 +153,9 @@ static void conv2d(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
 {
     struct conv_job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .bias = bias, .v = v, .panels = f32(work)};
     j.k = (size_t)v->kh * (size_t)v->kw * (size_t)v->c_in;
-    j.spans = (j.k + WC_SPAN - 1) / WC_SPAN;
+    j.pairs = wc_cpu_takes_pairs(j.c, w.dtype);
+    j.span = j.pairs ? 2 * WC_SPAN : WC_SPAN;
+    j.spans = (j.k + j.span - 1) / j.span;
     wc_pool_run(b->pool, pack_panel, &j, j.spans * n_panels(&j));
     wc_pool_run(b->pool, conv_pixels, &j, ((size_t)v->oh * (size_t)v->ow + PATCH_ROWS - 1) / PATCH_ROWS);
 }

@@ -2,7 +2,10 @@
  *
  * With few rows the bytes of W decide: each thread takes rows of W and multiplies them into all rows of x as they come from
  * memory (kernels' dot).  With many rows a thread unpacks a block of BLOCK_COLS columns, span by span, and runs a block of
- * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time. */
+ * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time.
+ *
+ * Where the CPU multiplies pairs of bf16 and W is bf16, x is rounded to bf16 on its way in and all sizes below that say
+ * "words" count two values each; else a word is one float. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -16,6 +19,7 @@ struct product {
     wc_act act;
     size_t n, m, k; /* rows, columns, summed values */
     size_t block_cols, block_rows, n_col_blocks;
+    bool pairs; /* x is rounded to bf16 */
 };
 
 /* A block of sums [n_rows, stride] gets bias, activation and residual and goes to y at row first, column col. */
@@ -48,15 +52,36 @@ static const char *weights_at(const struct product *p, size_t row, size_t i)
     return (const char *)p->w.data + (row * p->w.stride[0] + i) * stored_bytes(p->w.dtype);
 }
 
+/* Rows first .. first + n_rows - 1 of y; narrowed: their x in bf16, or NULL. */
+static void few_columns(const struct product *p, float *sums, const uint16_t *narrowed, size_t first,
+                        size_t n_rows, size_t col, size_t n_cols)
+{
+    const wc_kernels *k = p->c->k;
+    for (size_t end = col + n_cols; col < end; col += SUM_COLS) {
+        const size_t some = wc_min_size(SUM_COLS, end - col);
+        const char *w = weights_at(p, col, 0);
+        if (narrowed)
+            k->dot_pairs(sums, SUM_COLS, narrowed, whole_pairs(p->c, p->k), n_rows, (const uint16_t *)w,
+                         p->w.stride[0], some, p->k);
+        else
+            k->dot[p->w.dtype](sums, SUM_COLS, f32(p->x) + first * p->k, p->k, n_rows, w, p->w.stride[0],
+                               some, p->k);
+        finish(p, sums, SUM_COLS, first, n_rows, col, some);
+    }
+}
+
 static void few_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
     struct scratch *s = wc_cpu_take_scratch(p->c);
-    for (size_t col = first; col < first + n; col += SUM_COLS) {
-        const size_t some = wc_min_size(SUM_COLS, first + n - col);
-        p->c->k->dot[p->w.dtype](s->sums, SUM_COLS, f32(p->x), p->k, p->n, weights_at(p, col, 0),
-                                 p->w.stride[0], some, p->k);
-        finish(p, s->sums, SUM_COLS, 0, p->n, col, some);
+    if (!p->pairs)
+        few_columns(p, s->sums, NULL, 0, p->n, first, n);
+    const size_t width = whole_pairs(p->c, p->k), most = PANEL_PAIRS / width; /* rows that fit scratch */
+    for (size_t r = 0, some; p->pairs && r < p->n; r += some) {
+        some = wc_min_size(most, p->n - r);
+        for (size_t q = 0; q < some; q++)
+            wc_cpu_narrow(p->c, s->panel_pairs + q * width, f32(p->x) + (r + q) * p->k, p->k);
+        few_columns(p, s->sums, s->panel_pairs, r, some, first, n);
     }
     wc_cpu_put_scratch(p->c, s);
 }
@@ -68,33 +93,64 @@ static void fetch(const float *x, size_t n)
         __builtin_prefetch(x + i);
 }
 
-/* Rows of x are copied to scratch first: where they lie, a power of two apart, a few of them would fill the cache's sets. */
+/* Rows r .. r + n - 1 of x, values i .. i + span - 1, copied to scratch: where they lie, a power of two apart, a few of
+ * them would fill the cache's sets. */
+static void take_rows(const struct product *p, struct scratch *s, size_t r, size_t n, size_t i, size_t span)
+{
+    for (size_t q = 0; q < n; q++) {
+        const float *x = f32(p->x) + (r + q) * p->k + i;
+        float *to = s->rows + q * WC_SPAN;
+        if (p->pairs) {
+            wc_cpu_narrow(p->c, s->row_pairs + q * 2 * WC_SPAN, x, span);
+            continue;
+        }
+        memcpy(to, x, span * sizeof *to);
+        memset(to + span, 0, (whole_vectors(p->c, span) - span) * sizeof *to);
+    }
+}
+
+static void unpack_columns(const struct product *p, struct scratch *s, size_t col, size_t n, size_t i,
+                           size_t span)
+{
+    const wc_kernels *k = p->c->k;
+    const size_t cols = (size_t)k->panel_cols;
+    for (size_t j = 0; j < n; j += cols) {
+        const char *w = weights_at(p, col + j, i);
+        const size_t some = wc_min_size(cols, n - j);
+        if (p->pairs)
+            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some, span);
+        else
+            k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
+    }
+}
+
 static void many_rows(void *job, int thread, size_t chunk)
 {
     const struct product *p = job;
     const wc_kernels *k = p->c->k;
-    const size_t cols = (size_t)k->panel_cols, panel_floats = cols * WC_SPAN;
+    const size_t cols = (size_t)k->panel_cols, step = p->pairs ? 2 * WC_SPAN : WC_SPAN;
     const size_t col = chunk % p->n_col_blocks * p->block_cols, row = chunk / p->n_col_blocks * p->block_rows;
     const size_t n_cols = wc_min_size(p->block_cols, p->m - col),
                  n_rows = wc_min_size(p->block_rows, p->n - row);
     struct scratch *s = wc_cpu_take_scratch(p->c);
-    for (size_t i = 0; i == 0 || i < p->k; i += WC_SPAN) {
-        const size_t span = wc_min_size(WC_SPAN, p->k - i), padded = whole_vectors(p->c, span);
-        for (size_t j = 0; j < n_cols; j += cols)
-            k->unpack[p->w.dtype](s->panels + j / cols * panel_floats, weights_at(p, col + j, i),
-                                  p->w.stride[0], wc_min_size(cols, n_cols - j), span);
+    for (size_t i = 0; i == 0 || i < p->k; i += step) {
+        const size_t span = wc_min_size(step, p->k - i);
+        unpack_columns(p, s, col, n_cols, i, span);
         for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
             const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
-            for (size_t q = 0; q < some; q++) {
-                memcpy(s->rows + q * WC_SPAN, f32(p->x) + (row + r + q) * p->k + i, span * sizeof(float));
-                memset(s->rows + q * WC_SPAN + span, 0, (padded - span) * sizeof(float));
-            }
+            take_rows(p, s, row + r, some, i, span);
             for (size_t q = 0; q < TILE_ROWS && r + some + q < n_rows; q++)
                 fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
-            for (size_t j = 0; j < n_cols; j += cols)
-                k->tile(s->sums + r * BLOCK_COLS + j, BLOCK_COLS, s->rows, WC_SPAN,
-                        s->panels + j / cols * panel_floats, some, wc_min_size(cols, n_cols - j), padded,
-                        i > 0);
+            for (size_t j = 0; j < n_cols; j += cols) {
+                float *sums = s->sums + r * BLOCK_COLS + j;
+                const size_t width = wc_min_size(cols, n_cols - j);
+                if (p->pairs)
+                    k->tile_pairs(sums, BLOCK_COLS, s->row_pairs, 2 * WC_SPAN,
+                                  s->panel_pairs + j * 2 * WC_SPAN, some, width, span, i > 0);
+                else
+                    k->tile(sums, BLOCK_COLS, s->rows, WC_SPAN, s->panels + j * WC_SPAN, some, width,
+                            whole_vectors(p->c, span), i > 0);
+            }
         }
     }
     finish(p, s->sums, BLOCK_COLS, row, n_rows, col, n_cols);
@@ -108,6 +164,7 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
     p.n = wc_tensor_rows(&x);
     p.m = w.shape[0];
     p.k = w.shape[1];
+    p.pairs = wc_cpu_takes_pairs(p.c, w.dtype) && p.k <= PANEL_PAIRS / 2;
     if (p.n == 0 || p.m == 0)
         return;
     if (p.n <= FEW_ROWS) {

@@ -12,8 +12,20 @@
 #else
 #include "kernels/vector/simd_neon.h"
 #endif
+#ifdef __AVX512BF16__
+#include "kernels/vector/simd_avx512bf16.h"
+#else
+#define v_pairs(a, b, c) v_fma(a, b, c) /* named, never run */
+#endif
 #include "kernels/vector/product.h"
 #include "kernels/vector/rows.h"
+
+#ifdef __AVX512BF16__
+#define LEVEL_PAIRS                                                                                          \
+    , .unpack_pairs = unpack_pairs, .tile_pairs = tile_pairs, .dot_pairs = dot_pairs, .burn_pairs = burn_pairs
+#else
+#define LEVEL_PAIRS
+#endif
 
 #define LEVEL_TABLE(level_name)                                                                              \
     {                                                                                                        \
@@ -24,5 +36,5 @@
         .act_mul = {mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul}, .add = add,    \
         .mul = mul, .scale = scale, .mul_add = mul_add, .axpy = axpy, .soft_cap = soft_cap, .sum = sum,      \
         .sum_squares = sum_squares, .maximum = maximum, .exp_sum = exp_sum, .shrink = shrink,                \
-        .depthwise = depthwise, .burn = burn, .read = read_all                                               \
+        .depthwise = depthwise, .burn = burn, .read = read_all LEVEL_PAIRS                                   \
     }

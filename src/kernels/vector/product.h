@@ -3,7 +3,9 @@
  * A panel holds COLS columns, each as k floats with zeros behind them up to a whole vector, WC_SPAN apart.  tile takes
  * TILE_ROWS rows of x and four columns at a time, with one accumulator of L lanes a result: ROWS + 4 loads feed 4 * ROWS
  * fused multiply-adds, and the lanes are added for four results at once (v_sum4).  Columns go in groups that stay in the
- * first cache while the rows pass by. */
+ * first cache while the rows pass by.
+ *
+ * Two bf16 values stand in the place of one float where the CPU multiplies pairs: the loops are the same, over words. */
 
 enum { COLS = 16, GROUP = 8 };
 
@@ -15,21 +17,25 @@ enum { COLS = 16, GROUP = 8 };
 #define UNROLL _Pragma("GCC unroll 24")
 #endif
 
-typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16 } loader;
+typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16, LOAD_PAIRS } loader;
+
+/* Bytes of a stored value, and values of a lane. */
+#define SIZE_OF(type) ((type) == LOAD_F32 ? (size_t)4 : (size_t)2)
+#define PER_LANE(type) ((type) == LOAD_PAIRS ? (size_t)2 : (size_t)1)
+#define MUL_ADD(a, b, c, type) ((type) == LOAD_PAIRS ? v_pairs(a, b, c) : v_fma(a, b, c))
 
 ALWAYS_INLINE vec load_weights(const void *w, size_t i, loader type)
 {
-    if (type == LOAD_F32)
-        return v_load((const float *)w + i);
+    if (type == LOAD_F32 || type == LOAD_PAIRS)
+        return v_load((const float *)((const char *)w + i * SIZE_OF(type)));
     return type == LOAD_F16 ? v_load_f16((const uint16_t *)w + i) : v_load_bf16((const uint16_t *)w + i);
 }
 
-/* The n < L values from w[i] on, zeros behind them. */
+/* The n values from w[i] on, fewer than a vector holds, zeros behind them. */
 ALWAYS_INLINE vec load_weights_tail(const void *w, size_t i, size_t n, loader type)
 {
     uint32_t copy[L] = {0};
-    size_t size = type == LOAD_F32 ? 4 : 2;
-    memcpy(copy, (const char *)w + i * size, n * size);
+    memcpy(copy, (const char *)w + i * SIZE_OF(type), n * SIZE_OF(type));
     return load_weights(copy, 0, type);
 }
 
@@ -69,7 +75,7 @@ static inline void store_some(float *out, quad sums, size_t n, bool add)
 
 /* rows x 4 results; n_cols of them are stored. */
 ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,
-                              size_t n_cols, size_t k, bool add, const int rows)
+                              size_t n_cols, size_t k, bool add, const int rows, const loader type)
 {
     const size_t whole = k / L * L;
     vec acc[TILE_ROWS][4], a[TILE_ROWS];
@@ -86,7 +92,7 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t 
         const vec b = v_load_aligned(panel + (size_t)c * WC_SPAN + (at));                                    \
         UNROLL                                                                                               \
         for (int r = 0; r < rows; r++)                                                                       \
-            acc[r][c] = v_fma(a[r], b, acc[r][c]);                                                           \
+            acc[r][c] = MUL_ADD(a[r], b, acc[r][c], type);                                                   \
     }
     for (; i + 4 * L <= whole; i += 4 * L) { /* few enough turns that the end of the loop is foreseen */
         STEP(i)
@@ -103,8 +109,8 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t 
         for (int n = 0; n < rows * 4; n++) {
             if (n % 4 == 0)
                 a[n / 4] = load_weights_tail(x, (size_t)(n / 4) * x_stride + whole, k - whole, LOAD_F32);
-            acc[n / 4][n % 4] = v_fma(a[n / 4], v_load_aligned(panel + (size_t)(n % 4) * WC_SPAN + whole),
-                                      acc[n / 4][n % 4]);
+            acc[n / 4][n % 4] = MUL_ADD(a[n / 4], v_load_aligned(panel + (size_t)(n % 4) * WC_SPAN + whole),
+                                        acc[n / 4][n % 4], type);
         }
     }
     UNROLL
@@ -119,50 +125,58 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t 
 }
 
 /* As many whole blocks of so many rows as there are; returns the rows done. */
-#define TILE(rows)                                                                                           \
+#define TILE(name, rows, type)                                                                               \
     static __attribute__((noinline))                                                                         \
-    size_t tile_##rows(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,       \
-                       size_t n_rows, size_t n_cols, size_t k, bool add)                                     \
+    size_t name##_##rows(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,     \
+                         size_t n_rows, size_t n_cols, size_t k, bool add)                                   \
     {                                                                                                        \
         size_t r = 0;                                                                                        \
         for (; n_rows - r >= rows; r += rows)                                                                \
             for (size_t c = 0; c < n_cols; c += 4)                                                           \
                 tile_block(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,  \
-                           n_cols - c < 4 ? n_cols - c : 4, k, add, rows);                                   \
+                           n_cols - c < 4 ? n_cols - c : 4, k, add, rows, type);                             \
         return r;                                                                                            \
     }
-TILE(1)
-TILE(3)
 #if TILE_ROWS == 6
-TILE(6)
+#define TILE_6(name, type) TILE(name, 6, type)
+#define RUN_6(name)        RUN(name, 6)
+#else
+#define TILE_6(name, type)
+#define RUN_6(name)
 #endif
-
-static void tile(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,
-                 size_t n_rows, size_t n_cols, size_t k, bool add)
-{
-    for (size_t c = 0; c < n_cols; c += GROUP) {
-        const size_t some = n_cols - c < GROUP ? n_cols - c : GROUP;
-        size_t r = 0;
-#define RUN(rows)                                                                                            \
-    r += tile_##rows(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,        \
-                     n_rows - r, some, k, add)
-#if TILE_ROWS == 6
-        RUN(6);
-#endif
-        RUN(3);
-        RUN(1);
-#undef RUN
+#define RUN(name, rows)                                                                                      \
+    r += name##_##rows(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,      \
+                       n_rows - r, some, k, add);
+#define TILES(name, type)                                                                                    \
+    TILE_6(name, type)                                                                                       \
+    TILE(name, 3, type)                                                                                      \
+    TILE(name, 1, type)                                                                                      \
+    static void name(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,         \
+                     size_t n_rows, size_t n_cols, size_t k, bool add)                                       \
+    {                                                                                                        \
+        for (size_t c = 0; c < n_cols; c += GROUP) {                                                         \
+            const size_t some = n_cols - c < GROUP ? n_cols - c : GROUP;                                     \
+            size_t r = 0;                                                                                    \
+            RUN_6(name)                                                                                      \
+            RUN(name, 3)                                                                                     \
+            RUN(name, 1)                                                                                     \
+        }                                                                                                    \
     }
-}
+TILES(tile, LOAD_F32)
+#ifdef __AVX512BF16__
+TILES(tile_words, LOAD_PAIRS)
+#endif
+#undef RUN
 
 /* nx rows of x times nw rows of w; nw is 1 or 4.  The rows of w behind these are fetched meanwhile: the CPU foresees only
  * what follows within a page. */
 ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
                              size_t w_stride, size_t k, loader type, const int nx, const int nw)
 {
-    const size_t size = type == LOAD_F32 ? 4 : 2;
-    for (size_t at = 0; at == 0 || at < k; at += WC_SPAN) {
-        const size_t end = k - at < WC_SPAN ? k : at + WC_SPAN, whole = at + (end - at) / L * L;
+    const size_t size = SIZE_OF(type), per = PER_LANE(type), line = 64 / (size * per);
+    for (size_t at = 0; at == 0 || at * per < k; at += WC_SPAN) {
+        const size_t end = k - at * per < WC_SPAN * per ? k : (at + WC_SPAN) * per;
+        const size_t whole = at + (end / per - at) / L * L;
         vec acc[TILE_ROWS][4], a[TILE_ROWS];
         UNROLL
         for (int n = 0; n < nx * nw; n++)
@@ -174,17 +188,17 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
         a[r] = v_load(x + (size_t)r * x_stride + (i));                                                       \
     UNROLL                                                                                                   \
     for (int j = 0; j < nw; j++) {                                                                           \
-        const vec b = load_weights(w, (size_t)j * w_stride + (i), type);                                     \
+        const vec b = load_weights(w, (size_t)j * w_stride + (i) * per, type);                               \
         UNROLL                                                                                               \
         for (int r = 0; r < nx; r++)                                                                         \
-            acc[r][j] = v_fma(a[r], b, acc[r][j]);                                                           \
+            acc[r][j] = MUL_ADD(a[r], b, acc[r][j], type);                                                   \
     }
-        for (; i + 64 / size <= whole; i += 64 / size) {
+        for (; i + line <= whole; i += line) {
             UNROLL
             for (int j = 0; nw == 4 && j < nw; j++)
-                __builtin_prefetch((const char *)w + (((size_t)j + 4) * w_stride + i) * size);
+                __builtin_prefetch((const char *)w + (((size_t)j + 4) * w_stride + i * per) * size);
             UNROLL
-            for (size_t m = 0; m < 64 / size; m += L) {
+            for (size_t m = 0; m < line; m += L) {
                 STEP(i + m)
             }
         }
@@ -192,13 +206,14 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
             STEP(i)
         }
 #undef STEP
-        if (whole < end) {
+        if (whole * per < end) {
+            const size_t rest = end - whole * per;
             UNROLL
             for (int n = 0; n < nx * nw; n++) {
-                const vec b = load_weights_tail(w, (size_t)(n % nw) * w_stride + whole, end - whole, type);
-                const vec last = load_weights_tail(x, (size_t)(n / nw) * x_stride + whole, end - whole,
-                                                   LOAD_F32);
-                acc[n / nw][n % nw] = v_fma(last, b, acc[n / nw][n % nw]);
+                const vec b = load_weights_tail(w, (size_t)(n % nw) * w_stride + whole * per, rest, type);
+                const vec last = load_weights_tail(x + (size_t)(n / nw) * x_stride + whole, 0, rest,
+                                                   type == LOAD_PAIRS ? type : LOAD_F32);
+                acc[n / nw][n % nw] = MUL_ADD(last, b, acc[n / nw][n % nw], type);
             }
         }
         UNROLL
@@ -217,9 +232,8 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
 ALWAYS_INLINE void dot(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x, const void *w,
                        size_t w_stride, size_t n_w, size_t k, loader type)
 {
-    const size_t size = type == LOAD_F32 ? 4 : 2;
     for (size_t j = 0; j < n_w;) {
-        const void *rows = (const char *)w + j * w_stride * size;
+        const void *rows = (const char *)w + j * w_stride * SIZE_OF(type);
         const size_t some = n_w - j >= 4 ? 4 : 1;
         size_t r = 0;
 #define RUN(nx, nw)                                                                                          \
@@ -253,6 +267,32 @@ ALWAYS_INLINE void dot(float *y, size_t y_stride, const float *x, size_t x_strid
 DOT(dot_f32, LOAD_F32)
 DOT(dot_f16, LOAD_F16)
 DOT(dot_bf16, LOAD_BF16)
+
+#ifdef __AVX512BF16__
+static void unpack_pairs(uint16_t *panel, const uint16_t *w, size_t w_stride, size_t n_cols, size_t k)
+{
+    const size_t padded = (k + 2 * L - 1) / (2 * L) * (2 * L);
+    for (size_t c = 0; c < COLS; c++) {
+        uint16_t *to = panel + c * 2 * WC_SPAN;
+        const size_t some = c < n_cols ? k : 0;
+        memcpy(to, w + c * w_stride, some * sizeof *to);
+        memset(to + some, 0, (padded - some) * sizeof *to);
+    }
+}
+
+static void tile_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, const uint16_t *panel,
+                       size_t n_rows, size_t n_cols, size_t k, bool add)
+{
+    tile_words(y, y_stride, (const float *)x, x_stride / 2, (const float *)panel, n_rows, n_cols,
+               (k + 2 * L - 1) / (2 * L) * L, add);
+}
+
+static void dot_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, size_t n_x,
+                      const uint16_t *w, size_t w_stride, size_t n_w, size_t k)
+{
+    dot(y, y_stride, (const float *)x, x_stride / 2, n_x, w, w_stride, n_w, k, LOAD_PAIRS);
+}
+#endif
 
 /* rows x 2L values of o from column i on. */
 ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,

@@ -327,7 +327,7 @@ static void depthwise(float *y, size_t y_stride, const float *const *x, size_t x
     }
 }
 
-static float burn(size_t n)
+ALWAYS_INLINE float burn_stream(size_t n, const loader type)
 {
     vec c[MIX_ROWS][2];
     for (int r = 0; r < MIX_ROWS; r++)
@@ -336,14 +336,26 @@ static float burn(size_t n)
     for (size_t i = 0; i < n; i += 2 * MIX_ROWS)
         UNROLL
     for (int r = 0; r < MIX_ROWS; r++) {
-        c[r][0] = v_fma(c[r][0], a, b);
-        c[r][1] = v_fma(c[r][1], a, b);
+        c[r][0] = MUL_ADD(a, b, c[r][0], type);
+        c[r][1] = MUL_ADD(a, b, c[r][1], type);
     }
     vec total = v_zero();
     for (int r = 0; r < MIX_ROWS; r++)
         total = v_add(total, v_add(c[r][0], c[r][1]));
     return v_sum(total);
 }
+
+static float burn(size_t n)
+{
+    return burn_stream(n, LOAD_F32);
+}
+
+#ifdef __AVX512BF16__
+static float burn_pairs(size_t n)
+{
+    return burn_stream(n, LOAD_PAIRS);
+}
+#endif
 
 static uint64_t read_all(const void *p, size_t n)
 {
