@@ -111,7 +111,7 @@ class Call:
             raise UnsupportedError("num_beams: whinchat has no beam search; expected 1, found %r" % w["num_beams"])
         if self.n_sequences < 1:
             raise InputError("num_return_sequences: expected at least 1, found %d" % self.n_sequences)
-        self.streamer = w.get("streamer")
+        self.streamer: Any = w.get("streamer")
         self.batch_size = int(w.get("batch_size") or 1)
         if self.batch_size < 1:
             raise InputError("batch_size: expected at least 1, found %d" % self.batch_size)
@@ -218,7 +218,7 @@ class Pipeline:
         if n > 1 and greedy:
             raise InputError("Greedy methods (do_sample != True) without beam search do not support "
                              "`num_return_sequences` different than 1 (got %d)." % n)
-        more = {"allow_remote": bool(call.words.get("allow_remote")), "timeout": call.words.get("timeout")}
+        more: Dict[str, Any] = {"allow_remote": bool(call.words.get("allow_remote")), "timeout": call.words.get("timeout")}
         every = [p for p in prompts for _ in range(n)]
         if call.max_length is not None or (call.sampling.seed and n > 1):
             flat = [self.model.generate([p], self._sampling(call, p, i % n), **more)[0] for i, p in enumerate(every)]
@@ -227,7 +227,7 @@ class Pipeline:
         return [flat[i:i + n] for i in range(0, len(flat), n)]
 
     def _streamed(self, prompt: Prompt, call: Call) -> Answer:
-        streamer = call.streamer
+        streamer: Any = call.streamer
         begun: List[int] = []
 
         def on_token(index: int, id: int, text: str, last: bool) -> bool:

@@ -79,7 +79,7 @@ class Tokenizer:
         return cls(Model(path, tokenizer_only=True))
 
     @overload
-    def encode(self, text: str, add_special_tokens: bool = True) -> List[int]: ...
+    def encode(self, text: str, add_special_tokens: bool = True) -> List[int]: ...  # type: ignore[overload-overlap]
 
     @overload
     def encode(self, text: Sequence[str], add_special_tokens: bool = True) -> List[List[int]]: ...
@@ -136,7 +136,7 @@ class Tokenizer:
     def __call__(self, text: Union[str, Sequence[str]], add_special_tokens: bool = True) -> Dict[str, Any]:
         """{"input_ids", "attention_mask"}, lists [n] for a text and lists of these for a list."""
         ids = self.encode(text, add_special_tokens)
-        ones: Any = [1] * len(ids) if isinstance(text, str) else [[1] * len(row) for row in ids]  # type: ignore[arg-type]
+        ones: Any = [1] * len(ids) if isinstance(text, str) else [[1] * len(row) for row in ids]
         return {"input_ids": ids, "attention_mask": ones}
 
     def apply_chat_template(self, conversation: Any, tools: Optional[Sequence[Any]] = None, *,
