@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""The Python package from outside: test_python.py SOURCE, with PYTHONPATH and WHINCHAT_LIBRARY set.
+
+Needs Python's own library and cffi.  A line a case; the last one is 'N passed, N failed'.
+"""
+import base64
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+
+SOURCE = os.path.abspath(sys.argv[1])
+EXPECTED = os.path.join(SOURCE, "tests", "goldens", "expected")
+MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
+PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
+ANSWER = "The person in the image is playing an electric guitar."
+QUESTION = {"type": "text", "text": "What musical instrument is the person playing?"}
+warnings.simplefilter("ignore")
+
+import whinchat  # noqa: E402
+
+count = {True: 0, False: 0}
+
+
+def check(name, good, detail=""):
+    count[bool(good)] += 1
+    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %.600s" % (detail,)), flush=True)
+
+
+def equal(name, got, want):
+    check(name, got == want, "got %r, want %r" % (got, want))
+
+
+def raises(name, kind, words, call):
+    try:
+        got = call()
+    except Exception as e:
+        check(name, isinstance(e, kind) and words in str(e), "%s: %s" % (type(e).__name__, e))
+    else:
+        check(name, False, "no exception but %r" % (got,))
+
+
+def chat(*parts):
+    return [{"role": "user", "content": list(parts)}]
+
+
+def pictured(**part):
+    return chat(dict(part, type="image"), QUESTION)
+
+
+def test_expected(pipe):
+    """Every turn of the recorded conversations, in batches; word for word where the reference is not undecided."""
+    asked, wanted = [], []
+    for c in json.load(open(os.path.join(EXPECTED, "expected.json")))["conversations"]:
+        messages, images = [], iter(c["images"])
+        if c["system"]:
+            messages.append({"role": "system", "content": [{"type": "text", "text": c["system"]}]})
+        for turn in c["turns"]:
+            parts = [dict(p, path=os.path.join(EXPECTED, next(images))) if p["type"] == "image" else p
+                     for p in turn["user"]["content"]]
+            messages = messages + [{"role": "user", "content": parts}]
+            asked.append(messages)
+            wanted.append((c["id"], turn["float32"]))
+            messages = messages + [{"role": "assistant", "content": [{"type": "text", "text": turn["float32"]["text"]}]}]
+    out = pipe(text=asked, batch_size=8, return_full_text=False, do_sample=False)
+    got = [o[0]["generated_text"] for o in out]
+    wrong = [(id, g, w["text"]) for g, (id, w) in zip(got, wanted) if w["comfortable"] and g != w["text"]]
+    check("%d recorded turns, word for word where comfortable" % len(wanted), len(wanted) > 100 and not wrong, wrong)
+    alone = [pipe(text=a, return_full_text=False, do_sample=False)[0]["generated_text"] for a in asked[:12]]
+    equal("a batch gives what each gives alone", got[:12], alone)
+
+
+def test_forms(pipe, text):
+    data = open(PICTURE, "rb").read()
+    encoded = base64.b64encode(data).decode()
+    for name, image in (("path", PICTURE), ("bytes", data), ("base64", encoded),
+                        ("data URL", "data:image/png;base64," + encoded)):
+        out = pipe(text=chat({"type": "image"}, QUESTION), images=[image], return_full_text=False)
+        equal("images= of %s" % name, out[0]["generated_text"], ANSWER)
+    for key in ("image", "path", "url", "base64"):
+        asked = pictured(**{key: encoded if key == "base64" else PICTURE})
+        equal("part with %s" % key, pipe(text=asked),
+              [{"input_text": asked, "generated_text": asked + [{"role": "assistant", "content": ANSWER}]}])
+    asked = pictured(path=PICTURE)
+    equal("a list of chats", [o[0]["generated_text"][-1]["content"] for o in pipe(text=[asked, asked])], [ANSWER] * 2)
+    equal("a generator is lazy", [o[0]["generated_text"] for o in pipe(text=(a for a in [asked]), return_full_text=False)],
+          [ANSWER])
+    equal("stop_sequence stays", pipe(text=asked, stop_sequence="person", return_full_text=False)[0]["generated_text"],
+          "The person")
+    equal("stream", "".join(pipe.stream(text=asked)), ANSWER)
+    equal("prefill", pipe(text=chat(QUESTION) + [{"role": "assistant", "content": "The person"}], max_new_tokens=5)
+          [0]["generated_text"][-1], {"role": "assistant", "content": "The person in the image is playing"})
+    equal("text-generation", text("hello", max_new_tokens=8), [{"generated_text": "hello electric guitar."}])
+    equal("text-generation ids", text("hello", return_tensors=True, max_new_tokens=3),
+          [{"generated_token_ids": [2, 372, 458, 351, 633, 510, 286]}])
+    streamer = whinchat.TextIteratorStreamer(pipe.tokenizer, skip_prompt=True, skip_special_tokens=True)
+    thread = threading.Thread(target=lambda: pipe(text=asked, streamer=streamer))
+    thread.start()
+    equal("TextIteratorStreamer", "".join(streamer), ANSWER)
+    thread.join()
+
+
+def test_bad_input(pipe, text):
+    place = chat({"type": "image"}, QUESTION)
+    raises("too many pictures", ValueError, "has 1 place for images, 2 passed", lambda: pipe(text=place, images=[PICTURE] * 2))
+    raises("no picture for a place", ValueError, "Found 1 <image_soft_token>", lambda: pipe(text=place))
+    raises("a picture that is none", ValueError, "", lambda: pipe(text=place, images=[b"not a picture"]))
+    raises("a picture that is not there", ValueError, "no such file", lambda: pipe(text=pictured(path="/none.png")))
+    raises("a URL", ValueError, "allow_remote", lambda: pipe(text=pictured(url="http://localhost/a.png")))
+    raises("nothing", ValueError, "at least provide", pipe)
+    raises("wrong roles", whinchat.TemplateError, "must alternate", lambda: pipe(text=[{"role": "x", "content": "hi"}]))
+    raises("unknown word", TypeError, "foo", lambda: text("hello", foo=1))
+    raises("unknown word at construction", TypeError, "foo",
+           lambda: whinchat.pipeline("text-generation", MODEL, foo=1))
+    raises("a number as text", TypeError, "int", lambda: text(3))
+    raises("no such model", OSError, "none-such", lambda: whinchat.pipeline("text-generation", "none-such"))
+    raises("temperature 0", ValueError, "strictly positive", lambda: text("a", do_sample=True, temperature=0.0))
+    raises("what JSON cannot hold", ValueError, "JSON", lambda: text([{"role": "user", "content": object()}]))
+    with whinchat.pipeline("text-generation", MODEL) as closed:
+        pass
+    raises("a closed pipeline", whinchat.ClosedError, "closed", lambda: closed("hello"))
+    r, w = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            text("hello")
+        except whinchat.ForkError as e:
+            os.write(w, str(e).encode())
+        os._exit(0)
+    os.close(w)
+    equal("a fork after load ends with an exception", (b"load it after the fork" in os.read(r, 4096),
+                                                       os.waitpid(child, 0)[1]), (True, 0))
+
+
+def test_parts(pipe):
+    tokenizer = whinchat.Tokenizer.from_pretrained(MODEL)
+    equal("encode and decode", tokenizer.decode(tokenizer.encode("hello person", False)), "hello person")
+    ids, offsets = tokenizer.encode_with_offsets("hello person")
+    equal("offsets cover the text", "".join("hello person"[a:b] for a, b in offsets), "hello person")
+    equal("template", whinchat.ChatTemplate("{{ bos_token }}{{ messages[0].content }}", bos_token="<b>").render(
+        [{"role": "user", "content": "x"}]), "<b>x")
+    raises("a broken template", whinchat.TemplateError, "", lambda: whinchat.ChatTemplate("{% if %}").render([]))
+    logits = pipe.model.logits("hello")
+    best = max(range(len(logits)), key=lambda i: logits[i])
+    answer = pipe.model.generate([whinchat.Prompt(text="hello")], whinchat.Sampling(max_new_tokens=1, do_sample=False))[0]
+    equal("the largest logit is the greedy answer", [best], answer.ids)
+    equal("embed's width", len(pipe.model.embed("hello")), json.load(open(os.path.join(MODEL, "config.json")))
+          ["text_config"]["hidden_size"])
+
+
+def test_threads(pipe):
+    questions = ["What model are you?", "hello", "Who made you?", "What can you do?"] * 2
+    ask = lambda q: pipe(text=chat({"type": "text", "text": q}), return_full_text=False)[0]["generated_text"]  # noqa: E731
+    want, got = [ask(q) for q in questions], [None] * len(questions)
+
+    def work(i):
+        got[i] = ask(questions[i])
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(questions))]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    equal("8 threads on one model answer as one", got, want)
+
+
+def test_interrupt(text):
+    start = time.time()
+    threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    try:
+        text(["hello"] * 2000, batch_size=100)
+        check("Ctrl-C stops at once", False, "it was not heard")
+    except KeyboardInterrupt:
+        check("Ctrl-C stops at once", time.time() - start < 2, time.time() - start)
+
+
+pipe = whinchat.pipeline("image-text-to-text", MODEL, dtype="float32")
+text = whinchat.pipeline("text-generation", pipe.model, dtype="float32")
+test_forms(pipe, text)
+test_parts(pipe)
+test_bad_input(pipe, text)
+test_threads(pipe)
+test_interrupt(text)
+test_expected(pipe)
+print("%d passed, %d failed" % (count[True], count[False]))
+sys.exit(1 if count[False] else 0)

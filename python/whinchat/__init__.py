@@ -1,0 +1,20 @@
+"""whinchat - small language models on the machine in front of you, called as transformers is.
+
+    from whinchat import pipeline
+    pipe = pipeline("image-text-to-text", model="gemma-3n-mini-it")
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Who is this?"}]}]
+    print(pipe(text=chat, images=["photo.jpg"], return_full_text=False)[0]["generated_text"])
+"""
+from ._native import version as _version
+from .errors import (BadFileError, CancelledError, ClosedError, ForkError, InputError, ModelNotFoundError,
+                     OutOfMemoryError, TemplateError, UnknownArgumentError, UnsupportedError, WhinchatError)
+from .model import Answer, Check, Model, Prompt, Sampling
+from .pipelines import ImageTextToTextPipeline, Pipeline, TextGenerationPipeline, pipeline
+from .streamers import TextIteratorStreamer, TextStreamer
+from .tokenizer import ChatTemplate, Tokenizer
+
+__version__ = _version()
+__all__ = ["Answer", "BadFileError", "CancelledError", "ChatTemplate", "Check", "ClosedError", "ForkError",
+           "ImageTextToTextPipeline", "InputError", "Model", "ModelNotFoundError", "OutOfMemoryError", "Pipeline",
+           "Prompt", "Sampling", "TemplateError", "TextGenerationPipeline", "TextIteratorStreamer", "TextStreamer",
+           "Tokenizer", "UnknownArgumentError", "UnsupportedError", "WhinchatError", "pipeline"]
