@@ -47,9 +47,11 @@ struct wc_backend {
     bool exact; /* no rounding of activations (WC_COMPUTE_F32) */
 
     /* y[r,j] = act(sum_k x[r,k] w[j,k] + bias[j]) + add[r,j]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
-     * bias [M] of any weight type and add [n,M] may be absent (data NULL); add may be y itself. */
+     * bias [M] of any weight type and add [n,M] may be absent (data NULL); add may be y itself.
+     * work: matmul_work floats. */
+    size_t (*matmul_work)(wc_backend *b, size_t n, const wc_tensor *w);
     void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
-                   wc_tensor add);
+                   wc_tensor add, wc_tensor work);
     /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
     void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
     /* y[r,i] = x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i]), over the last dimension; w [D] or absent (then 1). */

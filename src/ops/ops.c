@@ -98,8 +98,11 @@ wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_a
     wc_tensor y = wc_op_new(c, x.ndim, shape);
     assert(!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&y));
     count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)w.shape[0], &w);
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
     if (go(c))
-        c->backend->matmul(c->backend, y, x, w, bias, act, add);
+        c->backend->matmul(c->backend, y, x, w, bias, act, add, work);
+    wc_op_reset(c, mark);
     return y;
 }
 

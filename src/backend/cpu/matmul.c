@@ -4,23 +4,67 @@
  * memory (kernels' dot).  With many rows a thread unpacks a block of BLOCK_COLS columns, span by span, and runs a block of
  * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time.
  *
- * Where the CPU multiplies pairs of bf16 and W is bf16, x is rounded to bf16 on its way in and all sizes below that say
- * "words" count two values each; else a word is one float. */
+ * Where the CPU multiplies pairs of bf16 and W is bf16, all of x is first rounded to bf16, into work: row after row for few
+ * rows, span after span for many. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
 #include "base/size.h"
 
-enum { FEW_ROWS = 24, DOT_BYTES = 64 * 1024, SUM_COLS = 1024 };
+enum {
+    FEW_ROWS = 24,
+    DOT_BYTES = 64 * 1024,
+    SUM_COLS = 1024,
+    ROUND_LEAST = 64 * 1024 /* values worth a thread */
+};
 
 struct product {
     struct cpu *c;
     wc_tensor y, x, w, bias, add;
     wc_act act;
     size_t n, m, k; /* rows, columns, summed values */
+    size_t span;    /* values of k that a panel holds */
     size_t block_cols, block_rows, n_col_blocks;
-    bool pairs; /* x is rounded to bf16 */
+    uint16_t *rounded; /* x in bf16, or NULL: x is taken as it is */
 };
+
+/* ---- x rounded to bf16 ---- */
+
+static bool few(size_t n_rows)
+{
+    return n_rows <= FEW_ROWS;
+}
+
+/* Values of one row of x that lie together in bf16, behind each other for all rows. */
+static size_t rounded_stride(const struct cpu *c, size_t n, size_t k)
+{
+    return few(n) ? whole_pairs(c, k) : 2 * WC_SPAN;
+}
+
+static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
+{
+    if (!wc_cpu_takes_pairs(cpu_of(b), w->dtype))
+        return 0;
+    const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
+    return (k + stride - 1) / stride * n * stride / 2;
+}
+
+static uint16_t *rounded_at(const struct product *p, size_t row, size_t i)
+{
+    const size_t stride = rounded_stride(p->c, p->n, p->k);
+    return p->rounded + (i / stride * p->n + row) * stride;
+}
+
+static void round_rows(void *job, size_t first, size_t n)
+{
+    const struct product *p = job;
+    const size_t step = rounded_stride(p->c, p->n, p->k);
+    for (size_t r = first; r < first + n; r++)
+        for (size_t i = 0; i < p->k; i += step)
+            wc_cpu_narrow(p->c, rounded_at(p, r, i), f32(p->x) + r * p->k + i, wc_min_size(step, p->k - i));
+}
+
+/* ---- the products ---- */
 
 /* A block of sums [n_rows, stride] gets bias, activation and residual and goes to y at row first, column col. */
 static void finish(const struct product *p, float *sums, size_t stride, size_t first, size_t n_rows,
@@ -52,36 +96,20 @@ static const char *weights_at(const struct product *p, size_t row, size_t i)
     return (const char *)p->w.data + (row * p->w.stride[0] + i) * stored_bytes(p->w.dtype);
 }
 
-/* Rows first .. first + n_rows - 1 of y; narrowed: their x in bf16, or NULL. */
-static void few_columns(const struct product *p, float *sums, const uint16_t *narrowed, size_t first,
-                        size_t n_rows, size_t col, size_t n_cols)
-{
-    const wc_kernels *k = p->c->k;
-    for (size_t end = col + n_cols; col < end; col += SUM_COLS) {
-        const size_t some = wc_min_size(SUM_COLS, end - col);
-        const char *w = weights_at(p, col, 0);
-        if (narrowed)
-            k->dot_pairs(sums, SUM_COLS, narrowed, whole_pairs(p->c, p->k), n_rows, (const uint16_t *)w,
-                         p->w.stride[0], some, p->k);
-        else
-            k->dot[p->w.dtype](sums, SUM_COLS, f32(p->x) + first * p->k, p->k, n_rows, w, p->w.stride[0],
-                               some, p->k);
-        finish(p, sums, SUM_COLS, first, n_rows, col, some);
-    }
-}
-
 static void few_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
+    const wc_kernels *k = p->c->k;
     struct scratch *s = wc_cpu_take_scratch(p->c);
-    if (!p->pairs)
-        few_columns(p, s->sums, NULL, 0, p->n, first, n);
-    const size_t width = whole_pairs(p->c, p->k), most = PANEL_PAIRS / width; /* rows that fit scratch */
-    for (size_t r = 0, some; p->pairs && r < p->n; r += some) {
-        some = wc_min_size(most, p->n - r);
-        for (size_t q = 0; q < some; q++)
-            wc_cpu_narrow(p->c, s->panel_pairs + q * width, f32(p->x) + (r + q) * p->k, p->k);
-        few_columns(p, s->sums, s->panel_pairs, r, some, first, n);
+    for (size_t col = first, end = first + n; col < end; col += SUM_COLS) {
+        const size_t some = wc_min_size(SUM_COLS, end - col);
+        const char *w = weights_at(p, col, 0);
+        if (p->rounded)
+            k->dot_pairs(s->sums, SUM_COLS, p->rounded, whole_pairs(p->c, p->k), p->n, (const uint16_t *)w,
+                         p->w.stride[0], some, p->k);
+        else
+            k->dot[p->w.dtype](s->sums, SUM_COLS, f32(p->x), p->k, p->n, w, p->w.stride[0], some, p->k);
+        finish(p, s->sums, SUM_COLS, 0, p->n, col, some);
     }
     wc_cpu_put_scratch(p->c, s);
 }
@@ -100,10 +128,6 @@ static void take_rows(const struct product *p, struct scratch *s, size_t r, size
     for (size_t q = 0; q < n; q++) {
         const float *x = f32(p->x) + (r + q) * p->k + i;
         float *to = s->rows + q * WC_SPAN;
-        if (p->pairs) {
-            wc_cpu_narrow(p->c, s->row_pairs + q * 2 * WC_SPAN, x, span);
-            continue;
-        }
         memcpy(to, x, span * sizeof *to);
         memset(to + span, 0, (whole_vectors(p->c, span) - span) * sizeof *to);
     }
@@ -117,57 +141,72 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
     for (size_t j = 0; j < n; j += cols) {
         const char *w = weights_at(p, col + j, i);
         const size_t some = wc_min_size(cols, n - j);
-        if (p->pairs)
-            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some, span);
+        if (p->rounded)
+            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some,
+                            span);
         else
             k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
+    }
+}
+
+/* Adds to s->sums what values i .. i + span - 1 give for rows r .. r + n - 1 of the block at row. */
+static void tile_rows(const struct product *p, struct scratch *s, size_t row, size_t r, size_t n,
+                      size_t n_cols, size_t i, size_t span)
+{
+    const wc_kernels *k = p->c->k;
+    const size_t cols = (size_t)k->panel_cols;
+    if (!p->rounded)
+        take_rows(p, s, row + r, n, i, span);
+    for (size_t j = 0; j < n_cols; j += cols) {
+        float *sums = s->sums + r * BLOCK_COLS + j;
+        const size_t width = wc_min_size(cols, n_cols - j);
+        if (p->rounded)
+            k->tile_pairs(sums, BLOCK_COLS, rounded_at(p, row + r, i), 2 * WC_SPAN,
+                          s->panel_pairs + j * 2 * WC_SPAN, n, width, span, i > 0);
+        else
+            k->tile(sums, BLOCK_COLS, s->rows, WC_SPAN, s->panels + j * WC_SPAN, n, width,
+                    whole_vectors(p->c, span), i > 0);
     }
 }
 
 static void many_rows(void *job, int thread, size_t chunk)
 {
     const struct product *p = job;
-    const wc_kernels *k = p->c->k;
-    const size_t cols = (size_t)k->panel_cols, step = p->pairs ? 2 * WC_SPAN : WC_SPAN;
     const size_t col = chunk % p->n_col_blocks * p->block_cols, row = chunk / p->n_col_blocks * p->block_rows;
     const size_t n_cols = wc_min_size(p->block_cols, p->m - col),
                  n_rows = wc_min_size(p->block_rows, p->n - row);
     struct scratch *s = wc_cpu_take_scratch(p->c);
-    for (size_t i = 0; i == 0 || i < p->k; i += step) {
-        const size_t span = wc_min_size(step, p->k - i);
+    for (size_t i = 0; i == 0 || i < p->k; i += p->span) {
+        const size_t span = wc_min_size(p->span, p->k - i);
         unpack_columns(p, s, col, n_cols, i, span);
         for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
             const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
-            take_rows(p, s, row + r, some, i, span);
-            for (size_t q = 0; q < TILE_ROWS && r + some + q < n_rows; q++)
+            for (size_t q = 0; !p->rounded && q < TILE_ROWS && r + some + q < n_rows; q++)
                 fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
-            for (size_t j = 0; j < n_cols; j += cols) {
-                float *sums = s->sums + r * BLOCK_COLS + j;
-                const size_t width = wc_min_size(cols, n_cols - j);
-                if (p->pairs)
-                    k->tile_pairs(sums, BLOCK_COLS, s->row_pairs, 2 * WC_SPAN,
-                                  s->panel_pairs + j * 2 * WC_SPAN, some, width, span, i > 0);
-                else
-                    k->tile(sums, BLOCK_COLS, s->rows, WC_SPAN, s->panels + j * WC_SPAN, some, width,
-                            whole_vectors(p->c, span), i > 0);
-            }
+            tile_rows(p, s, row, r, some, n_cols, i, span);
+            if (i + span == p->k) /* while the sums are near */
+                finish(p, s->sums + r * BLOCK_COLS, BLOCK_COLS, row + r, some, col, n_cols);
         }
     }
-    finish(p, s->sums, BLOCK_COLS, row, n_rows, col, n_cols);
     wc_cpu_put_scratch(p->c, s);
 }
 
 static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
-                   wc_tensor add)
+                   wc_tensor add, wc_tensor work)
 {
     struct product p = {.c = cpu_of(b), .y = y, .x = x, .w = w, .bias = bias, .act = act, .add = add};
     p.n = wc_tensor_rows(&x);
     p.m = w.shape[0];
     p.k = w.shape[1];
-    p.pairs = wc_cpu_takes_pairs(p.c, w.dtype) && p.k <= PANEL_PAIRS / 2;
     if (p.n == 0 || p.m == 0)
         return;
-    if (p.n <= FEW_ROWS) {
+    p.span = WC_SPAN;
+    if (wc_cpu_takes_pairs(p.c, w.dtype)) {
+        p.span = 2 * WC_SPAN;
+        p.rounded = (uint16_t *)f32(work);
+        wc_cpu_for(p.c, round_rows, &p, p.n, ROUND_LEAST / (p.k + 1) + 1);
+    }
+    if (few(p.n)) {
         size_t least = DOT_BYTES / (p.k * stored_bytes(w.dtype) + 1) / 4 * 4;
         wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, 4));
         return;
@@ -209,6 +248,7 @@ static void embed(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, f
 
 void wc_cpu_fill_products(wc_backend *b)
 {
+    b->matmul_work = matmul_work;
     b->matmul = matmul;
     b->embed = embed;
 }
