@@ -70,9 +70,11 @@ struct wc_backend {
     /* y [n, n_heads * value_dim] = softmax(scale * q k) v over what each row of q [n, n_heads * key_dim] sees in the pages. */
     void (*attention)(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                       const wc_attention *a);
-    /* The same over dense keys k [m, n_kv_heads * key_dim] and values v [m, n_kv_heads * value_dim], no mask. */
+    /* The same over dense keys k [m, n_kv_heads * key_dim] and values v [m, n_kv_heads * value_dim], no mask.
+     * work: attention_dense_work floats. */
+    size_t (*attention_dense_work)(wc_backend *b, size_t m, const wc_attention *a);
     void (*attention_dense)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
-                            const wc_attention *a);
+                            const wc_attention *a, wc_tensor work);
 
     /* Elementwise, all dense and of as many elements: y = act(x); y = (a + b) * s; y = a * b; y = act(a) * b;
      * y = s * x; y = cap * tanh(x / cap). */
@@ -105,7 +107,7 @@ struct wc_backend {
     void (*concat)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z);
 
     /* Full convolution, w [c_out, c_in, kh, kw] as in the file, bias [c_out] or absent.  work: conv2d_work floats. */
-    size_t (*conv2d_work)(wc_backend *b, const wc_conv *conv);
+    size_t (*conv2d_work)(wc_backend *b, const wc_tensor *w, const wc_conv *conv);
     void (*conv2d)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, const wc_conv *conv,
                    wc_tensor work);
     /* One filter a channel: w [c, 1, kh, kw], c_in = c_out.  work: kh * kw * c floats. */

@@ -184,8 +184,11 @@ wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v
     assert(q.ndim == 2 && k.ndim == 2 && v.ndim == 2 && k.shape[0] == v.shape[0]);
     wc_tensor y = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads * (size_t)a->value_dim));
     c->flops += 2.0 * (double)q.shape[0] * (double)k.shape[0] * a->n_heads * (a->key_dim + a->value_dim);
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->attention_dense_work(c->backend, k.shape[0], a)));
     if (go(c))
-        c->backend->attention_dense(c->backend, y, q, k, v, a);
+        c->backend->attention_dense(c->backend, y, q, k, v, a, work);
+    wc_op_reset(c, mark);
     return y;
 }
 
@@ -358,7 +361,7 @@ wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias,
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
     count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
     wc_arena_mark mark = wc_op_mark(c);
-    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->conv2d_work(c->backend, &v)));
+    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->conv2d_work(c->backend, &w, &v)));
     if (go(c))
         c->backend->conv2d(c->backend, y, x, w, bias, &v, work);
     wc_op_reset(c, mark);

@@ -11,18 +11,19 @@
 
 enum {
     STRETCH = 1024, /* channels of a filter widened at a time; times WC_MAX_TAPS they fit scratch's values */
-    CHANNELS = 256   /* of a depthwise convolution done at a time */
+    CHANNELS = 256  /* of a depthwise convolution done at a time */
 };
 
 struct conv_job {
     struct cpu *c;
     wc_tensor y, x, w, bias;
     const wc_conv *v;
-    size_t k;      /* kh * kw * c_in */
-    bool pairs;    /* patches are rounded to bf16 */
-    size_t span;   /* values of k in a span: WC_SPAN, or twice as many bf16 */
-    size_t spans;  /* of k */
-    float *panels; /* [spans][panels of c_out][panel_cols * WC_SPAN]; of pairs, twice as many bf16 */
+    size_t k;          /* kh * kw * c_in */
+    bool pairs;        /* the map is rounded to bf16 first */
+    uint16_t *rounded; /* [h, w, c_in] then */
+    size_t span;       /* values of k in a span: WC_SPAN, or twice as many bf16 */
+    size_t spans;      /* of k */
+    float *panels;     /* [spans][panels of c_out][panel_cols * WC_SPAN]; of pairs, twice as many bf16 */
 };
 
 static size_t n_panels(const struct conv_job *j)
@@ -75,22 +76,29 @@ static void pack_panel(void *job, int thread, size_t chunk)
     wc_cpu_put_scratch(j->c, s);
 }
 
-/* Values first .. first + n - 1 of the patch of output pixel p. */
-static void gather(const struct conv_job *j, float *to, size_t p, size_t first, size_t n)
+static void round_map(void *job, size_t first, size_t n)
+{
+    const struct conv_job *j = job;
+    const size_t row = (size_t)j->v->w * (size_t)j->v->c_in;
+    j->c->k->narrow_bf16(j->rounded + first * row, f32(j->x) + first * row, n * row);
+}
+
+/* Values first .. first + n - 1 of the patch of output pixel p, floats or bf16. */
+static void gather(const struct conv_job *j, void *patch, size_t p, size_t first, size_t n)
 {
     const wc_conv *v = j->v;
-    const size_t c_in = (size_t)v->c_in;
+    const size_t c_in = (size_t)v->c_in, size = j->pairs ? sizeof *j->rounded : sizeof(float);
+    const char *map = j->pairs ? (const char *)j->rounded : j->x.data;
     const int top = (int)(p / (size_t)v->ow) * v->stride - v->pad_top,
               left = (int)(p % (size_t)v->ow) * v->stride - v->pad_left;
-    while (n > 0) {
+    for (char *to = patch; n > 0;) {
         const int tap = (int)(first / c_in), y = top + tap / v->kw, x = left + tap % v->kw;
         const size_t channel = first % c_in, some = wc_min_size(c_in - channel, n);
         if (y >= 0 && y < v->h && x >= 0 && x < v->w)
-            memcpy(to, f32(j->x) + ((size_t)y * (size_t)v->w + (size_t)x) * c_in + channel,
-                   some * sizeof *to);
+            memcpy(to, map + (((size_t)y * (size_t)v->w + (size_t)x) * c_in + channel) * size, some * size);
         else
-            memset(to, 0, some * sizeof *to);
-        to += some;
+            memset(to, 0, some * size);
+        to += some * size;
         first += some;
         n -= some;
     }
@@ -100,16 +108,16 @@ static void gather(const struct conv_job *j, float *to, size_t p, size_t first, 
 static void gather_patches(const struct conv_job *j, struct scratch *s, size_t first, size_t n, size_t at,
                            size_t width)
 {
-    for (size_t p = 0; p < n; p++) {
-        float *to = s->rows + p * WC_SPAN;
+    for (size_t p = 0; p < n; p++)
         if (j->pairs) {
-            gather(j, s->values, first + p, at, width);
-            wc_cpu_narrow(j->c, s->row_pairs + p * 2 * WC_SPAN, s->values, width);
+            uint16_t *to = s->row_pairs + p * 2 * WC_SPAN;
+            gather(j, to, first + p, at, width);
+            memset(to + width, 0, (whole_pairs(j->c, width) - width) * sizeof *to);
         } else {
+            float *to = s->rows + p * WC_SPAN;
             gather(j, to, first + p, at, width);
             memset(to + width, 0, (whole_vectors(j->c, width) - width) * sizeof *to);
         }
-    }
 }
 
 static void conv_pixels(void *job, int thread, size_t chunk)
@@ -141,21 +149,32 @@ static void conv_pixels(void *job, int thread, size_t chunk)
     wc_cpu_put_scratch(j->c, s);
 }
 
-static size_t conv2d_work(wc_backend *b, const wc_conv *v)
+/* What the job does with its sizes; j->c, w.dtype and v are set. */
+static void plan(struct conv_job *j)
 {
-    struct conv_job j = {.c = cpu_of(b), .v = v};
-    const size_t k = (size_t)v->kh * (size_t)v->kw * (size_t)v->c_in;
-    return (k + WC_SPAN - 1) / WC_SPAN * n_panels(&j) * (size_t)j.c->k->panel_cols * WC_SPAN;
+    j->k = (size_t)j->v->kh * (size_t)j->v->kw * (size_t)j->v->c_in;
+    j->pairs = wc_cpu_takes_pairs(j->c, j->w.dtype);
+    j->span = j->pairs ? 2 * WC_SPAN : WC_SPAN;
+    j->spans = (j->k + j->span - 1) / j->span;
+}
+
+static size_t conv2d_work(wc_backend *b, const wc_tensor *w, const wc_conv *v)
+{
+    struct conv_job j = {.c = cpu_of(b), .w = *w, .v = v};
+    plan(&j);
+    const size_t panels = j.spans * n_panels(&j) * (size_t)j.c->k->panel_cols * WC_SPAN;
+    return panels + (j.pairs ? ((size_t)v->h * (size_t)v->w * (size_t)v->c_in + 1) / 2 : 0);
 }
 
 static void conv2d(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, const wc_conv *v,
                    wc_tensor work)
 {
     struct conv_job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .bias = bias, .v = v, .panels = f32(work)};
-    j.k = (size_t)v->kh * (size_t)v->kw * (size_t)v->c_in;
-    j.pairs = wc_cpu_takes_pairs(j.c, w.dtype);
-    j.span = j.pairs ? 2 * WC_SPAN : WC_SPAN;
-    j.spans = (j.k + j.span - 1) / j.span;
+    plan(&j);
+    if (j.pairs) {
+        j.rounded = (uint16_t *)panel_at(&j, j.spans, 0);
+        wc_cpu_for(j.c, round_map, &j, (size_t)v->h, 1);
+    }
     wc_pool_run(b->pool, pack_panel, &j, j.spans * n_panels(&j));
     wc_pool_run(b->pool, conv_pixels, &j, ((size_t)v->oh * (size_t)v->ow + PATCH_ROWS - 1) / PATCH_ROWS);
 }

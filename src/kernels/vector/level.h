@@ -22,7 +22,8 @@
 
 #ifdef __AVX512BF16__
 #define LEVEL_PAIRS                                                                                          \
-    , .unpack_pairs = unpack_pairs, .tile_pairs = tile_pairs, .dot_pairs = dot_pairs, .burn_pairs = burn_pairs
+    , .unpack_pairs = unpack_pairs, .tile_pairs = tile_pairs, .dot_pairs = dot_pairs,                        \
+      .burn_pairs = burn_pairs, .mix_pairs = mix_pairs, .interleave = interleave
 #else
 #define LEVEL_PAIRS
 #endif

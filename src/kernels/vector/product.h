@@ -20,8 +20,8 @@ enum { COLS = 16, GROUP = 8 };
 typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16, LOAD_PAIRS } loader;
 
 /* Bytes of a stored value, and values of a lane. */
-#define SIZE_OF(type) ((type) == LOAD_F32 ? (size_t)4 : (size_t)2)
-#define PER_LANE(type) ((type) == LOAD_PAIRS ? (size_t)2 : (size_t)1)
+#define SIZE_OF(type)          ((type) == LOAD_F32 ? (size_t)4 : (size_t)2)
+#define PER_LANE(type)         ((type) == LOAD_PAIRS ? (size_t)2 : (size_t)1)
 #define MUL_ADD(a, b, c, type) ((type) == LOAD_PAIRS ? v_pairs(a, b, c) : v_fma(a, b, c))
 
 ALWAYS_INLINE vec load_weights(const void *w, size_t i, loader type)
@@ -188,7 +188,7 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
         a[r] = v_load(x + (size_t)r * x_stride + (i));                                                       \
     UNROLL                                                                                                   \
     for (int j = 0; j < nw; j++) {                                                                           \
-        const vec b = load_weights(w, (size_t)j * w_stride + (i) * per, type);                               \
+        const vec b = load_weights(w, (size_t)j * w_stride + (i)*per, type);                                 \
         UNROLL                                                                                               \
         for (int r = 0; r < nx; r++)                                                                         \
             acc[r][j] = MUL_ADD(a[r], b, acc[r][j], type);                                                   \
@@ -294,9 +294,10 @@ static void dot_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_str
 }
 #endif
 
-/* rows x 2L values of o from column i on. */
+/* rows x 2L values of o from column i on; a weight, and a value of v, is a float or a bf16 pair. */
 ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
-                             const float *v, size_t v_stride, size_t n_keys, const int rows)
+                             const float *v, size_t v_stride, size_t n_keys, const int rows,
+                             const loader type)
 {
     vec c[MIX_ROWS][2];
     UNROLL
@@ -309,8 +310,8 @@ ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, cons
         UNROLL
         for (int r = 0; r < rows; r++) {
             const vec a = v_all(p[(size_t)r * p_stride + j]);
-            c[r][0] = v_fma(a, b0, c[r][0]);
-            c[r][1] = v_fma(a, b1, c[r][1]);
+            c[r][0] = MUL_ADD(a, b0, c[r][0], type);
+            c[r][1] = MUL_ADD(a, b1, c[r][1], type);
         }
     }
     UNROLL
@@ -320,8 +321,10 @@ ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, cons
     }
 }
 
-static void mix(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
-                const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d)
+/* The columns that fill whole blocks; returns how many. */
+ALWAYS_INLINE size_t mix_whole(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
+                               const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d,
+                               const loader type)
 {
     size_t i = 0;
     for (; i + 2 * L <= d; i += 2 * L) {
@@ -329,7 +332,7 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
 #define RUN(rows)                                                                                            \
     for (; n_rows - r >= rows; r += rows)                                                                    \
         mix_block(o + r * o_stride + i, o_stride, alpha + r, p + r * p_stride, p_stride, v + i, v_stride,    \
-                  n_keys, rows);
+                  n_keys, rows, type);
 #if MIX_ROWS == 12
         RUN(12)
 #endif
@@ -339,6 +342,13 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
         RUN(1)
 #undef RUN
     }
+    return i;
+}
+
+static void mix(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
+                const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d)
+{
+    size_t i = mix_whole(o, o_stride, alpha, p, p_stride, v, v_stride, n_rows, n_keys, d, LOAD_F32);
     for (; i < d; i++) /* a last few columns, one by one, in the same order */
         for (size_t r = 0; r < n_rows; r++) {
             float sum = o[r * o_stride + i] * alpha[r];
@@ -347,3 +357,12 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
             o[r * o_stride + i] = sum;
         }
 }
+
+#ifdef __AVX512BF16__
+static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint16_t *p, size_t p_stride,
+                      const uint16_t *v, size_t v_stride, size_t n_rows, size_t n_pairs, size_t d)
+{
+    mix_whole(o, o_stride, alpha, (const float *)p, p_stride / 2, (const float *)v, v_stride / 2, n_rows,
+              n_pairs, d, LOAD_PAIRS);
+}
+#endif

@@ -264,15 +264,28 @@ static void widen_f32(float *y, const void *x, size_t n)
 WIDEN(widen_f16, LOAD_F16)
 WIDEN(widen_bf16, LOAD_BF16)
 
+ALWAYS_INLINE uint16_t to_bf16(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = u >> 16 | 0x40;
+    return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+}
+
 static void narrow_bf16(uint16_t *y, const float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, &x[i], sizeof u);
-        uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = u >> 16 | 0x40;
-        y[i] = (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? nan : rounded);
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = to_bf16(x[i]);
 }
+
+#ifdef __AVX512BF16__
+static void interleave(uint16_t *to, const float *a, const float *b, size_t n)
+{
+    uint32_t *words = (uint32_t *)to;
+    for (size_t i = 0; i < n; i++)
+        words[i] = to_bf16(a[i]) | (uint32_t)to_bf16(b[i]) << 16;
+}
+#endif
 
 /* 2L channels of some pixels: a tap's weights are loaded once for all of them. */
 ALWAYS_INLINE void depthwise_block(float *y, size_t y_stride, const float *const *x, size_t x_step,
