@@ -29,7 +29,7 @@ static void run_read(struct bench *b)
 
 static void run_tile(struct bench *b)
 {
-    b->k->tile(b->y, N, b->x, K, b->panel, ROWS, (size_t)b->k->panel_cols, K, false);
+    b->k->tile(b->y, N, NULL, N, b->x, K, b->panel, ROWS, (size_t)b->k->panel_cols, K);
 }
 
 static void run_unpack(struct bench *b)
@@ -52,6 +52,22 @@ static void run_dot_cached(struct bench *b)
 static void run_mix(struct bench *b)
 {
     b->k->mix(b->y, 64, b->z, b->x, 64, b->panel, 64, 60, 64, 64);
+}
+
+static void run_burn_pairs(struct bench *b)
+{
+    b->sink = b->k->burn_pairs(1 << 22);
+}
+
+static void run_tile_pairs(struct bench *b)
+{
+    b->k->tile_pairs(b->y, N, NULL, N, (uint16_t *)b->x, 2 * K, (uint16_t *)b->panel, ROWS,
+                     (size_t)b->k->panel_cols, 2 * K);
+}
+
+static void run_mix_pairs(struct bench *b)
+{
+    b->k->mix_pairs(b->y, 64, b->z, (uint16_t *)b->x, 128, (uint16_t *)b->panel, 128, 60, 64, 64);
 }
 
 static void run_act(struct bench *b)
@@ -122,7 +138,7 @@ void bench(const wc_kernels *k)
     fill_random(b.x, ROWS * N);
     fill_random(b.z, ROWS * N);
     fill_random(b.panel, WC_MAX_PANEL * WC_SPAN);
-    const double flops = 2.0 * (1 << 22) * k->lanes / seconds_of(run_burn, &b);
+    double flops = 2.0 * (1 << 22) * k->lanes / seconds_of(run_burn, &b);
     const double bytes = (double)b.w_bytes / seconds_of(run_read, &b);
     printf("%-9s ceilings on one thread: %.1f Gflop/s, %.1f GB/s\n", k->level, flops * 1e-9, bytes * 1e-9);
 #define FLOPS(name, work, run)                                                                               \
@@ -133,6 +149,14 @@ void bench(const wc_kernels *k)
 #define ELEMENTS(name, n, run) printf("  %-22s %8.2f G elements/s\n", name, (n) / seconds_of(run, &b) * 1e-9)
     FLOPS("tile", 2.0 * ROWS * K * k->panel_cols, run_tile);
     FLOPS("mix", 2.0 * 60 * 64 * 64, run_mix);
+    if (k->tile_pairs) {
+        const double f32_flops = flops;
+        flops = 4.0 * (1 << 22) * k->lanes / seconds_of(run_burn_pairs, &b);
+        printf("  %-22s %8.1f Gflop/s\n", "ceiling of pairs", flops * 1e-9);
+        FLOPS("tile_pairs", 4.0 * ROWS * K * k->panel_cols, run_tile_pairs);
+        FLOPS("mix_pairs", 4.0 * 60 * 64 * 64, run_mix_pairs);
+        flops = f32_flops;
+    }
     for (b.type = 0; b.type < 3; b.type++) {
         char name[64];
         snprintf(name, sizeof name, "dot %s in cache", type_names[b.type]);

@@ -54,9 +54,28 @@ static void by_tile(const wc_kernels *k, const struct problem *p, float *y, size
             size_t n_cols = p->m - j < cols ? p->m - j : cols, span = p->k - i < WC_SPAN ? p->k - i : WC_SPAN;
             k->unpack[p->type](panel, p->w + (j * p->w_stride + i) * stored_size(p->type), p->w_stride,
                                n_cols, span);
-            k->tile(y + first * p->y_stride + j, p->y_stride, p->x + first * p->x_stride + i, p->x_stride,
-                    panel, n, n_cols, span, i > 0);
+            float *to = y + first * p->y_stride + j;
+            k->tile(to, p->y_stride, i > 0 ? to : NULL, p->y_stride, p->x + first * p->x_stride + i,
+                    p->x_stride, panel, n, n_cols, span);
         }
+}
+
+/* Sums added to another matrix than y. */
+static void check_add(const wc_kernels *k, const struct problem *p, const float *tile, bool at_end)
+{
+    const size_t cols = (size_t)k->panel_cols, n_cols = p->m < cols ? p->m : cols, add_stride = n_cols + 3;
+    if (p->k > WC_SPAN)
+        return;
+    float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true), *got = outputs(p, at_end);
+    float *add = guarded_floats((p->n - 1) * add_stride + n_cols, at_end);
+    fill_whole(add, (p->n - 1) * add_stride + n_cols);
+    k->unpack[p->type](panel, p->w, p->w_stride, n_cols, p->k);
+    k->tile(got, p->y_stride, add, add_stride, p->x, p->x_stride, panel, p->n, n_cols, p->k);
+    bool same = true;
+    for (size_t r = 0; r < p->n; r++)
+        for (size_t c = 0; c < n_cols; c++)
+            same = same && got[r * p->y_stride + c] == add[r * add_stride + c] + tile[r * p->y_stride + c];
+    verdict(same, k, "tile added to another matrix", "%zu x %zu x %zu", p->n, p->m, p->k);
 }
 
 /* Within the rounding of the sum (exactly, for whole numbers). */
@@ -107,6 +126,7 @@ static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc
     by_tile(k, &p, tile, 0, n);
     for (size_t r = 0; r < n; r++) /* row by row */
         by_tile(k, &p, one, r, 1);
+    check_add(k, &p, tile, at_end);
     const char *name = type_names[type];
 #define CASE "%s, %zu rows, %zu columns of %zu%s", name, n, m, width, whole ? ", whole numbers" : ""
     verdict(close_to_exact(&p, dot, whole), k, "dot", CASE);
@@ -139,7 +159,8 @@ static void check_pairs_size(const wc_kernels *k, size_t n, size_t m, size_t wid
         for (size_t i = 0; i < width; i += span) {
             const size_t some = m - j < cols ? m - j : cols, part = width - i < span ? width - i : span;
             k->unpack_pairs(panel, w + j * p.w_stride + i, p.w_stride, some, part);
-            k->tile_pairs(tile + j, p.y_stride, x + i, x_stride, panel, n, some, part, i > 0);
+            k->tile_pairs(tile + j, p.y_stride, i > 0 ? tile + j : NULL, p.y_stride, x + i, x_stride, panel,
+                          n, some, part);
         }
     for (size_t r = 0; r < n; r++)
         k->dot_pairs(one + r * p.y_stride, p.y_stride, x + r * x_stride, x_stride, 1, w, p.w_stride, m,

@@ -101,7 +101,8 @@ static void score(const struct job *j, const struct block *b, size_t first, size
             const size_t some = wc_min_size(cols, n - at), span = wc_min_size(WC_SPAN, kd - i);
             k->unpack[b->type](s->panels, b->k + (at * b->k_stride + i) * stored_bytes(b->type), b->k_stride,
                                some, span);
-            k->tile(scores + at, WC_KV_PAGE, q + i, kd, s->panels, rows, some, span, i > 0);
+            k->tile(scores + at, WC_KV_PAGE, i > 0 ? scores + at : NULL, WC_KV_PAGE, q + i, kd, s->panels,
+                    rows, some, span);
         }
 }
 

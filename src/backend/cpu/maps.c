@@ -134,10 +134,11 @@ static void conv_pixels(void *job, int thread, size_t chunk)
         for (size_t panel = 0; panel < n_panels(j); panel++) {
             float *y = f32(j->y) + first * m + panel * cols, *w = panel_at(j, span, panel);
             const size_t some = wc_min_size(cols, m - panel * cols);
+            const float *add = span > 0 ? y : NULL;
             if (j->pairs)
-                k->tile_pairs(y, m, s->row_pairs, 2 * WC_SPAN, (const uint16_t *)w, n, some, width, span > 0);
+                k->tile_pairs(y, m, add, m, s->row_pairs, 2 * WC_SPAN, (const uint16_t *)w, n, some, width);
             else
-                k->tile(y, m, s->rows, WC_SPAN, w, n, some, whole_vectors(j->c, width), span > 0);
+                k->tile(y, m, add, m, s->rows, WC_SPAN, w, n, some, whole_vectors(j->c, width));
         }
     }
     if (j->bias.data) {

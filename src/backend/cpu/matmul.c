@@ -149,24 +149,35 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
     }
 }
 
-/* Adds to s->sums what values i .. i + span - 1 give for rows r .. r + n - 1 of the block at row. */
-static void tile_rows(const struct product *p, struct scratch *s, size_t row, size_t r, size_t n,
+/* y as the last span leaves it, without finish: no bias, no activation, and no residual beside the sums so far. */
+static bool is_plain(const struct product *p)
+{
+    return !p->bias.data && p->act == WC_ACT_NONE && (!p->add.data || p->k <= p->span);
+}
+
+/* What values i .. i + span - 1 of k add to rows r .. r + n - 1 of the block at row, col; the last span closes them. */
+static void tile_rows(const struct product *p, struct scratch *s, size_t row, size_t r, size_t n, size_t col,
                       size_t n_cols, size_t i, size_t span)
 {
     const wc_kernels *k = p->c->k;
-    const size_t cols = (size_t)k->panel_cols;
+    const size_t cols = (size_t)k->panel_cols, at = (row + r) * p->m + col;
+    const bool last = i + span == p->k, direct = last && is_plain(p);
+    float *sums = s->sums + r * BLOCK_COLS, *y = direct ? f32(p->y) + at : sums;
+    const float *add = i > 0 ? sums : direct && p->add.data ? f32(p->add) + at : NULL;
+    const size_t y_stride = direct ? p->m : BLOCK_COLS, add_stride = i > 0 ? BLOCK_COLS : p->m;
     if (!p->rounded)
         take_rows(p, s, row + r, n, i, span);
     for (size_t j = 0; j < n_cols; j += cols) {
-        float *sums = s->sums + r * BLOCK_COLS + j;
         const size_t width = wc_min_size(cols, n_cols - j);
         if (p->rounded)
-            k->tile_pairs(sums, BLOCK_COLS, rounded_at(p, row + r, i), 2 * WC_SPAN,
-                          s->panel_pairs + j * 2 * WC_SPAN, n, width, span, i > 0);
+            k->tile_pairs(y + j, y_stride, add ? add + j : NULL, add_stride, rounded_at(p, row + r, i),
+                          2 * WC_SPAN, s->panel_pairs + j * 2 * WC_SPAN, n, width, span);
         else
-            k->tile(sums, BLOCK_COLS, s->rows, WC_SPAN, s->panels + j * WC_SPAN, n, width,
-                    whole_vectors(p->c, span), i > 0);
+            k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, s->rows, WC_SPAN,
+                    s->panels + j * WC_SPAN, n, width, whole_vectors(p->c, span));
     }
+    if (last && !direct) /* while the sums are near */
+        finish(p, sums, BLOCK_COLS, row + r, n, col, n_cols);
 }
 
 static void many_rows(void *job, int thread, size_t chunk)
@@ -183,9 +194,7 @@ static void many_rows(void *job, int thread, size_t chunk)
             const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
             for (size_t q = 0; !p->rounded && q < TILE_ROWS && r + some + q < n_rows; q++)
                 fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
-            tile_rows(p, s, row, r, some, n_cols, i, span);
-            if (i + span == p->k) /* while the sums are near */
-                finish(p, s->sums + r * BLOCK_COLS, BLOCK_COLS, row + r, some, col, n_cols);
+            tile_rows(p, s, row, r, some, col, n_cols, i, span);
         }
     }
     wc_cpu_put_scratch(p->c, s);

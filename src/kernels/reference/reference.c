@@ -48,15 +48,15 @@ static void unpack(float *panel, const void *w, size_t w_stride, size_t n_cols, 
             panel[i * COLS + c] = c < n_cols ? at(w, c * w_stride + i) : 0;
 }
 
-static void tile(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,
-                 size_t n_rows, size_t n_cols, size_t k, bool add)
+static void tile(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
+                 size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)
 {
     for (size_t r = 0; r < n_rows; r++)
         for (size_t c = 0; c < n_cols; c++) {
             float sum = 0;
             for (size_t i = 0; i < k; i++)
                 sum += x[r * x_stride + i] * panel[i * COLS + c];
-            y[r * y_stride + c] = add ? y[r * y_stride + c] + sum : sum;
+            y[r * y_stride + c] = add ? add[r * add_stride + c] + sum : sum;
         }
 }
 

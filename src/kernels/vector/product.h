@@ -64,18 +64,19 @@ UNPACK(unpack_f32, LOAD_F32)
 UNPACK(unpack_f16, LOAD_F16)
 UNPACK(unpack_bf16, LOAD_BF16)
 
-static inline void store_some(float *out, quad sums, size_t n, bool add)
+static inline void store_some(float *out, const float *add, quad sums, size_t n)
 {
     float four[4] = {0};
     if (add)
-        memcpy(four, out, n * sizeof *four);
+        memcpy(four, add, n * sizeof *four);
     q_store(four, add ? q_add(q_load(four), sums) : sums);
     memcpy(out, four, n * sizeof *four);
 }
 
 /* rows x 4 results; n_cols of them are stored. */
-ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,
-                              size_t n_cols, size_t k, bool add, const int rows, const loader type)
+ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
+                              size_t x_stride, const float *panel, size_t n_cols, size_t k, const int rows,
+                              const loader type)
 {
     const size_t whole = k / L * L;
     vec acc[TILE_ROWS][4], a[TILE_ROWS];
@@ -117,24 +118,26 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t 
     for (int r = 0; r < rows; r++) {
         const quad sums = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
         float *out = y + (size_t)r * y_stride;
+        const float *from = add ? add + (size_t)r * add_stride : NULL;
         if (n_cols == 4)
-            q_store(out, add ? q_add(q_load(out), sums) : sums);
+            q_store(out, from ? q_add(q_load(from), sums) : sums);
         else
-            store_some(out, sums, n_cols, add);
+            store_some(out, from, sums, n_cols);
     }
 }
 
 /* As many whole blocks of so many rows as there are; returns the rows done. */
 #define TILE(name, rows, type)                                                                               \
     static __attribute__((noinline))                                                                         \
-    size_t name##_##rows(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,     \
-                         size_t n_rows, size_t n_cols, size_t k, bool add)                                   \
+    size_t name##_##rows(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,     \
+                         size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)        \
     {                                                                                                        \
         size_t r = 0;                                                                                        \
         for (; n_rows - r >= rows; r += rows)                                                                \
             for (size_t c = 0; c < n_cols; c += 4)                                                           \
-                tile_block(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,  \
-                           n_cols - c < 4 ? n_cols - c : 4, k, add, rows, type);                             \
+                tile_block(y + r * y_stride + c, y_stride, add ? add + r * add_stride + c : NULL,            \
+                           add_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,                      \
+                           n_cols - c < 4 ? n_cols - c : 4, k, rows, type);                                  \
         return r;                                                                                            \
     }
 #if TILE_ROWS == 6
@@ -145,14 +148,14 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *x, size_t 
 #define RUN_6(name)
 #endif
 #define RUN(name, rows)                                                                                      \
-    r += name##_##rows(y + r * y_stride + c, y_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,      \
-                       n_rows - r, some, k, add);
+    r += name##_##rows(y + r * y_stride + c, y_stride, add ? add + r * add_stride + c : NULL, add_stride,    \
+                       x + r * x_stride, x_stride, panel + c * WC_SPAN, n_rows - r, some, k);
 #define TILES(name, type)                                                                                    \
     TILE_6(name, type)                                                                                       \
     TILE(name, 3, type)                                                                                      \
     TILE(name, 1, type)                                                                                      \
-    static void name(float *y, size_t y_stride, const float *x, size_t x_stride, const float *panel,         \
-                     size_t n_rows, size_t n_cols, size_t k, bool add)                                       \
+    static void name(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,         \
+                     size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)            \
     {                                                                                                        \
         for (size_t c = 0; c < n_cols; c += GROUP) {                                                         \
             const size_t some = n_cols - c < GROUP ? n_cols - c : GROUP;                                     \
@@ -280,11 +283,11 @@ static void unpack_pairs(uint16_t *panel, const uint16_t *w, size_t w_stride, si
     }
 }
 
-static void tile_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, const uint16_t *panel,
-                       size_t n_rows, size_t n_cols, size_t k, bool add)
+static void tile_pairs(float *y, size_t y_stride, const float *add, size_t add_stride, const uint16_t *x,
+                       size_t x_stride, const uint16_t *panel, size_t n_rows, size_t n_cols, size_t k)
 {
-    tile_words(y, y_stride, (const float *)x, x_stride / 2, (const float *)panel, n_rows, n_cols,
-               (k + 2 * L - 1) / (2 * L) * L, add);
+    tile_words(y, y_stride, add, add_stride, (const float *)x, x_stride / 2, (const float *)panel, n_rows,
+               n_cols, (k + 2 * L - 1) / (2 * L) * L);
 }
 
 static void dot_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, size_t n_x,
