@@ -513,7 +513,7 @@ static bool run_row_op(wc_backend *b, int which, const struct inputs *in, wc_ten
     wc_tensor x = in->x, z = in->z;
     switch (which) {
     case 0:
-        b->rms_norm(b, y, x, in->w, 1, 1e-6f);
+        b->rms_norm(b, y, x, in->w, 1, 1e-6f, WC_ACT_NONE);
         return true;
     case 1:
         b->layer_norm(b, y, x, in->w, in->bias, 1e-6f);

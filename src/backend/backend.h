@@ -54,8 +54,10 @@ struct wc_backend {
                    wc_tensor add, wc_tensor work);
     /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
     void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
-    /* y[r,i] = x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i]), over the last dimension; w [D] or absent (then 1). */
-    void (*rms_norm)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float offset, float eps);
+    /* y[r,i] = act(x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i])), over the last dimension; w [D] or absent (then 1).
+     * y may be x. */
+    void (*rms_norm)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float offset, float eps,
+                     wc_act act);
     /* y[r,i] = (x[r,i] - mean) / sqrt(var + eps) * w[i] + bias[i]; w, bias may be absent. */
     void (*layer_norm)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, float eps);
     /* table[r] = [cos(pos[r] f[0..h-1]) * s | sin(pos[r] f[0..h-1]) * s]    f [h] f32 inv_freq, table [n, 2h].

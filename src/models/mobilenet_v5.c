@@ -407,9 +407,15 @@ static wc_tensor norm(wc_ctx *c, wc_tensor x, wc_tensor w)
     return wc_op_rms_norm(c, x, w, 0, NORM_EPS);
 }
 
+/* Of a map that nobody else reads: its norm takes its place. */
+static wc_tensor norm_over(wc_ctx *c, wc_tensor x, wc_tensor w)
+{
+    return wc_op_rms_norm_in_place(c, x, w, 0, NORM_EPS, WC_ACT_NONE);
+}
+
 static wc_tensor norm_gelu(wc_ctx *c, wc_tensor x, wc_tensor w)
 {
-    return wc_op_act(c, norm(c, x, w), WC_ACT_GELU_TANH);
+    return wc_op_rms_norm_in_place(c, x, w, 0, NORM_EPS, WC_ACT_GELU_TANH);
 }
 
 static wc_tensor edge_residual(wc_ctx *c, const struct block *b, wc_tensor x)
@@ -418,7 +424,7 @@ static wc_tensor edge_residual(wc_ctx *c, const struct block *b, wc_tensor x)
     observe_map(c, h, b, "conv_exp");
     h = wc_op_linear(c, norm_gelu(c, h, b->bn1), b->conv_pwl);
     observe_map(c, h, b, "conv_pwl");
-    h = norm(c, h, b->bn2);
+    h = norm_over(c, h, b->bn2);
     observe_map(c, h, b, "bn2");
     return b->args.stride == 1 && b->c_in == b->c_out ? wc_op_add(c, h, x) : h;
 }
@@ -428,7 +434,7 @@ static wc_tensor inverted_residual(wc_ctx *c, const struct block *b, wc_tensor x
     wc_tensor h = x;
     if (b->args.kernel_start) {
         h = wc_op_conv2d_depthwise_same(c, h, b->dw_start, b->args.kernel_mid ? 1 : b->args.stride);
-        h = norm(c, h, b->dw_start_bn);
+        h = norm_over(c, h, b->dw_start_bn);
         observe_map(c, h, b, "dw_start");
     }
     h = norm_gelu(c, wc_op_linear(c, h, b->pw_exp), b->pw_exp_bn);
@@ -437,7 +443,7 @@ static wc_tensor inverted_residual(wc_ctx *c, const struct block *b, wc_tensor x
         h = norm_gelu(c, wc_op_conv2d_depthwise_same(c, h, b->dw_mid, b->args.stride), b->dw_mid_bn);
         observe_map(c, h, b, "dw_mid");
     }
-    h = norm(c, wc_op_linear(c, h, b->pw_proj), b->pw_proj_bn);
+    h = norm_over(c, wc_op_linear(c, h, b->pw_proj), b->pw_proj_bn);
     observe_map(c, h, b, "pw_proj");
     bool skip = b->args.stride == 1 && b->c_in == b->c_out;
     if (c->observe)
@@ -454,7 +460,7 @@ static wc_tensor keys(wc_ctx *c, const struct block *b, wc_tensor x, wc_tensor d
         x = wc_op_conv2d_depthwise_same(c, x, down, b->args.kv_stride);
         snprintf(name, sizeof name, "attn.%s.down_conv", what);
         observe_map(c, x, b, name);
-        x = norm(c, x, down_norm);
+        x = norm_over(c, x, down_norm);
         snprintf(name, sizeof name, "attn.%s.norm", what);
         observe_map(c, x, b, name);
     }
@@ -515,7 +521,7 @@ static wc_tensor fuse(wc_ctx *c, const wc_mobilenet_v5 *m, wc_tensor high, wc_te
     wc_observe(c, wc_tensor_permute(h, chw), "vision.msfa.concat");
     h = norm_gelu(c, wc_op_linear(c, h, m->ffn_exp), m->ffn_exp_bn);
     wc_observe(c, wc_tensor_permute(h, chw), "vision.msfa.ffn.pw_exp");
-    h = norm(c, wc_op_linear(c, h, m->ffn_proj), m->ffn_proj_bn);
+    h = norm_over(c, wc_op_linear(c, h, m->ffn_proj), m->ffn_proj_bn);
     size_t side = (size_t)m->side;
     if (h.shape[0] % side == 0 && h.shape[1] % side == 0 && h.shape[0] == h.shape[1])
         h = h.shape[0] == side ? h : wc_op_avg_pool(c, h, (int)(h.shape[0] / side));

@@ -130,8 +130,16 @@ wc_tensor wc_op_rms_norm(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, floa
     assert(!w.data || wc_tensor_elems(&w) == width(&x));
     wc_tensor y = new_like(c, &x);
     if (go(c))
-        c->backend->rms_norm(c->backend, y, x, w, offset, eps);
+        c->backend->rms_norm(c->backend, y, x, w, offset, eps, WC_ACT_NONE);
     return y;
+}
+
+wc_tensor wc_op_rms_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps, wc_act act)
+{
+    assert(!w.data || wc_tensor_elems(&w) == width(&x));
+    if (go(c))
+        c->backend->rms_norm(c->backend, x, x, w, offset, eps, act);
+    return x;
 }
 
 wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, float eps)

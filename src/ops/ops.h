@@ -26,6 +26,8 @@ wc_tensor wc_op_embed(wc_ctx *c, wc_tensor w, const int32_t *ids, size_t n,
 void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids,
                       float scale); /* rows of y may be strided */
 wc_tensor wc_op_rms_norm(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps);
+/* act of it, where x was: for large maps. */
+wc_tensor wc_op_rms_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps, wc_act act);
 wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, float eps);
 wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor inv_freq,
                            float s);                           /* [n, 2h] */

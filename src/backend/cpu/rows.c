@@ -16,6 +16,7 @@ struct job {
     float a, b;
     const int32_t *index;
     int active;
+    wc_act act;
 };
 
 static void for_rows(struct job *j, wc_range_fn fn, size_t n, size_t width)
@@ -39,18 +40,22 @@ static void times_weight(const struct job *j, float *y, wc_tensor w, float offse
 static void run_rms_norm(void *job, size_t first, size_t n)
 {
     const struct job *j = job;
+    const wc_kernels *k = j->c->k;
     const size_t d = width_of(&j->x);
     for (size_t r = first; r < first + n; r++) {
         const float *x = f32(j->x) + r * d;
         float *y = f32(j->y) + r * d;
-        j->c->k->scale(y, x, 1.0f / sqrtf(j->c->k->sum_squares(x, 0, d) / (float)d + j->b), d);
+        k->scale(y, x, 1.0f / sqrtf(k->sum_squares(x, 0, d) / (float)d + j->b), d);
         times_weight(j, y, j->w, j->a, d);
+        if (j->act != WC_ACT_NONE)
+            k->act[j->act](y, y, d);
     }
 }
 
-static void rms_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float offset, float eps)
+static void rms_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float offset, float eps,
+                     wc_act act)
 {
-    struct job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .a = offset, .b = eps};
+    struct job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .a = offset, .b = eps, .act = act};
     for_rows(&j, run_rms_norm, wc_tensor_rows(&x), width_of(&x));
 }
 
