@@ -70,6 +70,13 @@ static void run_mix_pairs(struct bench *b)
     b->k->mix_pairs(b->y, 64, b->z, (uint16_t *)b->x, 128, (uint16_t *)b->panel, 128, 60, 64, 64);
 }
 
+static void run_dot_pairs(struct bench *b)
+{
+    const size_t width = 2048;
+    b->k->dot_pairs(b->y, N, (uint16_t *)b->x, width, 1, (uint16_t *)b->w, width, b->w_bytes / width / 2,
+                    width);
+}
+
 static void run_act(struct bench *b)
 {
     b->k->act[b->type](b->y, b->x, N);
@@ -156,6 +163,8 @@ void bench(const wc_kernels *k)
         FLOPS("tile_pairs", 4.0 * ROWS * K * k->panel_cols, run_tile_pairs);
         FLOPS("mix_pairs", 4.0 * 60 * 64 * 64, run_mix_pairs);
         flops = f32_flops;
+        const double rate = (double)b.w_bytes / seconds_of(run_dot_pairs, &b);
+        printf("  %-22s %8.1f GB/s      %3.0f %%\n", "dot_pairs", rate * 1e-9, 100 * rate / bytes);
     }
     for (b.type = 0; b.type < 3; b.type++) {
         char name[64];
