@@ -9,7 +9,7 @@
 
 enum {
     BLOCK_COLS = 192, /* columns of y that a chunk of a product with many rows computes */
-    BLOCK_ROWS = 512, /* and rows */
+    BLOCK_ROWS = 576, /* and rows */
     PATCH_ROWS = 96,  /* pixels whose patches a convolution gathers at once */
     TILE_ROWS = 24,   /* rows of x that pass by a panel together */
     QUERY_ROWS = 96,  /* query rows that attention takes at once */

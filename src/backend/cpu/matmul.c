@@ -200,6 +200,23 @@ static void many_rows(void *job, int thread, size_t chunk)
     wc_cpu_put_scratch(p->c, s);
 }
 
+static size_t round_up(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+/* Cuts y into blocks of about one size, some for every thread and as many for one as for another. */
+static void plan_blocks(struct product *p, size_t threads)
+{
+    const size_t row_blocks = (p->n + BLOCK_ROWS - 1) / BLOCK_ROWS, least = 4 * threads / row_blocks;
+    size_t col_blocks = wc_max_size((p->m + BLOCK_COLS - 1) / BLOCK_COLS, least);
+    if (row_blocks % threads != 0)
+        col_blocks = round_up(col_blocks, threads);
+    p->block_rows = round_up((p->n + row_blocks - 1) / row_blocks, TILE_ROWS);
+    p->block_cols = round_up((p->m + col_blocks - 1) / col_blocks, (size_t)p->c->k->panel_cols);
+    p->n_col_blocks = (p->m + p->block_cols - 1) / p->block_cols;
+}
+
 static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
                    wc_tensor add, wc_tensor work)
 {
@@ -220,13 +237,8 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
         wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, 4));
         return;
     }
-    const size_t cols = (size_t)p.c->k->panel_cols, threads = (size_t)wc_pool_threads(b->pool);
-    p.block_rows = wc_min_size(p.n, BLOCK_ROWS);
-    size_t row_blocks = (p.n + p.block_rows - 1) / p.block_rows;
-    p.block_cols = p.m * row_blocks / (4 * threads) / cols * cols; /* some chunks for every thread */
-    p.block_cols = wc_min_size(wc_max_size(p.block_cols, cols), BLOCK_COLS);
-    p.n_col_blocks = (p.m + p.block_cols - 1) / p.block_cols;
-    wc_pool_run(b->pool, many_rows, &p, p.n_col_blocks * row_blocks);
+    plan_blocks(&p, (size_t)wc_pool_threads(b->pool));
+    wc_pool_run(b->pool, many_rows, &p, p.n_col_blocks * ((p.n + p.block_rows - 1) / p.block_rows));
 }
 
 struct embed_job {
