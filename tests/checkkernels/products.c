@@ -142,7 +142,8 @@ static void check_pairs_size(const wc_kernels *k, size_t n, size_t m, size_t wid
             k->tile_pairs(tile + j, p.y_stride, x + i, x_stride, panel, n, some, part, i > 0);
         }
     for (size_t r = 0; r < n; r++)
-        k->dot_pairs(one + r * p.y_stride, p.y_stride, x + r * x_stride, x_stride, 1, w, p.w_stride, m, width);
+        k->dot_pairs(one + r * p.y_stride, p.y_stride, x + r * x_stride, x_stride, 1, w, p.w_stride, m,
+                     width);
 #define CASE "%zu rows, %zu columns of %zu%s", n, m, width, whole ? ", whole numbers" : ""
     verdict(close_to_exact(&p, dot, whole), k, "dot_pairs", CASE);
     verdict(close_to_exact(&p, tile, whole), k, "unpack_pairs and tile_pairs", CASE);
