@@ -126,10 +126,10 @@ static void matmul_case(size_t n, size_t m, size_t k, bool half, wc_act act)
             sum += (double)at(bias, j);
             want[r * m + j] = (act == WC_ACT_RELU && sum < 0 ? 0 : sum) + (double)at(add, r * m + j);
         }
-    backends[0]->matmul(backends[0], y, x, stored, bias, act, add);
+    backends[0]->matmul(backends[0], y, x, stored, bias, act, add, NULL);
     assert_near(y, want, 1e-6 * (double)k + 1e-5, "matmul");
     for (int b = 1; b < N_BACKENDS; b++) {
-        backends[b]->matmul(backends[b], z, x, stored, bias, act, add);
+        backends[b]->matmul(backends[b], z, x, stored, bias, act, add, NULL);
         assert_same(y, z, "matmul: threads");
     }
     const size_t parts[] = {1, 2, 3, 7, 40};
@@ -139,14 +139,14 @@ static void matmul_case(size_t n, size_t m, size_t k, bool half, wc_act act)
             size_t some = n - r < parts[p] ? n - r : parts[p];
             wc_tensor part = wc_tensor_slice(z, r, some);
             backends[p % N_BACKENDS]->matmul(backends[p % N_BACKENDS], part, wc_tensor_slice(x, r, some),
-                                             stored, bias, act, part);
+                                             stored, bias, act, part, NULL);
         }
         assert_same(y, z, "matmul: rows");
     }
     wc_tensor sliced = zeros(WC_SHAPE(n, m / 2 + 1)); /* some rows of w */
     backends[2]->matmul(backends[2], sliced, x, wc_tensor_slice(stored, m / 3, m / 2 + 1), absent,
-                        WC_ACT_NONE, absent);
-    backends[0]->matmul(backends[0], y, x, stored, absent, WC_ACT_NONE, absent);
+                        WC_ACT_NONE, absent, NULL);
+    backends[0]->matmul(backends[0], y, x, stored, absent, WC_ACT_NONE, absent, NULL);
     for (size_t r = 0; r < n; r++)
         for (size_t j = 0; j < m / 2 + 1; j++)
             assert_true(at(sliced, r * (m / 2 + 1) + j) == at(y, r * m + m / 3 + j));
@@ -164,7 +164,7 @@ static void matmul_level(void)
     matmul_case(20, 65, 1100, false, WC_ACT_NONE);
     wc_tensor none = random_tensor(WC_SHAPE(1, 8)), w = random_tensor(WC_SHAPE(4, 8));
     none.shape[0] = 0;
-    backends[1]->matmul(backends[1], none, none, w, absent, WC_ACT_NONE, absent);
+    backends[1]->matmul(backends[1], none, none, w, absent, WC_ACT_NONE, absent, NULL);
     none.shape[0] = 1;
     release(none), release(w);
 }
@@ -685,7 +685,7 @@ static void *use(void *arg)
     struct user *u = arg;
     const wc_attention a = {.n_heads = 4, .n_kv_heads = 1, .key_dim = 16, .value_dim = 16, .scale = 1};
     for (int i = 0; i < 20; i++) {
-        u->b->matmul(u->b, u->y, u->x, u->w, absent, WC_ACT_NONE, absent);
+        u->b->matmul(u->b, u->y, u->x, u->w, absent, WC_ACT_NONE, absent, NULL);
         u->b->attention_dense(u->b, u->q, u->x, u->keys, u->keys, &a);
     }
     return NULL;

@@ -2,7 +2,8 @@
  *
  * ops/ checks shapes, takes the output from the step arena, tells tape and observer, and calls one of these.  A backend
  * splits the work over its threads and calls its kernels.  Activations are f32.  Unless said otherwise tensors are dense,
- * weights are f32, f16 or bf16 as they lie in the file (possibly at odd addresses), and an output may be one of the inputs
+ * weights are as they lie in the file (possibly at odd addresses): matrices of matmul and embed of any weight type, all else
+ * f32, f16 or bf16.  An output may be one of the inputs
  * of an elementwise operation ("in place") but overlaps no other input.
  *
  * One promise holds for all: an output element is computed by the same operations in the same order whatever the number
@@ -47,9 +48,12 @@ struct wc_backend {
     bool exact; /* no rounding of activations (WC_COMPUTE_F32) */
 
     /* y[r,j] = act(sum_k x[r,k] w[j,k] + bias[j]) + add[r,j]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
-     * bias [M] of any weight type and add [n,M] may be absent (data NULL); add may be y itself. */
+     * bias [M] of a plain type and add [n,M] may be absent (data NULL); add may be y itself.
+     * scratch: matmul_scratch bytes, 64-byte aligned, that are used as long as the call; NULL when these are 0, or so that
+     * x is not rounded to bytes before quantized weights. */
     void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
-                   wc_tensor add);
+                   wc_tensor add, void *scratch);
+    size_t (*matmul_scratch)(wc_backend *b, wc_tensor x, wc_tensor w);
     /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
     void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
     /* y[r,i] = x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i]), over the last dimension; w [D] or absent (then 1). */

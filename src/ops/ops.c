@@ -98,8 +98,14 @@ wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_a
     wc_tensor y = wc_op_new(c, x.ndim, shape);
     assert(!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&y));
     count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)w.shape[0], &w);
+    const wc_arena_mark mark = wc_op_mark(c);
+    const size_t bytes = c->backend->matmul_scratch(c->backend, x, w);
+    void *scratch = bytes && !c->failed ? wc_arena_alloc(c->step, bytes) : NULL;
+    if (bytes && !scratch)
+        c->failed = true;
     if (go(c))
-        c->backend->matmul(c->backend, y, x, w, bias, act, add);
+        c->backend->matmul(c->backend, y, x, w, bias, act, add, scratch);
+    wc_op_reset(c, mark);
     return y;
 }
 

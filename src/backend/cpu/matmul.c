@@ -5,7 +5,10 @@
  * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time.
  *
  * Where the CPU multiplies pairs of bf16 and W is bf16, x is rounded to bf16 on its way in and all sizes below that say
- * "words" count two values each; else a word is one float. */
+ * "words" count two values each; else a word is one float.
+ *
+ * Quantized weights meet x in bytes (kernels.h), unless nothing may be rounded: all rows of x are rounded first, into the
+ * caller's scratch memory. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -19,8 +22,16 @@ struct product {
     wc_act act;
     size_t n, m, k; /* rows, columns, summed values */
     size_t block_cols, block_rows, n_col_blocks;
-    bool pairs; /* x is rounded to bf16 */
+    bool pairs;     /* x is rounded to bf16 */
+    wc_bytes bytes; /* x in bytes; q NULL: it is not */
 };
+
+/* Rows from r on, values from i on. */
+static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
+{
+    const wc_bytes *x = &p->bytes;
+    return (wc_bytes){x->q + r * p->k + i, x->scale + (r * p->k + i) / 32, x->sum + (r * p->k + i) / 16, p->k};
+}
 
 /* A block of sums [n_rows, stride] gets bias, activation and residual and goes to y at row first, column col. */
 static void finish(const struct product *p, float *sums, size_t stride, size_t first, size_t n_rows,
@@ -49,7 +60,7 @@ static void finish(const struct product *p, float *sums, size_t stride, size_t f
 
 static const char *weights_at(const struct product *p, size_t row, size_t i)
 {
-    return (const char *)p->w.data + (row * p->w.stride[0] + i) * stored_bytes(p->w.dtype);
+    return (const char *)p->w.data + wc_dtype_offset(p->w.dtype, row * p->w.stride[0] + i);
 }
 
 /* Rows first .. first + n_rows - 1 of y; narrowed: their x in bf16, or NULL. */
@@ -60,7 +71,9 @@ static void few_columns(const struct product *p, float *sums, const uint16_t *na
     for (size_t end = col + n_cols; col < end; col += SUM_COLS) {
         const size_t some = wc_min_size(SUM_COLS, end - col);
         const char *w = weights_at(p, col, 0);
-        if (narrowed)
+        if (p->bytes.q)
+            k->dot_bytes[p->w.dtype - WC_Q4_0](sums, SUM_COLS, &p->bytes, n_rows, w, p->w.stride[0], some, p->k);
+        else if (narrowed)
             k->dot_pairs(sums, SUM_COLS, narrowed, whole_pairs(p->c, p->k), n_rows, (const uint16_t *)w,
                          p->w.stride[0], some, p->k);
         else
@@ -117,7 +130,9 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
     for (size_t j = 0; j < n; j += cols) {
         const char *w = weights_at(p, col + j, i);
         const size_t some = wc_min_size(cols, n - j);
-        if (p->pairs)
+        if (p->bytes.q)
+            k->unpack_bytes[p->w.dtype - WC_Q4_0](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
+        else if (p->pairs)
             k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some, span);
         else
             k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
@@ -138,13 +153,18 @@ static void many_rows(void *job, int thread, size_t chunk)
         unpack_columns(p, s, col, n_cols, i, span);
         for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
             const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
-            take_rows(p, s, row + r, some, i, span);
-            for (size_t q = 0; q < TILE_ROWS && r + some + q < n_rows; q++)
+            if (!p->bytes.q) /* they are packed already */
+                take_rows(p, s, row + r, some, i, span);
+            for (size_t q = 0; !p->bytes.q && q < TILE_ROWS && r + some + q < n_rows; q++)
                 fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
             for (size_t j = 0; j < n_cols; j += cols) {
                 float *sums = s->sums + r * BLOCK_COLS + j;
                 const size_t width = wc_min_size(cols, n_cols - j);
-                if (p->pairs)
+                const wc_bytes bytes = bytes_at(p, row + r, i);
+                if (p->bytes.q)
+                    k->tile_bytes[p->w.dtype - WC_Q4_0](sums, BLOCK_COLS, &bytes, s->panels + j * WC_SPAN, some,
+                                                        width, span, i > 0);
+                else if (p->pairs)
                     k->tile_pairs(sums, BLOCK_COLS, s->row_pairs, 2 * WC_SPAN,
                                   s->panel_pairs + j * 2 * WC_SPAN, some, width, span, i > 0);
                 else
@@ -157,8 +177,44 @@ static void many_rows(void *job, int thread, size_t chunk)
     wc_cpu_put_scratch(p->c, s);
 }
 
+/* ---- x in bytes ---- */
+
+/* Bytes of the three parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
+struct layout {
+    size_t q, scale, sum;
+};
+
+static struct layout layout_of(size_t n, size_t k)
+{
+    return (struct layout){(n * k + 63) / 64 * 64, (n * k / 8 + 63) / 64 * 64, (n * k / 8 + 63) / 64 * 64};
+}
+
+static size_t matmul_scratch(wc_backend *b, wc_tensor x, wc_tensor w)
+{
+    if (b->exact || !wc_dtype_is_quantized(w.dtype))
+        return 0;
+    const struct layout l = layout_of(wc_tensor_rows(&x), w.shape[1]);
+    return l.q + l.scale + l.sum;
+}
+
+static void quantize_rows(void *job, size_t first, size_t n)
+{
+    const struct product *p = job;
+    for (size_t r = first; r < first + n; r++) {
+        const wc_bytes to = bytes_at(p, r, 0);
+        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (int16_t *)to.sum, f32(p->x) + r * p->k, p->k);
+    }
+}
+
+static void quantize_x(struct product *p, char *scratch)
+{
+    const struct layout l = layout_of(p->n, p->k);
+    p->bytes = (wc_bytes){(int8_t *)scratch, (float *)(scratch + l.q), (int16_t *)(scratch + l.q + l.scale), p->k};
+    wc_cpu_for(p->c, quantize_rows, p, p->n, 16 * 1024 / p->k + 1);
+}
+
 static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
-                   wc_tensor add)
+                   wc_tensor add, void *scratch)
 {
     struct product p = {.c = cpu_of(b), .y = y, .x = x, .w = w, .bias = bias, .act = act, .add = add};
     p.n = wc_tensor_rows(&x);
@@ -167,8 +223,10 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
     p.pairs = wc_cpu_takes_pairs(p.c, w.dtype) && p.k <= PANEL_PAIRS / 2;
     if (p.n == 0 || p.m == 0)
         return;
+    if (scratch && wc_dtype_is_quantized(w.dtype))
+        quantize_x(&p, scratch);
     if (p.n <= FEW_ROWS) {
-        size_t least = DOT_BYTES / (p.k * stored_bytes(w.dtype) + 1) / 4 * 4;
+        size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / 4 * 4;
         wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, 4));
         return;
     }
@@ -191,11 +249,11 @@ struct embed_job {
 static void embed_rows(void *job, size_t first, size_t n)
 {
     const struct embed_job *j = job;
-    const size_t width = j->y.shape[1], size = stored_bytes(j->w.dtype);
+    const size_t width = j->y.shape[1];
     for (size_t r = first; r < first + n; r++) {
         float *y = f32(j->y) + r * j->y.stride[0];
-        j->c->k->widen[j->w.dtype](y, (const char *)j->w.data + (size_t)j->ids[r] * j->w.stride[0] * size,
-                                   width);
+        const size_t at = wc_dtype_offset(j->w.dtype, (size_t)j->ids[r] * j->w.stride[0]);
+        j->c->k->widen[j->w.dtype](y, (const char *)j->w.data + at, width);
         if (j->scale != 1)
             j->c->k->scale(y, y, j->scale, width);
     }
@@ -210,5 +268,6 @@ static void embed(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, f
 void wc_cpu_fill_products(wc_backend *b)
 {
     b->matmul = matmul;
+    b->matmul_scratch = matmul_scratch;
     b->embed = embed;
 }
