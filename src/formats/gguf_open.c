@@ -32,15 +32,16 @@ static bool open_part(wc_checkpoint *c, const char *path, wc_gguf *g, wc_error *
 
 /* ---- parts ---- */
 
-static bool split_number(const wc_gguf *g, const wc_json *metadata, const char *key, int64_t max, int64_t *out,
-                         wc_error *err)
+static bool split_number(const wc_gguf *g, const wc_json *metadata, const char *key, int64_t max,
+                         int64_t *out, wc_error *err)
 {
     const wc_json *v = wc_json_get(metadata, key);
     *out = 0;
     if (!v)
         return true;
     if (!wc_json_is(v, WC_JSON_INT) || v->u.integer < 0 || v->u.integer > max)
-        return wc_fail(err, WC_BAD_FILE, "%s: %s: expected a number from 0 to %lld", g->path, key, (long long)max);
+        return wc_fail(err, WC_BAD_FILE, "%s: %s: expected a number from 0 to %lld", g->path, key,
+                       (long long)max);
     *out = v->u.integer;
     return true;
 }
@@ -51,7 +52,8 @@ static char *stem_of(wc_arena *a, const char *path, int64_t count)
     char suffix[SUFFIX_ROOM];
     snprintf(suffix, sizeof suffix, "-00001-of-%05d.gguf", (int)count);
     const size_t n = strlen(path), n_suffix = strlen(suffix);
-    return n > n_suffix && strcmp(path + n - n_suffix, suffix) == 0 ? wc_arena_strndup(a, path, n - n_suffix) : NULL;
+    return n > n_suffix && strcmp(path + n - n_suffix, suffix) == 0 ? wc_arena_strndup(a, path, n - n_suffix)
+                                                                    : NULL;
 }
 
 static bool add_tensors(wc_checkpoint *c, const wc_gguf *g, wc_error *err)
@@ -89,16 +91,17 @@ static bool open_others(wc_checkpoint *c, const wc_gguf *first, const wc_json *m
             return wc_fail_memory(err, strlen(stem));
         snprintf(path, strlen(stem) + SUFFIX_ROOM, "%s%s", stem, suffix);
         if (!wc_path_exists(path))
-            return wc_fail(err, WC_BAD_FILE, "%s: split.count: part %lld of %lld is not there: %s", first->path,
-                           (long long)i + 1, (long long)count, path);
+            return wc_fail(err, WC_BAD_FILE, "%s: split.count: part %lld of %lld is not there: %s",
+                           first->path, (long long)i + 1, (long long)count, path);
         if (!open_part(c, path, &g, err) || !add_tensors(c, &g, err))
             return false;
     }
     if (!split_number(first, metadata, "split.tensors.count", INT32_MAX, &total, err))
         return false;
     return total == 0 || (uint64_t)total == c->n_tensors ||
-           wc_fail(err, WC_BAD_FILE, "%s: split.tensors.count: expected the %zu that the parts hold, found %lld",
-                   first->path, c->n_tensors, (long long)total);
+           wc_fail(err, WC_BAD_FILE,
+                   "%s: split.tensors.count: expected the %zu that the parts hold, found %lld", first->path,
+                   c->n_tensors, (long long)total);
 }
 
 static bool open_parts(wc_checkpoint *c, const char *path, wc_gguf *g, wc_error *err)
@@ -176,7 +179,8 @@ static bool read_generation(wc_checkpoint *c, const wc_gguf *g, const wc_json *t
 {
     static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
-    const wc_json *tokens = wc_json_get(t, "tokenizer.ggml.tokens"), *types = wc_json_get(t, "tokenizer.ggml.token_type");
+    const wc_json *tokens = wc_json_get(t, "tokenizer.ggml.tokens"),
+                  *types = wc_json_get(t, "tokenizer.ggml.token_type");
     enum { MAX_IDS = 8, CONTROL = 3 };
     int64_t ids[MAX_IDS];
     int n = 0;
@@ -185,14 +189,16 @@ static bool read_generation(wc_checkpoint *c, const wc_gguf *g, const wc_json *t
         if (!v)
             continue;
         if (!wc_json_is(v, WC_JSON_INT) || v->u.integer < 0 || (size_t)v->u.integer >= wc_json_count(tokens))
-            return wc_fail(err, WC_BAD_FILE, "%s: %s: expected an id below %zu, the number of tokens, found %s", g->path,
+            return wc_fail(err, WC_BAD_FILE,
+                           "%s: %s: expected an id below %zu, the number of tokens, found %s", g->path,
                            keys[i], wc_json_count(tokens),
                            wc_json_is(v, WC_JSON_INT) ? "one outside" : wc_json_type_name(v));
         ids[n++] = v->u.integer;
     }
     for (size_t i = 0; i < wc_json_count(tokens) && n < MAX_IDS; i++) {
         const wc_json *type = wc_json_item(types, i);
-        bool known = !wc_json_is(type, WC_JSON_INT) || type->u.integer != CONTROL || !ends_turn(wc_json_item(tokens, i));
+        bool known = !wc_json_is(type, WC_JSON_INT) || type->u.integer != CONTROL ||
+                     !ends_turn(wc_json_item(tokens, i));
         for (int k = 0; k < n; k++)
             known = known || ids[k] == (int64_t)i;
         if (!known)
@@ -223,8 +229,10 @@ static bool read_n_tokens(const wc_json *t, const wc_gguf *g, size_t *n, wc_erro
             return wc_fail(err, WC_BAD_FILE, "%s: tokenizer.ggml.tokens: expected strings, found %s", g->path,
                            wc_json_type_name(wc_json_item(tokens, i)));
     return (wc_json_is(tokens, WC_JSON_ARRAY) && *n > 0) ||
-           wc_fail(err, WC_BAD_FILE, "%s: tokenizer.ggml.tokens: expected a list of tokens, found %s", g->path,
-                   tokens ? wc_json_is(tokens, WC_JSON_ARRAY) ? "an empty one" : wc_json_type_name(tokens) : "nothing");
+           wc_fail(err, WC_BAD_FILE, "%s: tokenizer.ggml.tokens: expected a list of tokens, found %s",
+                   g->path,
+                   tokens ? wc_json_is(tokens, WC_JSON_ARRAY) ? "an empty one" : wc_json_type_name(tokens)
+                          : "nothing");
 }
 
 static bool read_config(wc_checkpoint *c, const wc_gguf *g, const wc_json *tokenizer, wc_error *err)
@@ -232,7 +240,8 @@ static bool read_config(wc_checkpoint *c, const wc_gguf *g, const wc_json *token
     char prefix[80];
     wc_gguf_file f = {.path = g->path, .tensors = c->tensors, .n_tensors = c->n_tensors};
     f.metadata = metadata_of(g, "general.", c->arena, err);
-    if (!f.metadata || !(c->arch = wc_gguf_config_arch(&f, err)) || !read_n_tokens(tokenizer, g, &f.n_tokens, err))
+    if (!f.metadata || !(c->arch = wc_gguf_config_arch(&f, err)) ||
+        !read_n_tokens(tokenizer, g, &f.n_tokens, err))
         return false;
     snprintf(prefix, sizeof prefix, "%s.", c->arch->name);
     f.metadata = metadata_of(g, prefix, c->arena, err);
@@ -261,7 +270,8 @@ static const wc_json *read_tokenizer(wc_checkpoint *c, const wc_gguf *g, wc_erro
         wc_fail_memory(err, 1);
         return NULL;
     }
-    c->lazy->gguf_tokenizer = wc_gguf_metadata(g, prefixes, MAX_TOKENIZER_LIST, c->lazy->tokenizer_arena, err);
+    c->lazy->gguf_tokenizer = wc_gguf_metadata(g, prefixes, MAX_TOKENIZER_LIST, c->lazy->tokenizer_arena,
+                                               err);
     return c->lazy->gguf_tokenizer;
 }
 

@@ -453,8 +453,8 @@ static char *resolve_within(wc_arena *a, char *path, wc_error *err)
         return path;
     const size_t n = find_gguf(a, path, &first);
     if (n > 1) {
-        wc_fail(err, WC_BAD_ARGUMENT, "%s: expected one model, found %zu GGUF files; give one of them, such as %s", path, n,
-                first);
+        wc_fail(err, WC_BAD_ARGUMENT,
+                "%s: expected one model, found %zu GGUF files; give one of them, such as %s", path, n, first);
         return NULL;
     }
     return n ? (char *)first : path;

@@ -45,7 +45,7 @@ struct wc_checkpoint {
     const wc_json *chat_json; /* chat_template.json or NULL */
 
     const wc_gguf_arch *arch; /* of a GGUF file, whose tensors have its names; NULL */
-    wc_stored_file *files; /* [n_files] */
+    wc_stored_file *files;    /* [n_files] */
     size_t n_files;
     wc_stored *tensors; /* [n_tensors], those that can be held first, each part sorted by name */
     size_t n_tensors, n_held;

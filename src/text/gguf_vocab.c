@@ -397,8 +397,9 @@ static wc_tokenizer *from_merges(struct vocab *v)
     const struct pre *pre = find_pre(v);
     if (!pre || !make_config(v, pre->bos, false))
         return NULL;
-    if (!wc_json_is(merges, WC_JSON_ARRAY)) {
-        fail_key(v, "merges", "a list of merges", merges);
+    const wc_json *first = wc_json_item(merges, 0);
+    if (!wc_json_is(merges, WC_JSON_ARRAY) || (first && !wc_json_is(first, WC_JSON_STRING))) {
+        fail_key(v, "merges", "a list of strings", first ? first : merges);
         return NULL;
     }
     const wc_json *parts = make_parts(v, pre);

@@ -158,8 +158,8 @@ static void run_ceiling(void *job, int thread, size_t chunk)
 {
     struct ceiling_job *j = job;
     j->sink[chunk] = j->bytes   ? (float)j->k->read(j->bytes + chunk * j->share, j->share)
-                  : j->pairs ? j->k->burn_pairs(BURN_STEPS)
-                             : j->k->burn(BURN_STEPS);
+                     : j->pairs ? j->k->burn_pairs(BURN_STEPS)
+                                : j->k->burn(BURN_STEPS);
 }
 
 static double best_seconds(struct cpu *c, struct ceiling_job *j, size_t n_chunks)

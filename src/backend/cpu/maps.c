@@ -11,7 +11,7 @@
 
 enum {
     STRETCH = 1024, /* channels of a filter widened at a time; times WC_MAX_TAPS they fit scratch's values */
-    CHANNELS = 256   /* of a depthwise convolution done at a time */
+    CHANNELS = 256  /* of a depthwise convolution done at a time */
 };
 
 struct conv_job {

@@ -30,7 +30,8 @@ struct product {
 static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
 {
     const wc_bytes *x = &p->bytes;
-    return (wc_bytes){x->q + r * p->k + i, x->scale + (r * p->k + i) / 32, x->sum + (r * p->k + i) / 16, p->k};
+    return (wc_bytes){x->q + r * p->k + i, x->scale + (r * p->k + i) / 32, x->sum + (r * p->k + i) / 16,
+                      p->k};
 }
 
 /* A block of sums [n_rows, stride] gets bias, activation and residual and goes to y at row first, column col. */
@@ -72,7 +73,8 @@ static void few_columns(const struct product *p, float *sums, const uint16_t *na
         const size_t some = wc_min_size(SUM_COLS, end - col);
         const char *w = weights_at(p, col, 0);
         if (p->bytes.q)
-            k->dot_bytes[p->w.dtype - WC_Q4_0](sums, SUM_COLS, &p->bytes, n_rows, w, p->w.stride[0], some, p->k);
+            k->dot_bytes[p->w.dtype - WC_Q4_0](sums, SUM_COLS, &p->bytes, n_rows, w, p->w.stride[0], some,
+                                               p->k);
         else if (narrowed)
             k->dot_pairs(sums, SUM_COLS, narrowed, whole_pairs(p->c, p->k), n_rows, (const uint16_t *)w,
                          p->w.stride[0], some, p->k);
@@ -133,7 +135,8 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
         if (p->bytes.q)
             k->unpack_bytes[p->w.dtype - WC_Q4_0](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
         else if (p->pairs)
-            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some, span);
+            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some,
+                            span);
         else
             k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
     }
@@ -162,8 +165,8 @@ static void many_rows(void *job, int thread, size_t chunk)
                 const size_t width = wc_min_size(cols, n_cols - j);
                 const wc_bytes bytes = bytes_at(p, row + r, i);
                 if (p->bytes.q)
-                    k->tile_bytes[p->w.dtype - WC_Q4_0](sums, BLOCK_COLS, &bytes, s->panels + j * WC_SPAN, some,
-                                                        width, span, i > 0);
+                    k->tile_bytes[p->w.dtype - WC_Q4_0](sums, BLOCK_COLS, &bytes, s->panels + j * WC_SPAN,
+                                                        some, width, span, i > 0);
                 else if (p->pairs)
                     k->tile_pairs(sums, BLOCK_COLS, s->row_pairs, 2 * WC_SPAN,
                                   s->panel_pairs + j * 2 * WC_SPAN, some, width, span, i > 0);
@@ -209,7 +212,8 @@ static void quantize_rows(void *job, size_t first, size_t n)
 static void quantize_x(struct product *p, char *scratch)
 {
     const struct layout l = layout_of(p->n, p->k);
-    p->bytes = (wc_bytes){(int8_t *)scratch, (float *)(scratch + l.q), (int16_t *)(scratch + l.q + l.scale), p->k};
+    p->bytes = (wc_bytes){(int8_t *)scratch, (float *)(scratch + l.q), (int16_t *)(scratch + l.q + l.scale),
+                          p->k};
     wc_cpu_for(p->c, quantize_rows, p, p->n, 16 * 1024 / p->k + 1);
 }
 

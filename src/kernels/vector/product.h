@@ -20,8 +20,8 @@ enum { COLS = 16, GROUP = 8 };
 typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16, LOAD_PAIRS } loader;
 
 /* Bytes of a stored value, and values of a lane. */
-#define SIZE_OF(type) ((type) == LOAD_F32 ? (size_t)4 : (size_t)2)
-#define PER_LANE(type) ((type) == LOAD_PAIRS ? (size_t)2 : (size_t)1)
+#define SIZE_OF(type)          ((type) == LOAD_F32 ? (size_t)4 : (size_t)2)
+#define PER_LANE(type)         ((type) == LOAD_PAIRS ? (size_t)2 : (size_t)1)
 #define MUL_ADD(a, b, c, type) ((type) == LOAD_PAIRS ? v_pairs(a, b, c) : v_fma(a, b, c))
 
 ALWAYS_INLINE vec load_weights(const void *w, size_t i, loader type)
@@ -188,7 +188,7 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
         a[r] = v_load(x + (size_t)r * x_stride + (i));                                                       \
     UNROLL                                                                                                   \
     for (int j = 0; j < nw; j++) {                                                                           \
-        const vec b = load_weights(w, (size_t)j * w_stride + (i) * per, type);                               \
+        const vec b = load_weights(w, (size_t)j * w_stride + (i)*per, type);                                 \
         UNROLL                                                                                               \
         for (int r = 0; r < nx; r++)                                                                         \
             acc[r][j] = MUL_ADD(a[r], b, acc[r][j], type);                                                   \
