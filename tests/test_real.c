@@ -122,6 +122,31 @@ static void check_words(const struct real *r)
     }
 }
 
+/* The golden text in one window, within 0.1%. */
+static void check_perplexity(const struct real *r)
+{
+    static int32_t ids[MAX_IDS];
+    const wc_json *g = wc_json_get(r->golden, "perplexity");
+    const size_t n = ids_of(wc_json_get(g, "ids"), ids);
+    const wc_text_options o = {.size = sizeof o, .ctx = 2048};
+    wc_error err = {0};
+    size_t bytes;
+    char *text = wc_detokenize(r->model, ids, n, true, &bytes, &err);
+    char *got = text ? wc_perplexity(r->model, text, bytes, &o, &err) : NULL;
+    wc_arena *a = wc_arena_new(0);
+    const wc_json *v = got ? wc_json_parse(a, got, strlen(got), "perplexity", 0, &err) : NULL;
+    if (!v)
+        die(&err);
+    const double want = wc_json_number(wc_json_get(g, "perplexity"), 0),
+                 have = wc_json_number(wc_json_get(v, "perplexity"), 0);
+    printf("%s: perplexity %.5f, golden %.5f\n", r->name, have, want);
+    verdict(wc_json_number(wc_json_get(v, "tokens"), 0) == (double)n && fabs(have / want - 1) < 1e-3, r->name,
+            "perplexity", "");
+    wc_arena_free(a);
+    wc_free(got);
+    wc_free(text);
+}
+
 static void check_chats(struct real *r, wc_arena *a)
 {
     const wc_json *chats = wc_json_get(r->golden, "chats");
@@ -167,8 +192,10 @@ static void check_model(const char *folder, const char *goldens, const char *fil
     const wc_json *prompts = wc_json_get(r.golden, "prompts");
     for (size_t i = 0; i < wc_json_count(prompts); i++)
         check_prompt(&r, wc_json_key(prompts, i)->u.text, wc_json_value(prompts, i));
-    if (exact)
+    if (exact) {
         check_words(&r);
+        check_perplexity(&r);
+    }
     check_chats(&r, a);
     printf("%s, %s: largest difference of the 20 best logits after %d prompts: %.2g, %g have the same best "
            "one\n",
