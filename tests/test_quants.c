@@ -10,6 +10,8 @@
 
 #include "formats/checkpoint.h"
 #include "kernels/cpu.h"
+#include "tensor/half.h"
+#include "tensor/store.h"
 
 static const char *const names[] = {"F32",  "F16",  "BF16", "Q4_0", "Q4_1", "Q5_0",   "Q5_1",  "Q8_0",
                                     "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"};
@@ -56,8 +58,56 @@ static void test_blocks(void **state)
     wc_checkpoint_close(golden);
 }
 
+/* Rows of every kind against what gguf-py's quantizer makes of them. */
+static void test_store(void **state)
+{
+    static const wc_dtype stored[] = {WC_F16, WC_BF16, WC_Q8_0, WC_Q4_0};
+    (void)state;
+    wc_error err = {0};
+    wc_tensor rows, want;
+    wc_checkpoint *golden = wc_checkpoint_open_tensors(
+        SOURCE_ROOT "/tests/goldens/quant_blocks/golden.safetensors", &err);
+    assert_non_null(golden);
+    assert_true(wc_checkpoint_find(golden, "rows", &rows));
+    for (size_t t = 0; t < sizeof stored / sizeof *stored; t++) {
+        char name[40];
+        unsigned char got[4096];
+        snprintf(name, sizeof name, "quantized.%s", names[stored[t]]);
+        assert_true(wc_checkpoint_find(golden, name, &want));
+        const size_t n = rows.shape[1], bytes = want.shape[1];
+        for (size_t r = 0; r < rows.shape[0]; r++) {
+            assert_true(wc_store_narrow(got, (const float *)rows.data + r * n, stored[t], n));
+            for (size_t i = 0; i < bytes; i++)
+                if (got[i] != ((const unsigned char *)want.data)[r * bytes + i])
+                    fail_msg("%s: row %zu byte %zu: expected %d, found %d", names[stored[t]], r, i,
+                             ((const unsigned char *)want.data)[r * bytes + i], got[i]);
+        }
+    }
+    wc_checkpoint_close(golden);
+}
+
+/* Every half comes back, and the values between are rounded to even. */
+static void test_halves(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        const uint8_t in[2] = {(uint8_t)h, (uint8_t)(h >> 8)};
+        uint8_t out[2];
+        const float x = wc_half(in);
+        wc_to_half(out, x);
+        if (!isnan(x))
+            assert_memory_equal(in, out, 2);
+        if (h >= 0x7bff)
+            continue;
+        const uint8_t above[2] = {(uint8_t)(h + 1), (uint8_t)((h + 1) >> 8)};
+        wc_to_half(out, (x + wc_half(above)) / 2);
+        assert_int_equal(out[0], h % 2 ? above[0] : in[0]);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks), cmocka_unit_test(test_store),
+                                       cmocka_unit_test(test_halves)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

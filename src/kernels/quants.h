@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "tensor/blocks.h"
-#ifdef __F16C__
-#include <immintrin.h>
-#endif
+#include "tensor/half.h"
 
 /* X(name, values of a block, values of a group, zero, top, has minima), in the order of wc_dtype from WC_Q4_0 on. */
 #define WC_EACH_QUANT(X)                                                                                     \
@@ -26,24 +24,6 @@
     X(iq4_xs, 256, 32, 128, 255, false)
 
 enum { WC_MAX_GROUPS = 16 }; /* of a block */
-
-/* IEEE half: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
-static inline float wc_half(const uint8_t *p)
-{
-    const uint32_t half = (uint32_t)p[0] | (uint32_t)p[1] << 8;
-#ifdef __F16C__
-    return _cvtsh_ss((unsigned short)half);
-#else
-    uint32_t bits = (half & 0x7fff) << 13;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    x *= 0x1p112f; /* from f16's bias to f32's; subnormal numbers become normal */
-    memcpy(&bits, &x, sizeof bits);
-    bits |= (half & 0x8000) << 16 | ((half & 0x7c00) == 0x7c00 ? 0x7f800000u : 0);
-    memcpy(&x, &bits, sizeof x);
-    return x;
-#endif
-}
 
 static inline void wc_scales_q4_0(const wc_q4_0 *b, float *scale, float *min)
 {
