@@ -8,6 +8,7 @@
 #include "base/os.h"
 #include "formats/hub.h"
 #include "generate/bench.h"
+#include "generate/convert.h"
 #include "generate/likelihood.h"
 #include "generate/session.h"
 #include "image/decode.h"
@@ -291,6 +292,14 @@ bool wc_verify(const char *name, const wc_model_options *model_options, const wc
     if (missing(name, "folder", err))
         return false;
     return wc_verify_run(name, model_options, options, on_check, user, n_passed, n_failed, err);
+}
+
+bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                wc_error *err)
+{
+    if (missing(name, "model name", err) || missing(out, "output", err) || missing(type, "type", err))
+        return false;
+    return wc_convert_run(name, out, type, progress, user, err);
 }
 
 static bool no_weights(const wc_model *model, wc_error *err)

@@ -425,7 +425,9 @@ wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i)
     return view(&c->tensors[i]);
 }
 
-void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t)
+typedef void (*map_hint)(const wc_file_map *m, size_t offset, size_t n);
+
+static void hint(const wc_checkpoint *c, const wc_tensor *t, map_hint say)
 {
     size_t bytes;
     const unsigned char *p = t->data;
@@ -434,8 +436,18 @@ void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t)
     for (size_t i = 0; i < c->n_files; i++) {
         const wc_file_map *m = &c->files[i].map;
         if (p >= m->data && p < m->data + m->size)
-            wc_file_map_random(m, (size_t)(p - m->data), bytes);
+            say(m, (size_t)(p - m->data), bytes);
     }
+}
+
+void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t)
+{
+    hint(c, t, wc_file_map_random);
+}
+
+void wc_checkpoint_done_with(const wc_checkpoint *c, const wc_tensor *t)
+{
+    hint(c, t, wc_file_map_done);
 }
 
 uint64_t wc_checkpoint_bytes(const wc_checkpoint *c)

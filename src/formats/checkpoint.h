@@ -82,6 +82,8 @@ wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i);
 bool wc_checkpoint_check_finite(const wc_checkpoint *c, wc_error *err);
 /* A hint: the tensor is read by rows, here and there. */
 void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t);
+/* A hint: the tensor's bytes will not be read again soon, and need not stay in memory. */
+void wc_checkpoint_done_with(const wc_checkpoint *c, const wc_tensor *t);
 uint64_t wc_checkpoint_bytes(const wc_checkpoint *c); /* of all tensors, those that cannot be held included */
 uint64_t wc_checkpoint_elems(const wc_checkpoint *c); /* parameters in all tensors, likewise */
 #endif

@@ -131,10 +131,46 @@ static bool put_heads(struct builder *b)
     if (part)
         wc_buf_printf(&b->out, "\"partial_rotary_factor\":%.17g,", (double)rope / d);
     /* Scores are scaled by the size of a head, save in the 27B models, whose own rule is that of width / heads. */
+    const wc_gguf_key scale_key = {"", "attention.scale", false, false, 1e-9, 1e9};
+    double scale = 0;
+    bool has_scale;
+    if (!number_of(b, &scale_key, &scale, &has_scale))
+        return false;
     const bool large = (strcmp(arch, "gemma2") == 0 && layers == 46) ||
                        (strcmp(arch, "gemma3") == 0 && layers == 62);
     if (strcmp(arch, "gemma2") == 0 || strcmp(arch, "gemma3") == 0)
-        wc_buf_printf(&b->out, "\"query_pre_attn_scalar\":%d,", large ? width / heads : d);
+        wc_buf_printf(&b->out, "\"query_pre_attn_scalar\":%.9g,",
+                      has_scale ? 1 / (scale * scale)
+                      : large   ? (double)(width / heads)
+                                : (double)d);
+    return true;
+}
+
+/* Gemma 3's layers that see a window only, and their own rope; files of before 2026 do not say. */
+static bool put_layer_kinds(struct builder *b)
+{
+    const wc_gguf_key base_key = {"rope_local_base_freq", "rope.freq_base_swa", false, false, 1e-6, 1e18};
+    const wc_json *pattern = value_of(b, "attention.sliding_window_pattern");
+    double base = 10000;
+    bool found;
+    int period;
+    if (strcmp(b->arch->name, "gemma3") != 0)
+        return true;
+    if (!number_of(b, &base_key, &base, &found))
+        return false;
+    put_number(b, "rope_local_base_freq", base);
+    if (wc_json_is(pattern, WC_JSON_ARRAY)) {
+        wc_buf_puts(&b->out, "\"layer_types\":[");
+        for (uint32_t i = 0; i < pattern->n; i++)
+            wc_buf_printf(&b->out, "%s\"%s\"", i ? "," : "",
+                          wc_json_is(wc_json_item(pattern, i), WC_JSON_TRUE) ? "sliding_attention"
+                                                                             : "full_attention");
+        wc_buf_puts(&b->out, "],");
+        return true;
+    }
+    if (!whole(b, "attention.sliding_window_pattern", 1, 1024, 6, &period))
+        return false;
+    wc_buf_printf(&b->out, "\"sliding_window_pattern\":%d,", period);
     return true;
 }
 
@@ -262,7 +298,7 @@ static bool put_all(struct builder *b)
 {
     wc_buf_printf(&b->out, "{\"model_type\":\"%s\",%s", b->arch->model_type, b->arch->fixed);
     if (!put_keys(b, wc_gguf_common_keys) || !put_keys(b, b->arch->keys) || !put_heads(b) ||
-        !put_rope_scaling(b) || !put_vocabulary(b))
+        !put_layer_kinds(b) || !put_rope_scaling(b) || !put_vocabulary(b))
         return false;
     put_biases(b);
     wc_buf_printf(&b->out, "\"architectures\":[\"%s\"]}", b->arch->class_name);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "text/gguf_vocab.h"
 #include "text/spm.h"
 
 static const char SPACE[] = "\u2581";
@@ -280,6 +281,49 @@ static const struct pre *find_pre(const struct vocab *v)
             "--tokenizer",
             v->file, name->u.text);
     return NULL;
+}
+
+/* A stage cuts as another does: the same type, and the same pattern or the same flags. */
+static bool same_stage(const wc_json *a, const wc_json *b)
+{
+    const wc_json *regex = wc_json_path(a, "pattern.Regex");
+    if (!wc_json_string_is(wc_json_get(b, "type"), wc_json_get(a, "type")->u.text))
+        return false;
+    if (regex)
+        return wc_json_string_is(wc_json_path(b, "pattern.Regex"), regex->u.text);
+    return wc_json_is(wc_json_get(a, "use_regex"), WC_JSON_FALSE) ==
+               wc_json_is(wc_json_get(b, "use_regex"), WC_JSON_FALSE) &&
+           wc_json_is(wc_json_get(a, "individual_digits"), WC_JSON_TRUE) ==
+               wc_json_is(wc_json_get(b, "individual_digits"), WC_JSON_TRUE);
+}
+
+/* known: a list of stages; found: a stage, or a Sequence of them. */
+static bool same_stages(const wc_json *known, const wc_json *found)
+{
+    const wc_json *stages = wc_json_get(found, "pretokenizers");
+    const size_t n = stages ? wc_json_count(stages) : 1;
+    for (size_t i = 0; i < n && n == wc_json_count(known); i++)
+        if (!same_stage(wc_json_item(known, i), stages ? wc_json_item(stages, i) : found))
+            return false;
+    return n == wc_json_count(known);
+}
+
+bool wc_gguf_pre_name(const wc_json *pre_tokenizer, bool ignore_merges, char name[WC_GGUF_PRE_ROOM])
+{
+    bool found = false;
+    wc_arena *a = wc_arena_new(0);
+    for (size_t i = 0; a && !found && i < sizeof pres / sizeof *pres; i++) {
+        wc_buf b;
+        wc_buf_init(&b, 1 << 16);
+        wc_buf_printf(&b, "[%s]", pres[i].steps);
+        const wc_json *known = wc_json_parse(a, wc_buf_str(&b), b.size, "pre", 0, NULL);
+        found = known && pres[i].ignore_merges == ignore_merges && same_stages(known, pre_tokenizer);
+        if (found)
+            snprintf(name, WC_GGUF_PRE_ROOM, "%.*s", (int)strcspn(pres[i].names + 1, " "), pres[i].names + 1);
+        wc_buf_release(&b);
+    }
+    wc_arena_free(a);
+    return found;
 }
 
 static wc_json text_of(const char *s, size_t n)
