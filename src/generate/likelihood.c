@@ -60,10 +60,13 @@ static bool read_rows(struct reading *r, struct wc_session *const *sessions, siz
 static bool read_window(struct reading *r, size_t first, size_t end, size_t counted)
 {
     struct wc_session *sessions[MAX_MODELS] = {0};
-    const wc_session_options so = {.size = sizeof so, .ctx = r->ctx};
     const wc_prompt prompt = {.size = sizeof prompt, .ids = r->ids + first, .n_ids = end - first};
     bool ok = true;
     for (int i = 0; ok && i < r->n_models; i++) {
+        const bool exact =
+            r->models[i]->backend->exact; /* then nothing is rounded, keys and values neither */
+        const wc_session_options so = {
+            .size = sizeof so, .ctx = r->ctx, .kv_type = exact ? WC_KV_F32 : WC_KV_AUTO};
         sessions[i] = wc_session_open(r->models[i], &so, r->err);
         ok = sessions[i] && wc_session_set_prompt(sessions[i], &prompt, r->err);
     }

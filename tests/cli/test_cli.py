@@ -442,6 +442,59 @@ def group_bench():
     check("bench --ceilings: measured", o.get("ceiling_flops_per_second", 0) > 0, o)
 
 
+def tiny_llama():
+    """The kit's tiny Llama, or None where Python has no numpy."""
+    sys.path.insert(0, os.path.join(SOURCE, "tests", "badinput"))
+    try:
+        from badlib.basemodel import Base
+    except ImportError:
+        print("not run: GGUF: Python has no numpy")
+        return None
+    base = Base(1)
+    folder = os.path.join(WORK, "tiny-llama")
+    os.makedirs(folder)
+    for name, data in base.files.items():
+        write(os.path.join("tiny-llama", name), data)
+    write("tiny.gguf", base.gguf)
+    return folder
+
+
+def group_gguf():
+    folder = tiny_llama()
+    if not folder:
+        return
+    ask = ["-p", "hello world", "-n", "12", "--greedy", "--compute", "f32"]
+    want = run("run", folder, *ask)
+    check("the tiny Llama answers", want.code == 0 and want.out.strip(), want)
+    exits("run file.gguf: as its folder", run("run", os.path.join(WORK, "tiny.gguf"), *ask), 0, out=want.out)
+    os.makedirs(os.path.join(WORK, "one"))
+    shutil.copy(os.path.join(WORK, "tiny.gguf"), os.path.join(WORK, "one", "some.gguf"))
+    exits("a folder with one GGUF file", run("run", os.path.join(WORK, "one"), *ask), 0, out=want.out)
+    shutil.copy(os.path.join(WORK, "tiny.gguf"), os.path.join(WORK, "one", "other.gguf"))
+    exits("a folder with two", run("run", os.path.join(WORK, "one"), *ask), 2, "2 GGUF files")
+    for kind in ("f32", "f16", "bf16", "q8_0", "q4_0"):
+        out = os.path.join(WORK, "made-%s.gguf" % kind)
+        exits("convert --type %s" % kind, run("convert", folder, out, "--type", kind, "-q"), 0, out="")
+        r = run("run", out, *ask)
+        check("run what convert wrote, %s" % kind, r.code == 0 and (kind != "f32" or r.out == want.out), r)
+        o = object_of("compare %s" % kind, run("compare", folder, out, "--compute", "f32", "--text", write("text", "hello world " * 40),
+                                               "--json"))
+        bound = {"f32": 0, "f16": 1e-6, "bf16": 1e-5, "q8_0": 1e-4, "q4_0": 1e-2}[kind]
+        check("compare %s: as far as its rounding" % kind, 0 <= o.get("mean_kl", 1) + 1e-15 <= bound + 1e-12, o)
+    check("nothing half is left", not [f for f in os.listdir(WORK) if f.endswith(".part")], os.listdir(WORK))
+    exits("convert: a type that is none", run("convert", folder, "x.gguf", "--type", "q9"), 2, "--type")
+    exits("convert: a GGUF file", run("convert", os.path.join(WORK, "tiny.gguf"), "x.gguf"), 3, "GGUF")
+    exits("convert: no such folder to write to", run("convert", folder, "/nowhere/x.gguf"), 2, "/nowhere/x.gguf")
+    o = object_of("perplexity", run("perplexity", folder, "text", "--ctx", "32", "--stride", "8", "--json", "--compute", "f32"))
+    whole = object_of("perplexity of one window", run("perplexity", folder, "text", "--ctx", "256", "--json", "--compute", "f32"))
+    check("perplexity: every token but the first", o.get("scored") == o.get("tokens", 0) - 1 == whole.get("scored")
+          and 1 < whole.get("perplexity", 0) < 1000 and abs(o["mean_nll"] - whole["mean_nll"]) < 0.5, (o, whole))
+    exits("perplexity: a stride past the window", run("perplexity", folder, "text", "--ctx", "8", "--stride", "9"), 6, "--stride")
+    exits("perplexity: no such text", run("perplexity", folder, "nothing.txt"), 6, "nothing.txt")
+    exits("compare without a text", run("compare", folder, folder), 2, "--text")
+    exits("compare: other vocabularies", run("compare", folder, MODEL, "--text", "text"), 6, "vocabulary")
+
+
 def group_scripts():
     for name in ("bash", "zsh", "fish"):
         r = run("completion", name)
