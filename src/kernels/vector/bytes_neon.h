@@ -89,9 +89,13 @@ static inline four_sums b_sum4(b_halves a, b_halves b, b_halves c, b_halves d)
 }
 
 typedef int32x4_t int4;
-#define i4_add(a, b)   vaddq_s32(a, b)
-#define i4_all(x)      vdupq_n_s32(x)
-#define i4_to_quad(a)  vcvtq_f32_s32(a)
+#define i4_add(a, b)  vaddq_s32(a, b)
+#define i4_all(x)     vdupq_n_s32(x)
+#define i4_to_quad(a) vcvtq_f32_s32(a)
+/* Four halves widened. */
+#define q_halves(a, b, c, d)                                                                                 \
+    vcvt_f32_f16(vcreate_f16((uint64_t)(a) | (uint64_t)(b) << 16 | (uint64_t)(c) << 32 | (uint64_t)(d) << 48))
+#define q_negative(a)  vnegq_f32(a)
 #define q_all(x)       vdupq_n_f32(x)
 #define q_mul(a, b)    vmulq_f32(a, b)
 #define q_fma(a, b, c) vfmaq_f32(c, a, b)

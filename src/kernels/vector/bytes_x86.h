@@ -70,9 +70,13 @@ static inline four_sums b_sum4(__m256i a, __m256i b, __m256i c, __m256i d)
 }
 
 typedef __m128i int4;
-#define i4_add(a, b)   _mm_add_epi32(a, b)
-#define i4_all(x)      _mm_set1_epi32(x)
-#define i4_to_quad(a)  _mm_cvtepi32_ps(a)
+#define i4_add(a, b)  _mm_add_epi32(a, b)
+#define i4_all(x)     _mm_set1_epi32(x)
+#define i4_to_quad(a) _mm_cvtepi32_ps(a)
+/* Four halves widened. */
+#define q_halves(a, b, c, d)                                                                                 \
+    _mm_cvtph_ps(_mm_setr_epi16((short)(a), (short)(b), (short)(c), (short)(d), 0, 0, 0, 0))
+#define q_negative(a)  _mm_xor_ps(a, _mm_set1_ps(-0.0f))
 #define q_all(x)       _mm_set1_ps(x)
 #define q_mul(a, b)    _mm_mul_ps(a, b)
 #define q_fma(a, b, c) _mm_fmadd_ps(a, b, c)

@@ -193,6 +193,17 @@ typedef struct four_scales {
 
 ALWAYS_INLINE void take_scales(four_scales *s, const char *const *block, quant t, scales_fn scales)
 {
+    if (t.block == 32) { /* one group, whose d comes first and whose -min is next */
+        uint16_t d[4], m[4];
+        for (int r = 0; r < 4; r++) {
+            memcpy(&d[r], block[r], sizeof *d);
+            memcpy(&m[r], block[r] + 2, sizeof *m);
+        }
+        q_store(s->scale[0], q_halves(d[0], d[1], d[2], d[3]));
+        if (t.has_min)
+            q_store(s->min[0], q_negative(q_halves(m[0], m[1], m[2], m[3])));
+        return;
+    }
     const size_t n = t.block / t.group;
     float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
     UNROLL
