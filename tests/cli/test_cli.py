@@ -450,7 +450,12 @@ def tiny_llama():
     except ImportError:
         print("not run: GGUF: Python has no numpy")
         return None
+    from badlib.common import G, I32, U16
     base = Base(1)
+    for no in range(3):     # the same model in three files
+        part = G((base.g.kv if no == 0 else base.g.kv[:3]) + [("split.no", U16, no), ("split.count", U16, 3),
+                 ("split.tensors.count", I32, len(base.g.tensors))], base.g.tensors[no::3])
+        write("split-%05d-of-00003.gguf" % (no + 1), part.bytes())
     folder = os.path.join(WORK, "tiny-llama")
     os.makedirs(folder)
     for name, data in base.files.items():
@@ -467,6 +472,15 @@ def group_gguf():
     want = run("run", folder, *ask)
     check("the tiny Llama answers", want.code == 0 and want.out.strip(), want)
     exits("run file.gguf: as its folder", run("run", os.path.join(WORK, "tiny.gguf"), *ask), 0, out=want.out)
+    exits("a split file", run("run", os.path.join(WORK, "split-00001-of-00003.gguf"), *ask), 0, out=want.out)
+    exits("a split file's second part", run("run", os.path.join(WORK, "split-00002-of-00003.gguf"), *ask), 3, "split.no")
+    os.makedirs(os.path.join(WORK, "parts"))
+    for no in (1, 2, 3):
+        name = "split-%05d-of-00003.gguf" % no
+        shutil.move(os.path.join(WORK, name), os.path.join(WORK, "parts", name))
+    exits("a folder with a split file", run("run", os.path.join(WORK, "parts"), *ask), 0, out=want.out)
+    os.unlink(os.path.join(WORK, "parts", "split-00003-of-00003.gguf"))
+    exits("a split file without its last part", run("run", os.path.join(WORK, "parts"), *ask), 3, "split-00003-of-00003.gguf")
     os.makedirs(os.path.join(WORK, "one"))
     shutil.copy(os.path.join(WORK, "tiny.gguf"), os.path.join(WORK, "one", "some.gguf"))
     exits("a folder with one GGUF file", run("run", os.path.join(WORK, "one"), *ask), 0, out=want.out)
