@@ -205,6 +205,19 @@ static void quantized_case(wc_dtype type, size_t n, size_t m, size_t k, wc_backe
         product(rounding[r % 2], wc_tensor_slice(z, r, n - r < 3 ? n - r : 3),
                 wc_tensor_slice(x, r, n - r < 3 ? n - r : 3), w);
     assert_same(y, z, "quantized matmul: rows");
+    if (m % 64 == 0) { /* the same rows in another order, as heads of 64 */
+        wc_tensor turned = w;
+        turned.data = malloc(bytes);
+        turned.paired = 64;
+        for (size_t r = 0; r < m; r++)
+            memcpy((char *)turned.data + (r / 64 * 64 + r % 32 * 2 + r % 64 / 32) * (bytes / m),
+                   (char *)w.data + r * (bytes / m), bytes / m);
+        product(rounding[1], z, x, turned);
+        assert_same(y, z, "quantized matmul: paired rows");
+        product(backends[2], z, x, turned);
+        assert_same(exact, z, "matmul: paired rows");
+        free(turned.data);
+    }
     const int32_t ids[] = {(int32_t)m - 1, 0, (int32_t)m / 2};
     wc_tensor rows = zeros(WC_SHAPE(3, k));
     float *want = malloc(k * sizeof *want);
@@ -232,6 +245,8 @@ static void quantized_level(void)
         quantized_case(types[t], 1, 5, 32, rounding);
         quantized_case(types[t], 7, 130, 544, rounding);
         quantized_case(types[t], 61, 203, 1056, rounding);
+        quantized_case(types[t], 3, 192, 64, rounding);
+        quantized_case(types[t], 70, 448, 96, rounding);
     }
     wc_backend_close(rounding[0]);
     wc_backend_close(rounding[1]);

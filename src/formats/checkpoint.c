@@ -315,8 +315,19 @@ static bool undo_plus_one(const wc_checkpoint *c, wc_stored *s, wc_error *err)
     return true;
 }
 
+/* The size of a head of a matrix whose rows may stay where they are in the file; 0: they are put in order. */
+static size_t paired_of(const wc_stored *s)
+{
+    if (s->change != WC_STORED_PAIRED || s->ndim != 2 || s->shape[0] % (size_t)s->heads)
+        return 0;
+    const size_t head = s->shape[0] / (size_t)s->heads;
+    return head % (2 * WC_PAIRED_STEP) ? 0 : head;
+}
+
 static bool undo_change(const wc_checkpoint *c, wc_stored *s, wc_error *err)
 {
+    if (paired_of(s))
+        return true; /* products read it as it is */
     const bool ok = s->change == WC_STORED_PAIRED     ? undo_pairs(c, s, err)
                     : s->change == WC_STORED_PLUS_ONE ? undo_plus_one(c, s, err)
                                                       : true;
@@ -349,6 +360,7 @@ bool wc_checkpoint_find(const wc_checkpoint *c, const char *name, wc_tensor *t)
     if (!s || !can_hold(s) || !align(c, s, NULL) || !undo_change(c, s, NULL))
         return false;
     *t = view(s);
+    t->paired = paired_of(s);
     return true;
 }
 
@@ -407,6 +419,7 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
         full[i] = i < s->ndim ? s->shape[i] : 1;
     *t = wc_tensor_of((void *)s->data, s->dtype, ndim, full);
     t->name = s->name;
+    t->paired = paired_of(s);
     return true;
 }
 

@@ -22,8 +22,9 @@ struct product {
     wc_act act;
     size_t n, m, k; /* rows, columns, summed values */
     size_t block_cols, block_rows, n_col_blocks;
-    bool pairs;     /* x is rounded to bf16 */
-    wc_bytes bytes; /* x in bytes; q NULL: it is not */
+    size_t w_stride; /* from one row of w to the next that is read with it */
+    bool pairs;      /* x is rounded to bf16 */
+    wc_bytes bytes;  /* x in bytes; q NULL: it is not */
 };
 
 /* Rows from r on, values from i on. */
@@ -59,9 +60,23 @@ static void finish(const struct product *p, float *sums, size_t stride, size_t f
     }
 }
 
+/* Row `row` of w from value i on.  Of paired rows (tensor.h) the next ones, up to the end of its half, are twice as far. */
 static const char *weights_at(const struct product *p, size_t row, size_t i)
 {
+    const size_t head = p->w.paired, half = head / 2;
+    if (head) {
+        const size_t in_head = row % head;
+        row += in_head / half + 2 * (in_head % half) - in_head;
+    }
+
     return (const char *)p->w.data + wc_dtype_offset(p->w.dtype, row * p->w.stride[0] + i);
+}
+
+/* Rows of w from `row` on that are w_stride apart. */
+static size_t rows_until_turn(const struct product *p, size_t row)
+{
+    const size_t half = p->w.paired / 2;
+    return half ? half - row % half : p->m - row;
 }
 
 /* Rows first .. first + n_rows - 1 of y; narrowed: their x in bf16, or NULL. */
@@ -69,18 +84,17 @@ static void few_columns(const struct product *p, float *sums, const uint16_t *na
                         size_t n_rows, size_t col, size_t n_cols)
 {
     const wc_kernels *k = p->c->k;
-    for (size_t end = col + n_cols; col < end; col += SUM_COLS) {
-        const size_t some = wc_min_size(SUM_COLS, end - col);
+    for (size_t end = col + n_cols, some; col < end; col += some) {
         const char *w = weights_at(p, col, 0);
+        some = wc_min_size(rows_until_turn(p, col), wc_min_size(SUM_COLS, end - col));
         if (p->bytes.q)
-            k->dot_bytes[p->w.dtype - WC_Q4_0](sums, SUM_COLS, &p->bytes, n_rows, w, p->w.stride[0], some,
-                                               p->k);
+            k->dot_bytes[p->w.dtype - WC_Q4_0](sums, SUM_COLS, &p->bytes, n_rows, w, p->w_stride, some, p->k);
         else if (narrowed)
             k->dot_pairs(sums, SUM_COLS, narrowed, whole_pairs(p->c, p->k), n_rows, (const uint16_t *)w,
-                         p->w.stride[0], some, p->k);
+                         p->w_stride, some, p->k);
         else
-            k->dot[p->w.dtype](sums, SUM_COLS, f32(p->x) + first * p->k, p->k, n_rows, w, p->w.stride[0],
-                               some, p->k);
+            k->dot[p->w.dtype](sums, SUM_COLS, f32(p->x) + first * p->k, p->k, n_rows, w, p->w_stride, some,
+                               p->k);
         finish(p, sums, SUM_COLS, first, n_rows, col, some);
     }
 }
@@ -133,12 +147,11 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
         const char *w = weights_at(p, col + j, i);
         const size_t some = wc_min_size(cols, n - j);
         if (p->bytes.q)
-            k->unpack_bytes[p->w.dtype - WC_Q4_0](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
+            k->unpack_bytes[p->w.dtype - WC_Q4_0](s->panels + j * WC_SPAN, w, p->w_stride, some, span);
         else if (p->pairs)
-            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some,
-                            span);
+            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w_stride, some, span);
         else
-            k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
+            k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w_stride, some, span);
     }
 }
 
@@ -224,6 +237,7 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
     p.n = wc_tensor_rows(&x);
     p.m = w.shape[0];
     p.k = w.shape[1];
+    p.w_stride = w.paired ? 2 * w.stride[0] : w.stride[0];
     p.pairs = wc_cpu_takes_pairs(p.c, w.dtype) && p.k <= PANEL_PAIRS / 2;
     if (p.n == 0 || p.m == 0)
         return;
