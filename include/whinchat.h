@@ -271,6 +271,29 @@ typedef struct wc_verify_options {
 WC_API bool wc_verify(const char *name, const wc_model_options *model_options, const wc_verify_options *options,
                       wc_check_fn on_check, void *user, size_t *n_passed, size_t *n_failed, wc_error *err);
 
+typedef struct wc_text_options {
+    size_t size;
+    int ctx;                   /* tokens of a window; 0: the model's longest context, at most 2048 */
+    int stride;                /* from one window's beginning to the next's; 0: 512 */
+    wc_progress_fn progress;   /* NULL: none; stage "prefill", tokens */
+    void *progress_user;
+} wc_text_options;
+
+/* How well a model foretells a text [n_bytes], in overlapping windows as transformers' guide has it, each token counted once:
+ * {"tokens","scored","ctx","stride","mean_nll","perplexity"}.  wc_free. */
+WC_API char *wc_perplexity(wc_model *model, const char *text, size_t n_bytes, const wc_text_options *options,
+                           wc_error *err);
+/* How far b is from a, of the same vocabulary, on a text: {"tokens","scored","ctx","stride","mean_kl","largest_kl",
+ * "top1_agreement","largest_logit_difference","perplexity_a","perplexity_b"}; KL is that of a from b, in nats.  wc_free. */
+WC_API char *wc_compare(wc_model *a, wc_model *b, const char *text, size_t n_bytes, const wc_text_options *options,
+                        wc_error *err);
+
+/* Writes the text model of a folder with safetensors to the file out as GGUF, which llama.cpp loads: matrices of type "f32",
+ * "f16", "bf16", "q8_0" or "q4_0", all else f32.  The file appears when it is whole; progress may be NULL (stage "convert",
+ * bytes).  false on failure. */
+WC_API bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                       wc_error *err);
+
 typedef struct wc_bench_options {
     size_t size;
     int n_prefill, n_decode;   /* tokens; 0: not measured */

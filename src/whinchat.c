@@ -8,6 +8,8 @@
 #include "base/os.h"
 #include "formats/hub.h"
 #include "generate/bench.h"
+#include "generate/convert.h"
+#include "generate/likelihood.h"
 #include "generate/session.h"
 #include "image/decode.h"
 #include "kernels/cpu.h"
@@ -290,6 +292,46 @@ bool wc_verify(const char *name, const wc_model_options *model_options, const wc
     if (missing(name, "folder", err))
         return false;
     return wc_verify_run(name, model_options, options, on_check, user, n_passed, n_failed, err);
+}
+
+bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                wc_error *err)
+{
+    if (missing(name, "model name", err) || missing(out, "output", err) || missing(type, "type", err))
+        return false;
+    return wc_convert_run(name, out, type, progress, user, err);
+}
+
+static bool no_weights(const wc_model *model, wc_error *err)
+{
+    return !model->net && !wc_fail(err, WC_BAD_ARGUMENT, "model: opened with tokenizer_only");
+}
+
+static wc_text_options text_options(const wc_text_options *options)
+{
+    wc_text_options o = {0};
+    if (options)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    return o;
+}
+
+char *wc_perplexity(wc_model *model, const char *text, size_t n_bytes, const wc_text_options *options,
+                    wc_error *err)
+{
+    const wc_text_options o = text_options(options);
+    if (missing(model, "model", err) || missing(text, "text", err) || no_weights(model, err))
+        return NULL;
+    return wc_likelihood_perplexity(model, text, n_bytes, &o, err);
+}
+
+char *wc_compare(wc_model *a, wc_model *b, const char *text, size_t n_bytes, const wc_text_options *options,
+                 wc_error *err)
+{
+    const wc_text_options o = text_options(options);
+    if (missing(a, "model a", err) || missing(b, "model b", err) || missing(text, "text", err) ||
+        no_weights(a, err) || no_weights(b, err))
+        return NULL;
+    return wc_likelihood_compare(a, b, text, n_bytes, &o, err);
 }
 
 char *wc_bench(const char *name, const wc_model_options *model_options, const wc_bench_options *options,

@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "kernels/cpu.h"
+#include "tensor/store.h"
 
 static const wc_tensor absent = {0};
 
@@ -190,6 +191,84 @@ static void test_matmul(void **state)
 {
     at_each_level(matmul_level, true);
     at_each_level(matmul_level, false);
+}
+
+/* ---- quantized weights ---- */
+
+/* By backends that round x and by one that does not: close to each other, the same for any threads and rows. */
+static void quantized_case(wc_dtype type, size_t n, size_t m, size_t k, wc_backend *const *rounding)
+{
+    wc_tensor x = random_tensor(WC_SHAPE(n, k)), values = random_tensor(WC_SHAPE(m, k)), w = values;
+    wc_tensor y = zeros(WC_SHAPE(n, m)), z = zeros(WC_SHAPE(n, m)), exact = zeros(WC_SHAPE(n, m));
+    size_t bytes;
+    assert_true(wc_dtype_bytes(type, m * k, &bytes));
+    w.data = malloc(bytes);
+    w.dtype = type;
+    assert_true(wc_store_narrow(w.data, values.data, type, m * k));
+    matmul(backends[1], exact, x, w, absent, WC_ACT_NONE, absent);
+    matmul(rounding[0], y, x, w, absent, WC_ACT_NONE, absent);
+    for (size_t i = 0; i < n * m; i++) /* 1/254 of a value at most, and as often up as down */
+        assert_true(fabsf(at(y, i) - at(exact, i)) <= 0.02f * sqrtf((float)k));
+    matmul(rounding[1], z, x, w, absent, WC_ACT_NONE, absent);
+    assert_same(y, z, "quantized matmul: threads");
+    for (size_t r = 0; r < n; r += 3)
+        matmul(rounding[r % 2], wc_tensor_slice(z, r, n - r < 3 ? n - r : 3),
+               wc_tensor_slice(x, r, n - r < 3 ? n - r : 3), w, absent, WC_ACT_NONE, absent);
+    assert_same(y, z, "quantized matmul: rows");
+    wc_tensor more = random_tensor(WC_SHAPE(n, m));
+    matmul(rounding[0], z, x, w, absent, WC_ACT_NONE, more);
+    for (size_t i = 0; i < n * m; i++)
+        assert_true(at(z, i) == at(y, i) + at(more, i));
+    if (m % 64 == 0) { /* the same rows in another order, as heads of 64 */
+        wc_tensor turned = w;
+        turned.data = malloc(bytes);
+        turned.paired = 64;
+        for (size_t r = 0; r < m; r++)
+            memcpy((char *)turned.data + (r / 64 * 64 + r % 32 * 2 + r % 64 / 32) * (bytes / m),
+                   (char *)w.data + r * (bytes / m), bytes / m);
+        matmul(rounding[1], z, x, turned, absent, WC_ACT_NONE, absent);
+        assert_same(y, z, "quantized matmul: paired rows");
+        matmul(backends[2], z, x, turned, absent, WC_ACT_NONE, absent);
+        assert_same(exact, z, "matmul: paired rows");
+        free(turned.data);
+    }
+    const int32_t ids[] = {(int32_t)m - 1, 0, (int32_t)m / 2};
+    wc_tensor rows = zeros(WC_SHAPE(3, k));
+    float *want = malloc(k * sizeof *want);
+    backends[0]->embed(backends[0], rows, w, ids, 2);
+    for (size_t r = 0; r < 3; r++) {
+        wc_cpu_kernels(WC_LEVEL_REFERENCE)
+            ->widen[type](want, (char *)w.data + wc_dtype_offset(type, (size_t)ids[r] * k), k);
+        for (size_t i = 0; i < k; i++)
+            assert_true(at(rows, r * k + i) == 2 * want[i]);
+    }
+    free(want);
+    free(w.data);
+    release(x), release(values), release(y), release(z), release(exact), release(rows), release(more);
+}
+
+static void quantized_level(void)
+{
+    wc_backend *rounding[2];
+    for (int i = 0; i < 2; i++) {
+        rounding[i] = wc_backend_cpu_open(1 + 2 * i, false, NULL);
+        assert_non_null(rounding[i]);
+    }
+    static const wc_dtype types[] = {WC_Q8_0, WC_Q4_0};
+    for (size_t t = 0; t < 2; t++) {
+        quantized_case(types[t], 1, 5, 32, rounding);
+        quantized_case(types[t], 7, 130, 544, rounding);
+        quantized_case(types[t], 61, 203, 1056, rounding);
+        quantized_case(types[t], 3, 192, 64, rounding);
+        quantized_case(types[t], 70, 448, 96, rounding);
+    }
+    wc_backend_close(rounding[0]);
+    wc_backend_close(rounding[1]);
+}
+
+static void test_quantized(void **state)
+{
+    at_each_level(quantized_level, true);
 }
 
 /* ---- attention ---- */
@@ -756,13 +835,10 @@ static void test_sessions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_broken_neighbour),
-        cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_rows_moved),
-        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_matmul),     cmocka_unit_test(test_quantized),
+        cmocka_unit_test(test_attention),  cmocka_unit_test(test_broken_neighbour),
+        cmocka_unit_test(test_maps),       cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
  *
  * ops/ checks shapes, takes the output from the step arena, tells tape and observer, and calls one of these.  A backend
  * splits the work over its threads and calls its kernels.  Activations are f32.  Unless said otherwise tensors are dense,
- * weights are f32, f16 or bf16 as they lie in the file (possibly at odd addresses), and an output may be one of the inputs
+ * weights are as they lie in the file (possibly at odd addresses): matrices of matmul and embed of any weight type, all else
+ * f32, f16 or bf16.  An output may be one of the inputs
  * of an elementwise operation ("in place") but overlaps no other input.
  *
  * One promise holds for all: an output element is computed by the same operations in the same order whatever the number
@@ -47,8 +48,8 @@ struct wc_backend {
     bool exact; /* no rounding of activations (WC_COMPUTE_F32) */
 
     /* y[r,j] = act(sum_k x[r,k] w[j,k] + bias[j]) + add[r,j]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
-     * bias [M] of any weight type and add [n,M] may be absent (data NULL); add may be y itself.
-     * work: matmul_work floats. */
+     * bias [M] of a plain type and add [n,M] may be absent (data NULL); add may be y itself.
+     * work: matmul_work floats, 64-byte aligned, for x as it is rounded. */
     size_t (*matmul_work)(wc_backend *b, size_t n, const wc_tensor *w);
     void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
                    wc_tensor add, wc_tensor work);

@@ -118,6 +118,12 @@ void wc_file_map_will_need(const wc_file_map *m, size_t offset, size_t n)
     advise(m, offset, n, MADV_WILLNEED);
 }
 
+void wc_file_map_done(const wc_file_map *m, size_t offset, size_t n)
+{
+    advise(m, offset, n,
+           MADV_DONTNEED); /* of a shared mapping: the pages are read again if they are touched */
+}
+
 char *wc_file_read(wc_arena *a, const char *path, size_t max, size_t *n, wc_error *err)
 {
     size_t size, got = 0;

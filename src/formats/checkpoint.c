@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "formats/gguf.h"
 #include "formats/hf_folder.h"
 #include "formats/names.h"
 #include "formats/random.h"
@@ -59,7 +60,8 @@ wc_checkpoint *wc_checkpoint_open(const char *path, const wc_checkpoint_options 
 {
     const wc_checkpoint_options none = {0}, *o = options ? options : &none;
     wc_checkpoint *c = new_checkpoint(err);
-    bool ok = c && wc_hf_folder_read(c, path, o, err);
+    const bool file = !(o->flags & WC_CHECKPOINT_RANDOM) && wc_path_exists(path) && !wc_dir_exists(path);
+    bool ok = c && (file ? wc_gguf_open(c, path, o, err) : wc_hf_folder_read(c, path, o, err));
     if (ok && (o->flags & WC_CHECKPOINT_RANDOM))
         ok = (c->random = wc_random_new(o->random_dtype, err)) != NULL;
     if (!ok) {
@@ -166,6 +168,19 @@ const wc_json *wc_checkpoint_tokenizer(const wc_checkpoint *c, wc_error *err)
     return v;
 }
 
+const wc_json *wc_checkpoint_gguf_tokenizer(const wc_checkpoint *c)
+{
+    return c->lazy->gguf_tokenizer;
+}
+
+const char *wc_checkpoint_tokenizer_model(const wc_checkpoint *c, size_t *n, wc_error *err)
+{
+    const char *path = wc_path_join(c->arena, c->tokenizer_dir, "tokenizer.model");
+    if (!path)
+        wc_fail_memory(err, 1);
+    return path && wc_path_exists(path) ? wc_file_read(c->arena, path, MAX_TOKENIZER, n, err) : NULL;
+}
+
 void wc_checkpoint_drop_tokenizer(const wc_checkpoint *c)
 {
     wc_arena_free(c->lazy->tokenizer_arena);
@@ -224,9 +239,13 @@ static wc_stored *search_spellings(const wc_checkpoint *c, const char *name)
 {
     char spelling[WC_NAME_ROOM];
     for (size_t i = 0; c->n_tensors && wc_name_spelling(name, i, spelling); i++) {
-        wc_stored *s = search(c->tensors, c->n_held, spelling);
+        char own[WC_NAME_ROOM];
+        if (c->arch && !wc_gguf_tensor_name(c->arch, spelling, own))
+            continue;
+        const char *sought = c->arch ? own : spelling;
+        wc_stored *s = search(c->tensors, c->n_held, sought);
         if (!s)
-            s = search(c->tensors + c->n_held, c->n_tensors - c->n_held, spelling);
+            s = search(c->tensors + c->n_held, c->n_tensors - c->n_held, sought);
         if (s)
             return s;
     }
@@ -240,6 +259,81 @@ static wc_tensor view(const wc_stored *s)
                           : wc_tensor_of((void *)s->data, s->dtype, 1, one);
     t.name = s->name;
     return t;
+}
+
+/* The name as the file would spell it, for messages. */
+static const char *file_name(const wc_checkpoint *c, const char *name, char out[WC_NAME_ROOM])
+{
+    char spelling[WC_NAME_ROOM];
+    for (size_t i = 0; c->arch && wc_name_spelling(name, i, spelling); i++)
+        if (wc_gguf_tensor_name(c->arch, spelling, out))
+            return out;
+    return name;
+}
+
+static void *copy_of(const wc_checkpoint *c, const wc_stored *s, wc_error *err)
+{
+    void *copy = s->bytes < wc_memory_available() ? wc_arena_alloc(c->arena, (size_t)s->bytes) : NULL;
+    if (!copy)
+        wc_fail(err, WC_NO_MEMORY, "%s: tensor %s: there is no memory for a copy of %llu bytes",
+                c->files[s->file].path, s->name, (unsigned long long)s->bytes);
+    return copy;
+}
+
+/* Row h * (d / 2) + i of a head from row 2 i + h. */
+static bool undo_pairs(const wc_checkpoint *c, wc_stored *s, wc_error *err)
+{
+    const size_t rows = s->shape[0], heads = (size_t)s->heads, d = rows / heads;
+    if (d % 2 || d * heads != rows)
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s: tensor %s: shape: expected rows of %zu heads of an even size, found %zu",
+                       c->files[s->file].path, s->name, heads, rows);
+    char *to = copy_of(c, s, err);
+    if (!to)
+        return false;
+    const size_t row_bytes = (size_t)s->bytes / rows;
+    for (size_t r = 0; r < rows; r++) {
+        const size_t first = r / d * d, half = r % d / (d / 2), i = r % (d / 2);
+        memcpy(to + r * row_bytes, (const char *)s->data + (first + 2 * i + half) * row_bytes, row_bytes);
+    }
+    s->data = to;
+    return true;
+}
+
+static bool undo_plus_one(const wc_checkpoint *c, wc_stored *s, wc_error *err)
+{
+    if (s->dtype != WC_F32)
+        return wc_fail(err, WC_UNSUPPORTED, "%s: tensor %s: type: expected F32 for a norm, found %s",
+                       c->files[s->file].path, s->name, s->dtype_name);
+    float *to = copy_of(c, s, err);
+    if (!to)
+        return false;
+    memcpy(to, s->data, (size_t)s->bytes);
+    for (size_t i = 0; i < s->elems; i++)
+        to[i] -= 1;
+    s->data = to;
+    return true;
+}
+
+/* The size of a head of a matrix whose rows may stay where they are in the file; 0: they are put in order. */
+static size_t paired_of(const wc_stored *s)
+{
+    if (s->change != WC_STORED_PAIRED || s->ndim != 2 || s->shape[0] % (size_t)s->heads)
+        return 0;
+    const size_t head = s->shape[0] / (size_t)s->heads;
+    return head % (2 * WC_PAIRED_STEP) ? 0 : head;
+}
+
+static bool undo_change(const wc_checkpoint *c, wc_stored *s, wc_error *err)
+{
+    if (paired_of(s))
+        return true; /* products read it as it is */
+    const bool ok = s->change == WC_STORED_PAIRED     ? undo_pairs(c, s, err)
+                    : s->change == WC_STORED_PLUS_ONE ? undo_plus_one(c, s, err)
+                                                      : true;
+    if (ok)
+        s->change = WC_STORED_AS_IS;
+    return ok;
 }
 
 /* Copies data that begins at an odd place, as files without padding have it, to where C may read it. */
@@ -263,9 +357,10 @@ static bool align(const wc_checkpoint *c, wc_stored *s, wc_error *err)
 bool wc_checkpoint_find(const wc_checkpoint *c, const char *name, wc_tensor *t)
 {
     wc_stored *s = search_spellings(c, name);
-    if (!s || !can_hold(s) || !align(c, s, NULL))
+    if (!s || !can_hold(s) || !align(c, s, NULL) || !undo_change(c, s, NULL))
         return false;
     *t = view(s);
+    t->paired = paired_of(s);
     return true;
 }
 
@@ -299,10 +394,10 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
     if (c->random)
         return wc_random_need(c->random, name, ndim, shape, t, err);
     wc_stored *s = search_spellings(c, name);
-    char want[SHAPE_ROOM], have[SHAPE_ROOM];
+    char want[SHAPE_ROOM], have[SHAPE_ROOM], own[WC_NAME_ROOM];
     if (!s)
-        return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: missing; expected shape %s", c->weights_file, name,
-                       shape_text(want, ndim, shape));
+        return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: missing; expected shape %s", c->weights_file,
+                       file_name(c, name, own), shape_text(want, ndim, shape));
     const char *file = c->files[s->file].path;
     if (s->dtype == WC_N_DTYPES)
         return wc_fail(err, WC_UNSUPPORTED,
@@ -314,13 +409,17 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
     if (!same_shape(s, ndim, shape))
         return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: shape: expected %s as config.json says, found %s",
                        file, s->name, shape_text(want, ndim, shape), shape_text(have, s->ndim, s->shape));
-    if (!align(c, s, err))
+    if (wc_dtype_is_quantized(s->dtype) && s->ndim != 2)
+        return wc_fail(err, WC_UNSUPPORTED, "%s: tensor %s: type: %s is for matrices only", file, s->name,
+                       s->dtype_name);
+    if (!align(c, s, err) || !undo_change(c, s, err))
         return false;
     size_t full[WC_MAX_DIMS];
     for (int i = 0; i < ndim; i++)
         full[i] = i < s->ndim ? s->shape[i] : 1;
     *t = wc_tensor_of((void *)s->data, s->dtype, ndim, full);
     t->name = s->name;
+    t->paired = paired_of(s);
     return true;
 }
 
@@ -339,7 +438,9 @@ wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i)
     return view(&c->tensors[i]);
 }
 
-void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t)
+typedef void (*map_hint)(const wc_file_map *m, size_t offset, size_t n);
+
+static void hint(const wc_checkpoint *c, const wc_tensor *t, map_hint say)
 {
     size_t bytes;
     const unsigned char *p = t->data;
@@ -348,8 +449,18 @@ void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t)
     for (size_t i = 0; i < c->n_files; i++) {
         const wc_file_map *m = &c->files[i].map;
         if (p >= m->data && p < m->data + m->size)
-            wc_file_map_random(m, (size_t)(p - m->data), bytes);
+            say(m, (size_t)(p - m->data), bytes);
     }
+}
+
+void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t)
+{
+    hint(c, t, wc_file_map_random);
+}
+
+void wc_checkpoint_done_with(const wc_checkpoint *c, const wc_tensor *t)
+{
+    hint(c, t, wc_file_map_done);
 }
 
 uint64_t wc_checkpoint_bytes(const wc_checkpoint *c)
@@ -404,8 +515,20 @@ static bool finite64(const unsigned char *p, size_t n)
     return !bad;
 }
 
+/* The scales of n quantized values, whole blocks. */
+static bool finite_blocks(wc_dtype dtype, const unsigned char *p, size_t n)
+{
+    const struct wc_dtype_row *row = wc_dtype_get(dtype);
+    for (size_t i = 0; i < n; i += row->block_elems, p += row->block_bytes)
+        if (!finite16(p + row->scale_at, row->n_scales, 0x7c00))
+            return false;
+    return true;
+}
+
 static bool all_finite(wc_dtype dtype, const unsigned char *p, size_t n)
 {
+    if (wc_dtype_is_quantized(dtype))
+        return finite_blocks(dtype, p, n);
     switch (dtype) {
     case WC_F32:
         return finite32(p, n);
@@ -425,15 +548,15 @@ bool wc_checkpoint_check_finite(const wc_checkpoint *c, wc_error *err)
     enum { SPAN = 4096 };
     for (size_t k = 0; k < c->n_held; k++) {
         const wc_stored *s = &c->tensors[k];
-        const size_t unit = wc_dtype_get(s->dtype)->block_bytes;
+        const size_t step = wc_dtype_get(s->dtype)->block_elems;
         for (size_t i = 0; i < s->elems; i += SPAN) {
-            const unsigned char *p = (const unsigned char *)s->data + i * unit;
+            const unsigned char *p = (const unsigned char *)s->data + wc_dtype_offset(s->dtype, i);
             const size_t n = s->elems - i < SPAN ? (size_t)(s->elems - i) : SPAN;
             if (all_finite(s->dtype, p, n))
                 continue;
             size_t j = 0;
-            while (all_finite(s->dtype, p + j * unit, 1))
-                j++;
+            while (all_finite(s->dtype, p + wc_dtype_offset(s->dtype, j), step))
+                j += step;
             return wc_fail(err, WC_BAD_FILE,
                            "%s: tensor %s: value %zu: expected finite numbers, found NaN or infinity",
                            c->files[s->file].path, s->name, i + j);

@@ -27,7 +27,7 @@ typedef struct wc_checkpoint_options {
     wc_dtype random_dtype; /* of made-up weights: f32, bf16 or f16 */
 } wc_checkpoint_options;
 
-/* Opens a Hugging Face folder.  options may be NULL.  NULL on failure.  Free with wc_checkpoint_close. */
+/* Opens a Hugging Face folder or a GGUF file.  options may be NULL.  NULL on failure.  Free with wc_checkpoint_close. */
 wc_checkpoint *wc_checkpoint_open(const char *path, const wc_checkpoint_options *options, wc_error *err);
 /* Opens one safetensors file without any configuration: reference values.  NULL on failure. */
 wc_checkpoint *wc_checkpoint_open_tensors(const char *file, wc_error *err);
@@ -52,7 +52,12 @@ const wc_json *wc_checkpoint_processor_config(const wc_checkpoint *c); /* proces
 const wc_json *wc_checkpoint_tokenizer_config(const wc_checkpoint *c); /* tokenizer_config.json or NULL */
 /* tokenizer.json, read on the first call; NULL and err on failure (WC_NOT_FOUND: there is none). */
 const wc_json *wc_checkpoint_tokenizer(const wc_checkpoint *c, wc_error *err);
-/* Gives the memory of tokenizer.json back; what wc_checkpoint_tokenizer returned is no longer valid. */
+/* Of a GGUF file the metadata of "tokenizer.", an object {"tokenizer.ggml.model": ...}; NULL: look for the others. */
+const wc_json *wc_checkpoint_gguf_tokenizer(const wc_checkpoint *c);
+/* The bytes of tokenizer.model, [*n], valid as long as the checkpoint; NULL when there is none (err untouched) or it cannot
+ * be read. */
+const char *wc_checkpoint_tokenizer_model(const wc_checkpoint *c, size_t *n, wc_error *err);
+/* Gives the memory of tokenizer.json or of the metadata back; what the two above returned is no longer valid. */
 void wc_checkpoint_drop_tokenizer(const wc_checkpoint *c);
 /* The source of the chat template (chat_template.jinja, chat_template.json, tokenizer_config.json in this
  * order; in a list of several the one called name, "default" when name is NULL); NULL when there is none.
@@ -77,6 +82,8 @@ wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i);
 bool wc_checkpoint_check_finite(const wc_checkpoint *c, wc_error *err);
 /* A hint: the tensor is read by rows, here and there. */
 void wc_checkpoint_random_access(const wc_checkpoint *c, const wc_tensor *t);
+/* A hint: the tensor's bytes will not be read again soon, and need not stay in memory. */
+void wc_checkpoint_done_with(const wc_checkpoint *c, const wc_tensor *t);
 uint64_t wc_checkpoint_bytes(const wc_checkpoint *c); /* of all tensors, those that cannot be held included */
 uint64_t wc_checkpoint_elems(const wc_checkpoint *c); /* parameters in all tensors, likewise */
 #endif

@@ -282,6 +282,28 @@ static char *folder_of(wc_arena *a, const char *file)
     return wc_arena_strndup(a, file, slash == file ? 1 : (size_t)(slash - file));
 }
 
+static bool check_tokenizer_dir(const wc_checkpoint_options *o, wc_error *err)
+{
+    return !o->tokenizer || wc_dir_exists(o->tokenizer) ||
+           wc_fail(err, WC_NOT_FOUND, "%s: expected a folder with tokenizer files, found %s", o->tokenizer,
+                   wc_path_exists(o->tokenizer) ? "no folder" : "nothing of that name");
+}
+
+bool wc_hf_overrides_read(wc_checkpoint *c, const wc_checkpoint_options *o, wc_error *err)
+{
+    if (o->config && !read_object(c, c->config_file, true, &c->config, err))
+        return false;
+    if (!o->tokenizer)
+        return true;
+    wc_checkpoint_drop_tokenizer(c);
+    c->tokenizer_dir = wc_arena_strdup(c->arena, o->tokenizer);
+    if (!c->tokenizer_dir)
+        return wc_fail_memory(err, strlen(o->tokenizer));
+    return check_tokenizer_dir(o, err) &&
+           read_optional(c, c->tokenizer_dir, "tokenizer_config.json", &c->tokenizer_config, err) &&
+           read_template(c, err);
+}
+
 bool wc_hf_folder_read(wc_checkpoint *c, const char *path, const wc_checkpoint_options *o, wc_error *err)
 {
     const bool from_config = o->flags & WC_CHECKPOINT_RANDOM;
@@ -299,10 +321,7 @@ bool wc_hf_folder_read(wc_checkpoint *c, const char *path, const wc_checkpoint_o
     c->weights_file = c->path;
     if (!c->config_file || !c->tokenizer_dir)
         return wc_fail_memory(err, strlen(path));
-    if (o->tokenizer && !wc_dir_exists(o->tokenizer))
-        return wc_fail(err, WC_NOT_FOUND, "%s: expected a folder with tokenizer files, found %s",
-                       o->tokenizer, wc_path_exists(o->tokenizer) ? "no folder" : "nothing of that name");
-    return read_configs(c, o, err) &&
+    return check_tokenizer_dir(o, err) && read_configs(c, o, err) &&
            (o->flags & (WC_CHECKPOINT_NO_WEIGHTS | WC_CHECKPOINT_RANDOM) || open_weights(c, err));
 }
 

@@ -109,10 +109,58 @@ static const char *match_name(const names *in, const char *name)
     return found;
 }
 
-static bool is_model_folder(wc_arena *a, const char *dir)
+static bool ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), e = strlen(end);
+    return n >= e && strcasecmp(s + n - e, end) == 0;
+}
+
+/* A file to be opened as GGUF: by its name, so that a broken one is said to be broken, or by how it begins. */
+static bool is_gguf(const char *path)
+{
+    if (!wc_path_exists(path) || wc_dir_exists(path))
+        return false;
+    wc_file_map m = {0};
+    bool magic = ends_with(path, ".gguf");
+    if (!magic && wc_file_map_open(&m, path, NULL)) {
+        magic = m.size >= 4 && memcmp(m.data, "GGUF", 4) == 0;
+        wc_file_map_close(&m);
+    }
+    return magic;
+}
+
+/* Whether a name is that of a model's file, or of the first of its files; mmproj-*.gguf are picture towers. */
+static bool names_gguf(const char *name)
+{
+    const char *of = strstr(name, "-of-");
+    return ends_with(name, ".gguf") && strncasecmp(name, "mmproj", 6) != 0 &&
+           (!of || of - name < 6 || strncmp(of - 6, "-00001", 6) == 0);
+}
+
+/* The GGUF files of a folder: how many, and the first. */
+static size_t find_gguf(wc_arena *a, const char *dir, const char **first)
+{
+    names in;
+    size_t n = 0;
+    *first = NULL;
+    if (!read_names(a, dir, &in, NULL))
+        return 0;
+    for (size_t i = 0; i < in.n; i++)
+        if (names_gguf(in.list[i]) && n++ == 0)
+            *first = wc_path_join(a, dir, in.list[i]);
+    return *first ? n : 0;
+}
+
+static bool has_config(wc_arena *a, const char *dir)
 {
     const char *config = wc_path_join(a, dir, "config.json");
     return config && wc_path_exists(config);
+}
+
+static bool is_model_folder(wc_arena *a, const char *dir)
+{
+    const char *first;
+    return has_config(a, dir) || find_gguf(a, dir, &first) > 0;
 }
 
 /* ---- the cache ---- */
@@ -397,7 +445,22 @@ static char *resolve_folder(wc_arena *a, const char *path, wc_error *err)
     return copy;
 }
 
-char *wc_hub_resolve(wc_arena *a, const char *name, wc_error *err)
+/* A folder without a configuration stands for the one GGUF file that it holds. */
+static char *resolve_within(wc_arena *a, char *path, wc_error *err)
+{
+    const char *first;
+    if (!path || !wc_dir_exists(path) || has_config(a, path))
+        return path;
+    const size_t n = find_gguf(a, path, &first);
+    if (n > 1) {
+        wc_fail(err, WC_BAD_ARGUMENT,
+                "%s: expected one model, found %zu GGUF files; give one of them, such as %s", path, n, first);
+        return NULL;
+    }
+    return n ? (char *)first : path;
+}
+
+static char *resolve(wc_arena *a, const char *name, wc_error *err)
 {
     if (!name || !*name || strlen(name) >= MAX_PATH) {
         wc_fail(err, WC_BAD_ARGUMENT, "model: expected a folder or a name, found %s",
@@ -406,12 +469,23 @@ char *wc_hub_resolve(wc_arena *a, const char *name, wc_error *err)
     }
     if (wc_dir_exists(name))
         return resolve_folder(a, name, err);
+    if (is_gguf(name)) {
+        char *copy = wc_arena_strdup(a, name);
+        if (!copy)
+            wc_fail_memory(err, strlen(name));
+        return copy;
+    }
     if (wc_path_exists(name)) {
         wc_fail(err, WC_UNSUPPORTED,
                 "%s: expected a model's folder, found no folder; give the one that holds config.json", name);
         return NULL;
     }
     return resolve_name(a, name, err);
+}
+
+char *wc_hub_resolve(wc_arena *a, const char *name, wc_error *err)
+{
+    return resolve_within(a, resolve(a, name, err), err);
 }
 
 /* ---- the list ---- */

@@ -7,6 +7,10 @@
 #define WC_FORMATS_STORED_H
 #include "base/file_map.h"
 #include "formats/checkpoint.h"
+#include "formats/gguf_arch.h"
+
+/* How a tensor of a file differs from what models ask for (gguf_arch.h); undone when it is asked for. */
+enum wc_stored_change { WC_STORED_AS_IS, WC_STORED_PAIRED, WC_STORED_PLUS_ONE };
 
 /* One tensor of a file. */
 typedef struct wc_stored {
@@ -19,7 +23,9 @@ typedef struct wc_stored {
     uint64_t elems, bytes;
     uint64_t begin;   /* offset of its first byte in its file */
     uint32_t file;    /* index into files */
-    const void *data; /* [bytes] in the map, or an aligned copy */
+    const void *data; /* [bytes] in the map, or a copy: aligned, with the change undone */
+    enum wc_stored_change change;
+    int heads; /* of WC_STORED_PAIRED */
 } wc_stored;
 
 typedef struct wc_stored_file {
@@ -38,7 +44,8 @@ struct wc_checkpoint {
     size_t chat_jinja_bytes;
     const wc_json *chat_json; /* chat_template.json or NULL */
 
-    wc_stored_file *files; /* [n_files] */
+    const wc_gguf_arch *arch; /* of a GGUF file, whose tensors have its names; NULL */
+    wc_stored_file *files;    /* [n_files] */
     size_t n_files;
     wc_stored *tensors; /* [n_tensors], those that can be held first, each part sorted by name */
     size_t n_tensors, n_held;
@@ -50,6 +57,7 @@ struct wc_checkpoint {
 struct wc_lazy {
     wc_arena *tokenizer_arena;
     const wc_json *tokenizer;
+    const wc_json *gguf_tokenizer; /* a GGUF file's keys of "tokenizer." */
 };
 
 /* The order of tensors[]: by bytes of the name. */

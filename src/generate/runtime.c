@@ -97,25 +97,53 @@ static bool read_special_tokens(struct wc_model *m, wc_error *err)
     return m->special_tokens != NULL;
 }
 
-/* Tokenizer and template.  A folder without them is fine (ids go in and out); a broken file is an error. */
+/* The tokenizer from whichever file has it; *why says what was looked for when there is none, and err is untouched. */
+static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
+{
+    const wc_checkpoint *c = m->files;
+    const wc_json *config = wc_checkpoint_tokenizer_config(c), *metadata = wc_checkpoint_gguf_tokenizer(c);
+    const char *folder = wc_checkpoint_path(c);
+    size_t n = 0;
+    if (metadata) {
+        if (wc_json_count(metadata) == 0) {
+            wc_fail(why, WC_NOT_FOUND, "%s: no tokenizer: expected keys of \"tokenizer.\", found none",
+                    folder);
+            return true;
+        }
+        m->tokenizer = wc_tokenizer_from_gguf(metadata, folder, err);
+        return m->tokenizer != NULL;
+    }
+    const wc_json *json = wc_checkpoint_tokenizer(c, why);
+    if (json) {
+        const char *file = wc_path_join(m->arena, folder, "tokenizer.json");
+        m->tokenizer = file ? wc_tokenizer_from_json(json, config, file, err) : NULL;
+        return m->tokenizer != NULL;
+    }
+    if (why->code != WC_NOT_FOUND) {
+        if (err)
+            *err = *why;
+        return false;
+    }
+    wc_error broken = {0};
+    const char *pieces = wc_checkpoint_tokenizer_model(c, &n, &broken);
+    if (pieces) {
+        const char *file = wc_path_join(m->arena, folder, "tokenizer.model");
+        m->tokenizer = file ? wc_tokenizer_from_sentencepiece(pieces, n, config, file, err) : NULL;
+        return m->tokenizer != NULL;
+    }
+    if (broken.code && err)
+        *err = broken;
+    return !broken.code;
+}
+
+/* Tokenizer and template.  A model without them is fine (ids go in and out); a broken file is an error. */
 static bool open_text(struct wc_model *m, wc_error *err)
 {
     wc_error why = {0};
-    const wc_json *json = wc_checkpoint_tokenizer(m->files, &why),
-                  *config = wc_checkpoint_tokenizer_config(m->files);
-    if (!json && why.code != WC_NOT_FOUND) {
-        if (err)
-            *err = why;
+    if (!open_tokenizer(m, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
         return false;
-    }
-    if (json) {
-        const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "tokenizer.json");
-        m->tokenizer = file ? wc_tokenizer_from_json(json, config, file, err) : NULL;
-        if (!m->tokenizer || !read_special_tokens(m, err))
-            return false;
-    } else {
+    if (!m->tokenizer)
         m->tokenizer_error = keep_error(m, &why);
-    }
     size_t n = 0;
     const char *source = wc_checkpoint_template(m->files, NULL, &n);
     if (source) {

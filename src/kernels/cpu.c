@@ -32,14 +32,14 @@ static bool x86_has(enum wc_level level)
     if (level == WC_LEVEL_AVX512)
         return avx512;
     unsigned a71;
-    return avx512 && __get_cpuid_count(7, 1, &a71, &b, &c7, &d7) && (a71 & 1u << 5); /* AVX512_BF16 */
+    return avx512 && (c7 & bit_AVX512VNNI) && __get_cpuid_count(7, 1, &a71, &b, &c, &d7) &&
+           (a71 & 1u << 5); /* AVX512_BF16 */
 }
 #endif
 
 const char *wc_cpu_name(enum wc_level level)
 {
-    static const char *const names[WC_N_LEVELS] = {"reference", "neon", "avx2", "avx512",
-                                                    "avx512bf16"};
+    static const char *const names[WC_N_LEVELS] = {"reference", "neon", "avx2", "avx512", "avx512bf16"};
     return names[level];
 }
 

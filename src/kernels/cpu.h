@@ -5,7 +5,14 @@
 
 #include "kernels/kernels.h"
 
-enum wc_level { WC_LEVEL_REFERENCE, WC_LEVEL_NEON, WC_LEVEL_AVX2, WC_LEVEL_AVX512, WC_LEVEL_AVX512BF16, WC_N_LEVELS };
+enum wc_level {
+    WC_LEVEL_REFERENCE,
+    WC_LEVEL_NEON,
+    WC_LEVEL_AVX2,
+    WC_LEVEL_AVX512,
+    WC_LEVEL_AVX512BF16,
+    WC_N_LEVELS
+};
 
 const char *wc_cpu_name(enum wc_level level); /* "reference", "neon", "avx2", "avx512", "avx512bf16" */
 /* This CPU, its system and this build have the level. */

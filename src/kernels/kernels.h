@@ -9,6 +9,15 @@
  * spans' sums are added in order.  dot (few rows of x, weights read once) and unpack + tile (many rows) both do exactly
  * this, so a row's result does not depend on how many rows stand beside it.
  *
+ * Weights of a quantized type are widened to f32 for these (bit for bit the same at every level), or meet x in bytes: x is
+ * rounded to whole numbers -127 .. 127 with a scale for every 32, and each group of a block of w (tensor/blocks.h) adds, one
+ * after the other along K, with fused multiply-adds,
+ *
+ *     y += (scale_w scale_x) * sum (u - zero) q          the sum in whole numbers, exactly
+ *     y += (min_w scale_x) * -sum q                      where the type has minima
+ *
+ * so the result is the same bit for bit at every level, for any number of rows.
+ *
  * Where a CPU multiplies bf16 by bf16 (level avx512bf16), the same holds for words of two neighbouring values: lane l adds
  * the two products of word l, l + L ..., and a span is of WC_SPAN words. */
 #ifndef WC_KERNELS_KERNELS_H
@@ -23,9 +32,20 @@ enum {
     WC_SPAN = 512,       /* values of K summed before they join the total */
     WC_MAX_PANEL = 32,   /* most columns of a panel at any level */
     WC_MAX_TAPS = 225,   /* most taps of a depthwise convolution, 15 x 15 */
-    WC_WEIGHT_TYPES = 3, /* WC_F32, WC_F16, WC_BF16: the stored types that kernels read, first in wc_dtype */
-    WC_ACTS = 7          /* entries of wc_act in backend.h */
+    WC_PLAIN_TYPES = 3,  /* WC_F32, WC_F16, WC_BF16 */
+    WC_QUANT_TYPES = 12, /* WC_Q4_0 to WC_IQ4_XS */
+    WC_WEIGHT_TYPES = WC_PLAIN_TYPES +
+                      WC_QUANT_TYPES, /* the stored types that kernels read, first in wc_dtype */
+    WC_ACTS = 7                       /* entries of wc_act in backend.h */
 };
+
+/* Rows of x rounded to bytes; k a multiple of 32. */
+typedef struct wc_bytes {
+    const int8_t *q;    /* [n, k] */
+    const float *scale; /* [n, k / 32] */
+    const int16_t *sum; /* [n, k / 16] sums of q */
+    size_t k;           /* from row to row; a part of the columns begins further on in all three */
+} wc_bytes;
 
 typedef struct wc_kernels {
     const char *level;
@@ -42,6 +62,18 @@ typedef struct wc_kernels {
     /* y[r,j] = sum_k x[r,k] w[j,k] for r < n_x, j < n_w, any k; each w row is read once for every four rows of x. */
     void (*dot[WC_WEIGHT_TYPES])(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,
                                  const void *w, size_t w_stride, size_t n_w, size_t k);
+
+    /* The same for quantized w (entry t - WC_Q4_0) and x in bytes.  k and w_stride are of whole blocks, k <= WC_SPAN for
+     * panels; a panel takes no more than one of floats.
+     * quantize: scale = max |x| / 127 of each 32, q = x / scale rounded to even; NaN scale where x is not finite. */
+    void (*quantize)(int8_t *q, float *scale, int16_t *sum, const float *x, size_t k);
+    void (*unpack_bytes[WC_QUANT_TYPES])(void *panel, const void *w, size_t w_stride, size_t n_cols,
+                                         size_t k);
+    void (*tile_bytes[WC_QUANT_TYPES])(float *y, size_t y_stride, const float *add, size_t add_stride,
+                                       const wc_bytes *x, const void *panel, size_t n_rows, size_t n_cols,
+                                       size_t k);
+    void (*dot_bytes[WC_QUANT_TYPES])(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,
+                                      size_t w_stride, size_t n_w, size_t k);
 
     /* The same three for x and w of bf16, by pairs; NULL where the CPU has no such instruction.  Rows of x and of the panel
      * (WC_SPAN words apart) hold zeros behind k up to a whole vector of 2 lanes values; x_stride is even. */

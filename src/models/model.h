@@ -28,9 +28,10 @@ typedef struct wc_batch {
 
 /* How pictures enter a prompt. */
 typedef struct wc_image_input {
-    int n_tokens;               /* rows that a picture becomes; 0: the model takes no pictures */
-    int height, width;          /* of the tower's input: the published one, then as the processor's configuration says */
-    int token_id;               /* of a picture's place in the ids */
+    int n_tokens; /* rows that a picture becomes; 0: the model takes no pictures */
+    int height,
+        width;    /* of the tower's input: the published one, then as the processor's configuration says */
+    int token_id; /* of a picture's place in the ids */
     const char *token;          /* the text that the template leaves for a picture */
     const char *before, *after; /* text around the n_tokens copies of token */
 } wc_image_input;

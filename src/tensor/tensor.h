@@ -3,7 +3,7 @@
 #define WC_TENSOR_TENSOR_H
 #include "tensor/dtype.h"
 
-enum { WC_MAX_DIMS = 4 };
+enum { WC_MAX_DIMS = 4, WC_PAIRED_STEP = 16 };
 
 typedef struct wc_tensor {
     void *data; /* NULL: an absent tensor (an optional bias) */
@@ -12,6 +12,9 @@ typedef struct wc_tensor {
     size_t shape[WC_MAX_DIMS];  /* outermost first; dimensions from ndim on are 1 */
     size_t stride[WC_MAX_DIMS]; /* in elements; the innermost is 1 unless the view was permuted */
     const char *name;           /* of a weight, for messages; NULL for activations */
+    /* Of a matrix that only products read: > 0 where its rows come in heads of so many and row h (paired / 2) + i of a head
+     * lies at row 2 i + h of it, as GGUF files of Llama have q and k.  Half of it is a multiple of WC_PAIRED_STEP. */
+    size_t paired;
 } wc_tensor;
 
 /* A dense tensor over data. */

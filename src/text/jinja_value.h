@@ -199,7 +199,7 @@ struct wc_jrun {
     const wc_jv *vars; /* by name id: the caller's variables and the globals; missing ones too */
     const struct wc_jinja_clock *now;
     bool autoescape;
-    bool constant; /* what is printed now is a constant expression */
+    bool constant;            /* what is printed now is a constant expression */
     const wc_jv *filter_text; /* the text of a filter block while its filter is evaluated */
     int line, depth;
     long steps;        /* left */

@@ -25,6 +25,8 @@ wc_tokenizer *wc_tokenizer_from_json(const wc_json *tokenizer_json, const wc_jso
  * added tokens (added_tokens_decoder). */
 wc_tokenizer *wc_tokenizer_from_sentencepiece(const void *data, size_t n, const wc_json *tokenizer_config,
                                               const char *file, wc_error *err);
+/* The same from the metadata of a GGUF file, {"tokenizer.ggml.model": ...}. */
+wc_tokenizer *wc_tokenizer_from_gguf(const wc_json *metadata, const char *file, wc_error *err);
 void wc_tokenizer_free(wc_tokenizer *t); /* NULL is fine */
 
 enum wc_encode_flags {

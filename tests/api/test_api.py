@@ -28,7 +28,7 @@ count = {True: 0, False: 0}
 
 def check(name, good, detail=""):
     count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % detail), flush=True)
+    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % (detail,)), flush=True)
     return good
 
 
@@ -120,8 +120,8 @@ def check_abi(library, header_folder):
         code, _, err = run(["abidw", "--headers-dir", header_folder, "--no-corpus-path", "--out-file", ABI]
                            + common + [library])
         check("recorded %s" % ABI, code == 0, err)
-    code, out, err = run(["abidiff", "--headers-dir2", header_folder, "--drop-private-types", ABI, library])
-    check("the ABI is the recorded one", code == 0, (code, out, err))
+    code, out, err = run(["abidiff", "--headers-dir2", header_folder, "--drop-private-types", "--no-added-syms", ABI, library])
+    check("the ABI is the recorded one, or has more functions", code == 0, (code, out, err))
     # A field that moves must be seen: the same comparison with a header that has changed.
     text = open(os.path.join(header_folder, "whinchat.h")).read()
     changed = os.path.join(WORK, "changed")

@@ -2,8 +2,7 @@
 """The kit in one go: test.py --bin PROGRAM --out FOLDER [--asan] [--vision MODEL] FAMILY...
 
 Makes the files of the families in FOLDER (again when the kit is newer), runs the program over them with the commands of
-commands.json and closes with run.py's "N passed, N failed". With --vision, pictures go through the model's run. Cases of
-GGUF files inside other families wait for that format.
+commands.json and closes with run.py's "N passed, N failed". With --vision, pictures go through the model's run.
 """
 import argparse
 import glob
@@ -11,7 +10,6 @@ import os
 import subprocess
 import sys
 
-LATER = ["cli/ok-gguf", "template/gguf-*"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -40,9 +38,6 @@ def main():
                        check=True)
     argv = [sys.executable, os.path.join(HERE, "run.py"), a.out, "--bin", a.bin, "--jobs", a.jobs,
             "--cmds", os.path.join(HERE, "commands.json"), "--time-scale", a.time_scale]
-    for pattern in LATER:
-        if pattern.split("/")[0] in a.family:
-            argv += ["--skip", pattern]
     argv += ["--asan"] if a.asan else []
     argv += ["--vision", a.vision] if a.vision else []
     return subprocess.run(argv).returncode

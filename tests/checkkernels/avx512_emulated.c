@@ -38,6 +38,38 @@ static inline simde__m256 emulated_extract(simde__m512 a, int half)
     return simde__m512_to_private(a).m256[half];
 }
 
+static inline simde__m512 emulated_cvtepi32(simde__m512i a)
+{
+    simde__m512i_private x = simde__m512i_to_private(a);
+    simde__m512_private r;
+    r.m256[0] = simde_mm256_cvtepi32_ps(x.m256i[0]);
+    r.m256[1] = simde_mm256_cvtepi32_ps(x.m256i[1]);
+    return simde__m512_from_private(r);
+}
+
+/* 0.7.4 names four arguments for these. */
+static inline simde__m512i emulated_madd(simde__m512i a, simde__m512i b)
+{
+    simde__m512i_private x = simde__m512i_to_private(a), y = simde__m512i_to_private(b), r;
+    r.m256i[0] = simde_mm256_madd_epi16(x.m256i[0], y.m256i[0]);
+    r.m256i[1] = simde_mm256_madd_epi16(x.m256i[1], y.m256i[1]);
+    return simde__m512i_from_private(r);
+}
+
+static inline simde__m512i emulated_maddubs(simde__m512i a, simde__m512i b)
+{
+    simde__m512i_private x = simde__m512i_to_private(a), y = simde__m512i_to_private(b), r;
+    r.m256i[0] = simde_mm256_maddubs_epi16(x.m256i[0], y.m256i[0]);
+    r.m256i[1] = simde_mm256_maddubs_epi16(x.m256i[1], y.m256i[1]);
+    return simde__m512i_from_private(r);
+}
+
+#undef _mm512_cvtepi32_ps
+#undef _mm512_madd_epi16
+#undef _mm512_maddubs_epi16
+#define _mm512_cvtepi32_ps(a)      emulated_cvtepi32(a)
+#define _mm512_madd_epi16(a, b)    emulated_madd(a, b)
+#define _mm512_maddubs_epi16(a, b) emulated_maddubs(a, b)
 #undef _mm512_cvtepu16_epi32
 #undef _mm512_cvtps_epi32
 #undef _mm512_cvtph_ps

@@ -49,6 +49,34 @@ static void run_dot_cached(struct bench *b)
     b->k->dot[b->type](b->y, N, b->x, 2048, 4, b->w, 2048, 16, 2048);
 }
 
+static wc_bytes bytes_of(const struct bench *b, size_t k)
+{
+    return (wc_bytes){(const int8_t *)b->z, b->x, (const int16_t *)b->x, k};
+}
+
+static void run_dot_bytes(struct bench *b)
+{
+    const size_t width = 2048, row = wc_dtype_offset((wc_dtype)b->type, width);
+    const wc_bytes x = bytes_of(b, width);
+    b->k->dot_bytes[b->type - WC_Q4_0](b->y, N, &x, 1, b->w, width, b->w_bytes / row, width);
+}
+
+static void run_tile_bytes(struct bench *b)
+{
+    const wc_bytes x = bytes_of(b, K);
+    b->k->tile_bytes[b->type - WC_Q4_0](b->y, N, NULL, 0, &x, b->panel, ROWS, (size_t)b->k->panel_cols, K);
+}
+
+static void run_unpack_bytes(struct bench *b)
+{
+    b->k->unpack_bytes[b->type - WC_Q4_0](b->panel, b->w, 2048, (size_t)b->k->panel_cols, K);
+}
+
+static void run_quantize(struct bench *b)
+{
+    b->k->quantize((int8_t *)b->y, b->y + N, (int16_t *)(b->y + 2 * N), b->x, N);
+}
+
 static void run_mix(struct bench *b)
 {
     b->k->mix(b->y, 64, b->z, b->x, 64, b->panel, 64, 60, 64, 64);
@@ -175,6 +203,17 @@ void bench(const wc_kernels *k)
         snprintf(name, sizeof name, "unpack %s", type_names[b.type]);
         ELEMENTS(name, (double)k->panel_cols * K, run_unpack);
     }
+    for (b.type = WC_Q4_0; b.type <= WC_IQ4_XS; b.type++) {
+        const char *name = wc_dtype_get((wc_dtype)b.type)->name;
+        const double rate = (double)b.w_bytes / seconds_of(run_dot_bytes, &b);
+        run_unpack_bytes(&b);
+        printf("  %-7s dot_bytes %6.1f GB/s %3.0f %%   tile_bytes %6.1f Gop/s   unpack_bytes %6.2f G "
+               "elements/s\n",
+               name, rate * 1e-9, 100 * rate / bytes,
+               2e-9 * ROWS * K * k->panel_cols / seconds_of(run_tile_bytes, &b),
+               1e-9 * k->panel_cols * K / seconds_of(run_unpack_bytes, &b));
+    }
+    ELEMENTS("quantize", (double)N, run_quantize);
     for (b.type = 0; b.type < WC_ACTS; b.type++)
         ELEMENTS(act_names[b.type], (double)N, run_act);
     ELEMENTS("exp_sum", (double)N, run_exp_sum);

@@ -34,6 +34,7 @@ int n_failed(void);
 int n_passed(void);
 
 void check_products(const wc_kernels *k);
+void check_quants(const wc_kernels *k);
 void check_rows(const wc_kernels *k);
 void bench(const wc_kernels *k);
 #endif

@@ -35,6 +35,7 @@ int main(int argc, char **argv)
         }
         int before = n_passed() + n_failed();
         check_products(k);
+        check_quants(k);
         check_rows(k);
         printf("%s: %d checks\n", k->level, n_passed() + n_failed() - before);
         if (benching)

@@ -12,6 +12,7 @@ int main(void)
         return 0;
     }
     check_products(emulated_avx512());
+    check_quants(emulated_avx512());
     check_rows(emulated_avx512());
     printf("avx512, emulated: %d passed, %d failed\n", n_passed(), n_failed());
     return n_failed() > 0;

@@ -23,7 +23,7 @@ PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
 GOLDENS = os.path.join(SOURCE, "tests", "goldens")
 QUESTION = "What musical instrument is the person playing?"
 ANSWER = "The person in the image is playing an electric guitar."
-COMMANDS = "run chat show verify tokenize template bench list doctor completion help version".split()
+COMMANDS = "run chat show verify tokenize template bench perplexity compare convert list doctor completion help version".split()
 TIME = 20.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))
 WORK = tempfile.mkdtemp(prefix="whinchat-cli-")
 count = {True: 0, False: 0}
@@ -440,6 +440,73 @@ def group_bench():
     check("bench --shape: measured", o.get("prefill_tokens_per_second", 0) > 0, o)
     o = object_of("bench --ceilings", run("bench", "--ceilings", "--repeat", "1", "--json"))
     check("bench --ceilings: measured", o.get("ceiling_flops_per_second", 0) > 0, o)
+
+
+def tiny_llama():
+    """The kit's tiny Llama, or None where Python has no numpy."""
+    sys.path.insert(0, os.path.join(SOURCE, "tests", "badinput"))
+    try:
+        from badlib.basemodel import Base
+    except ImportError:
+        print("not run: GGUF: Python has no numpy")
+        return None
+    from badlib.common import G, I32, U16
+    base = Base(1)
+    for no in range(3):     # the same model in three files
+        part = G((base.g.kv if no == 0 else base.g.kv[:3]) + [("split.no", U16, no), ("split.count", U16, 3),
+                 ("split.tensors.count", I32, len(base.g.tensors))], base.g.tensors[no::3])
+        write("split-%05d-of-00003.gguf" % (no + 1), part.bytes())
+    folder = os.path.join(WORK, "tiny-llama")
+    os.makedirs(folder)
+    for name, data in base.files.items():
+        write(os.path.join("tiny-llama", name), data)
+    write("tiny.gguf", base.gguf)
+    return folder
+
+
+def group_gguf():
+    folder = tiny_llama()
+    if not folder:
+        return
+    ask = ["-p", "hello world", "-n", "12", "--greedy", "--compute", "f32"]
+    want = run("run", folder, *ask)
+    check("the tiny Llama answers", want.code == 0 and want.out.strip(), want)
+    exits("run file.gguf: as its folder", run("run", os.path.join(WORK, "tiny.gguf"), *ask), 0, out=want.out)
+    exits("a split file", run("run", os.path.join(WORK, "split-00001-of-00003.gguf"), *ask), 0, out=want.out)
+    exits("a split file's second part", run("run", os.path.join(WORK, "split-00002-of-00003.gguf"), *ask), 3, "split.no")
+    os.makedirs(os.path.join(WORK, "parts"))
+    for no in (1, 2, 3):
+        name = "split-%05d-of-00003.gguf" % no
+        shutil.move(os.path.join(WORK, name), os.path.join(WORK, "parts", name))
+    exits("a folder with a split file", run("run", os.path.join(WORK, "parts"), *ask), 0, out=want.out)
+    os.unlink(os.path.join(WORK, "parts", "split-00003-of-00003.gguf"))
+    exits("a split file without its last part", run("run", os.path.join(WORK, "parts"), *ask), 3, "split-00003-of-00003.gguf")
+    os.makedirs(os.path.join(WORK, "one"))
+    shutil.copy(os.path.join(WORK, "tiny.gguf"), os.path.join(WORK, "one", "some.gguf"))
+    exits("a folder with one GGUF file", run("run", os.path.join(WORK, "one"), *ask), 0, out=want.out)
+    shutil.copy(os.path.join(WORK, "tiny.gguf"), os.path.join(WORK, "one", "other.gguf"))
+    exits("a folder with two", run("run", os.path.join(WORK, "one"), *ask), 2, "2 GGUF files")
+    for kind in ("f32", "f16", "bf16", "q8_0", "q4_0"):
+        out = os.path.join(WORK, "made-%s.gguf" % kind)
+        exits("convert --type %s" % kind, run("convert", folder, out, "--type", kind, "-q"), 0, out="")
+        r = run("run", out, *ask)
+        check("run what convert wrote, %s" % kind, r.code == 0 and (kind != "f32" or r.out == want.out), r)
+        o = object_of("compare %s" % kind, run("compare", folder, out, "--compute", "f32", "--text", write("text", "hello world " * 40),
+                                               "--json"))
+        bound = {"f32": 0, "f16": 1e-6, "bf16": 1e-5, "q8_0": 1e-4, "q4_0": 1e-2}[kind]
+        check("compare %s: as far as its rounding" % kind, 0 <= o.get("mean_kl", 1) + 1e-15 <= bound + 1e-12, o)
+    check("nothing half is left", not [f for f in os.listdir(WORK) if f.endswith(".part")], os.listdir(WORK))
+    exits("convert: a type that is none", run("convert", folder, "x.gguf", "--type", "q9"), 2, "--type")
+    exits("convert: a GGUF file", run("convert", os.path.join(WORK, "tiny.gguf"), "x.gguf"), 3, "GGUF")
+    exits("convert: no such folder to write to", run("convert", folder, "/nowhere/x.gguf"), 2, "/nowhere/x.gguf")
+    o = object_of("perplexity", run("perplexity", folder, "text", "--ctx", "32", "--stride", "8", "--json", "--compute", "f32"))
+    whole = object_of("perplexity of one window", run("perplexity", folder, "text", "--ctx", "256", "--json", "--compute", "f32"))
+    check("perplexity: every token but the first", o.get("scored") == o.get("tokens", 0) - 1 == whole.get("scored")
+          and 1 < whole.get("perplexity", 0) < 1000 and abs(o["mean_nll"] - whole["mean_nll"]) < 0.5, (o, whole))
+    exits("perplexity: a stride past the window", run("perplexity", folder, "text", "--ctx", "8", "--stride", "9"), 6, "--stride")
+    exits("perplexity: no such text", run("perplexity", folder, "nothing.txt"), 6, "nothing.txt")
+    exits("compare without a text", run("compare", folder, folder), 2, "--text")
+    exits("compare: other vocabularies", run("compare", folder, MODEL, "--text", "text"), 6, "vocabulary")
 
 
 def group_scripts():

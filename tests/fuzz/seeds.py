@@ -63,7 +63,38 @@ def small_safetensors():
         yield struct.pack("<Q", len(text)) + text + bytes(end)
 
 
+def small_gguf():
+    """Legal files of a few hundred bytes: one of each architecture and kind of tokenizer, one of each type of tensor."""
+    sys.path.insert(0, os.path.join(ROOT, "tests", "badinput"))
+    from badlib.common import ARR, BOOL, F32, G, I32, STR, U32
+    bytes_of = {0: (1, 4), 1: (1, 2), 30: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+                10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 20: (32, 18), 23: (256, 136)}
+    words = ["<unk>", "<s>", "</s>", "a", "b", "ab", "\u2581", "  "]
+    for arch in ("llama", "gemma", "gemma2", "gemma3", "qwen2", "qwen3", "smollm3", "phi2", "phi3"):
+        kv = [("general.architecture", STR, arch), ("%s.context_length" % arch, U32, 64),
+              ("%s.embedding_length" % arch, U32, 8), ("%s.block_count" % arch, U32, 1),
+              ("%s.feed_forward_length" % arch, U32, 8), ("%s.attention.head_count" % arch, U32, 2),
+              ("%s.attention.sliding_window" % arch, U32, 4), ("%s.attention.layer_norm_epsilon" % arch, F32, 1e-5),
+              ("%s.attention.layer_norm_rms_epsilon" % arch, F32, 1e-5),
+              ("tokenizer.ggml.model", STR, "llama" if arch.startswith("gemma") else "gpt2"),
+              ("tokenizer.ggml.pre", STR, "llama-bpe"), ("tokenizer.ggml.tokens", ARR, (STR, words)),
+              ("tokenizer.ggml.scores", ARR, (F32, [0.0] * 8)), ("tokenizer.ggml.merges", ARR, (STR, ["a b"])),
+              ("tokenizer.ggml.token_type", ARR, (I32, [2, 3, 3, 1, 1, 1, 1, 4])),
+              ("tokenizer.ggml.bos_token_id", U32, 1), ("tokenizer.ggml.add_bos_token", BOOL, 1)]
+        shapes = [("token_embd", [8, 8]), ("output_norm", [8])] + [("blk.0." + n, [8, 8]) for n in (
+            "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")] + [
+                ("blk.0." + n, [8]) for n in ("attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm")]
+        yield G(kv, [{"name": n + ".weight", "dims": d, "type": 0, "data": bytes(4 * d[0] * (len(d) > 1 and d[1] or 1))}
+                     for n, d in shapes]).bytes()
+    for number, (block, size) in bytes_of.items():
+        yield G([("general.architecture", STR, "llama")],
+                [{"name": "token_embd.weight", "dims": [block], "type": number, "data": bytes(size)}]).bytes()
+
+
 def seeds(name, out):
+    if name == "gguf":
+        yield from small_gguf()
+        return
     if name == "safetensors":
         yield from small_safetensors()
     if name == "template":
@@ -77,8 +108,8 @@ def seeds(name, out):
 
 def main():
     name, out = sys.argv[1:]
-    if name not in KIT and name not in MAGIC:
-        print("seeds: %s: there are: %s" % (name, " ".join([*KIT, *MAGIC])), file=sys.stderr)
+    if name != "gguf" and name not in KIT and name not in MAGIC:
+        print("seeds: %s: there are: %s" % (name, " ".join(["gguf", *KIT, *MAGIC])), file=sys.stderr)
         return 2
     work, n = tempfile.mkdtemp(), 0
     try:

@@ -20,12 +20,12 @@ enum {
 /* What one chunk of work may use as it likes. */
 struct scratch {
     struct scratch *next;
-    float *panels;      /* [BLOCK_COLS, WC_SPAN] panels of weights */
-    float *rows;        /* [PATCH_ROWS, WC_SPAN]: patches of a convolution, or TILE_ROWS rows of x */
+    float *panels; /* [BLOCK_COLS, WC_SPAN] panels of weights */
+    float *rows;   /* [PATCH_ROWS, WC_SPAN]: patches of a convolution, or TILE_ROWS rows of x */
     uint16_t *panel_pairs, *row_pairs; /* the same memory, as bf16: [.., 2 * WC_SPAN] */
-    float *sums;        /* [BLOCK_ROWS, BLOCK_COLS] of y */
-    float *queries;     /* [QUERY_ROWS, MAX_HEAD_DIM] */
-    float *values;      /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
+    float *sums;                       /* [BLOCK_ROWS, BLOCK_COLS] of y */
+    float *queries;                    /* [QUERY_ROWS, MAX_HEAD_DIM] */
+    float *values;                     /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
     float *out, *total; /* [QUERY_ROWS, MAX_HEAD_DIM] of one segment of keys, and of all so far */
     float *scores;      /* [QUERY_ROWS, WC_KV_PAGE] */
     void *memory;

@@ -4,8 +4,8 @@
  * memory (kernels' dot).  With many rows a thread unpacks a block of BLOCK_COLS columns, span by span, and runs a block of
  * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time.
  *
- * Where the CPU multiplies pairs of bf16 and W is bf16, all of x is first rounded to bf16, into work: row after row for few
- * rows, span after span for many. */
+ * Unless nothing may be rounded, all of x is first rounded into work: to bf16 where the CPU multiplies pairs of bf16 and W is
+ * bf16 (row after row for few rows, span after span for many), to bytes where W is quantized. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -25,7 +25,9 @@ struct product {
     size_t n, m, k; /* rows, columns, summed values */
     size_t span;    /* values of k that a panel holds */
     size_t block_cols, block_rows, n_col_blocks;
-    uint16_t *rounded; /* x in bf16, or NULL: x is taken as it is */
+    size_t w_stride;   /* from one row of w to the next that is read with it */
+    uint16_t *rounded; /* x in bf16, or NULL */
+    wc_bytes bytes;    /* x in bytes, or q NULL; with both NULL x is taken as it is */
 };
 
 /* ---- x rounded to bf16 ---- */
@@ -41,14 +43,6 @@ static size_t rounded_stride(const struct cpu *c, size_t n, size_t k)
     return few(n) ? whole_pairs(c, k) : 2 * WC_SPAN;
 }
 
-static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
-{
-    if (!wc_cpu_takes_pairs(cpu_of(b), w->dtype))
-        return 0;
-    const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
-    return (k + stride - 1) / stride * n * stride / 2;
-}
-
 static uint16_t *rounded_at(const struct product *p, size_t row, size_t i)
 {
     const size_t stride = rounded_stride(p->c, p->n, p->k);
@@ -62,6 +56,67 @@ static void round_rows(void *job, size_t first, size_t n)
     for (size_t r = first; r < first + n; r++)
         for (size_t i = 0; i < p->k; i += step)
             wc_cpu_narrow(p->c, rounded_at(p, r, i), f32(p->x) + r * p->k + i, wc_min_size(step, p->k - i));
+}
+
+/* ---- x rounded to bytes ---- */
+
+/* Floats of the three parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
+struct layout {
+    size_t q, scale, sum;
+};
+
+static struct layout layout_of(size_t n, size_t k)
+{
+    const size_t values = (n * k / 4 + 15) / 16 * 16, each_32 = (n * k / 32 + 15) / 16 * 16;
+    return (struct layout){values, each_32, each_32};
+}
+
+/* Rows from r on, values from i on. */
+static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
+{
+    const wc_bytes *x = &p->bytes;
+    const size_t at = r * p->k + i;
+    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 16, p->k};
+}
+
+static void quantize_rows(void *job, size_t first, size_t n)
+{
+    const struct product *p = job;
+    for (size_t r = first; r < first + n; r++) {
+        const wc_bytes to = bytes_at(p, r, 0);
+        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (int16_t *)to.sum, f32(p->x) + r * p->k, p->k);
+    }
+}
+
+/* ---- either ---- */
+
+static bool takes_bytes(const struct cpu *c, wc_dtype weights)
+{
+    return !c->base.exact && wc_dtype_is_quantized(weights);
+}
+
+static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
+{
+    const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
+    const struct layout l = layout_of(n, k);
+    return takes_bytes(cpu_of(b), w->dtype)          ? l.q + l.scale + l.sum
+           : wc_cpu_takes_pairs(cpu_of(b), w->dtype) ? (k + stride - 1) / stride * n * stride / 2
+                                                     : 0;
+}
+
+/* x goes into work as it will be read. */
+static void round_x(struct product *p, float *work)
+{
+    const struct layout l = layout_of(p->n, p->k);
+    const size_t least = ROUND_LEAST / (p->k + 1) + 1;
+    if (takes_bytes(p->c, p->w.dtype)) {
+        p->bytes = (wc_bytes){(int8_t *)work, work + l.q, (int16_t *)(work + l.q + l.scale), p->k};
+        wc_cpu_for(p->c, quantize_rows, p, p->n, least);
+    } else if (wc_cpu_takes_pairs(p->c, p->w.dtype)) {
+        p->span = 2 * WC_SPAN;
+        p->rounded = (uint16_t *)work;
+        wc_cpu_for(p->c, round_rows, p, p->n, least);
+    }
 }
 
 /* ---- the products ---- */
@@ -91,9 +146,22 @@ static void finish(const struct product *p, float *sums, size_t stride, size_t f
     }
 }
 
+/* Row `row` of w from value i on.  Of paired rows (tensor.h) the next ones, up to the end of its half, are twice as far. */
 static const char *weights_at(const struct product *p, size_t row, size_t i)
 {
-    return (const char *)p->w.data + (row * p->w.stride[0] + i) * stored_bytes(p->w.dtype);
+    const size_t head = p->w.paired, half = head / 2;
+    if (head) {
+        const size_t in_head = row % head;
+        row += in_head / half + 2 * (in_head % half) - in_head;
+    }
+    return (const char *)p->w.data + wc_dtype_offset(p->w.dtype, row * p->w.stride[0] + i);
+}
+
+/* Rows of w from `row` on that are w_stride apart. */
+static size_t rows_until_turn(const struct product *p, size_t row)
+{
+    const size_t half = p->w.paired / 2;
+    return half ? half - row % half : p->m - row;
 }
 
 static void few_rows(void *job, size_t first, size_t n)
@@ -101,17 +169,26 @@ static void few_rows(void *job, size_t first, size_t n)
     const struct product *p = job;
     const wc_kernels *k = p->c->k;
     struct scratch *s = wc_cpu_take_scratch(p->c);
-    for (size_t col = first, end = first + n; col < end; col += SUM_COLS) {
-        const size_t some = wc_min_size(SUM_COLS, end - col);
+    for (size_t col = first, end = first + n, some; col < end; col += some) {
         const char *w = weights_at(p, col, 0);
-        if (p->rounded)
+        some = wc_min_size(rows_until_turn(p, col), wc_min_size(SUM_COLS, end - col));
+        if (p->bytes.q)
+            k->dot_bytes[p->w.dtype - WC_Q4_0](s->sums, SUM_COLS, &p->bytes, p->n, w, p->w_stride, some,
+                                               p->k);
+        else if (p->rounded)
             k->dot_pairs(s->sums, SUM_COLS, p->rounded, whole_pairs(p->c, p->k), p->n, (const uint16_t *)w,
-                         p->w.stride[0], some, p->k);
+                         p->w_stride, some, p->k);
         else
-            k->dot[p->w.dtype](s->sums, SUM_COLS, f32(p->x), p->k, p->n, w, p->w.stride[0], some, p->k);
+            k->dot[p->w.dtype](s->sums, SUM_COLS, f32(p->x), p->k, p->n, w, p->w_stride, some, p->k);
         finish(p, s->sums, SUM_COLS, 0, p->n, col, some);
     }
     wc_cpu_put_scratch(p->c, s);
+}
+
+/* x lies together in work. */
+static bool packed(const struct product *p)
+{
+    return p->rounded || p->bytes.q;
 }
 
 /* Asks for n floats that will be read soon. */
@@ -141,18 +218,20 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
     for (size_t j = 0; j < n; j += cols) {
         const char *w = weights_at(p, col + j, i);
         const size_t some = wc_min_size(cols, n - j);
-        if (p->rounded)
-            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w.stride[0], some,
-                            span);
+        if (p->bytes.q)
+            k->unpack_bytes[p->w.dtype - WC_Q4_0](s->panels + j * WC_SPAN, w, p->w_stride, some, span);
+        else if (p->rounded)
+            k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w_stride, some, span);
         else
-            k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w.stride[0], some, span);
+            k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w_stride, some, span);
     }
 }
 
-/* y as the last span leaves it, without finish: no bias, no activation, and no residual beside the sums so far. */
+/* y as the last span leaves it, without finish: no bias, no activation, and no residual beside the sums so far (with bytes,
+ * whose sums go on from what is added, none at all). */
 static bool is_plain(const struct product *p)
 {
-    return !p->bias.data && p->act == WC_ACT_NONE && (!p->add.data || p->k <= p->span);
+    return !p->bias.data && p->act == WC_ACT_NONE && (!p->add.data || (p->k <= p->span && !p->bytes.q));
 }
 
 /* What values i .. i + span - 1 of k add to rows r .. r + n - 1 of the block at row, col; the last span closes them. */
@@ -165,11 +244,15 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
     float *sums = s->sums + r * BLOCK_COLS, *y = direct ? f32(p->y) + at : sums;
     const float *add = i > 0 ? sums : direct && p->add.data ? f32(p->add) + at : NULL;
     const size_t y_stride = direct ? p->m : BLOCK_COLS, add_stride = i > 0 ? BLOCK_COLS : p->m;
-    if (!p->rounded)
+    const wc_bytes bytes = p->bytes.q ? bytes_at(p, row + r, i) : p->bytes;
+    if (!packed(p))
         take_rows(p, s, row + r, n, i, span);
     for (size_t j = 0; j < n_cols; j += cols) {
         const size_t width = wc_min_size(cols, n_cols - j);
-        if (p->rounded)
+        if (p->bytes.q)
+            k->tile_bytes[p->w.dtype - WC_Q4_0](y + j, y_stride, add ? add + j : NULL, add_stride, &bytes,
+                                                s->panels + j * WC_SPAN, n, width, span);
+        else if (p->rounded)
             k->tile_pairs(y + j, y_stride, add ? add + j : NULL, add_stride, rounded_at(p, row + r, i),
                           2 * WC_SPAN, s->panel_pairs + j * 2 * WC_SPAN, n, width, span);
         else
@@ -192,7 +275,7 @@ static void many_rows(void *job, int thread, size_t chunk)
         unpack_columns(p, s, col, n_cols, i, span);
         for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
             const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
-            for (size_t q = 0; !p->rounded && q < TILE_ROWS && r + some + q < n_rows; q++)
+            for (size_t q = 0; !packed(p) && q < TILE_ROWS && r + some + q < n_rows; q++)
                 fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
             tile_rows(p, s, row, r, some, col, n_cols, i, span);
         }
@@ -227,13 +310,10 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
     if (p.n == 0 || p.m == 0)
         return;
     p.span = WC_SPAN;
-    if (wc_cpu_takes_pairs(p.c, w.dtype)) {
-        p.span = 2 * WC_SPAN;
-        p.rounded = (uint16_t *)f32(work);
-        wc_cpu_for(p.c, round_rows, &p, p.n, ROUND_LEAST / (p.k + 1) + 1);
-    }
+    p.w_stride = w.paired ? 2 * w.stride[0] : w.stride[0];
+    round_x(&p, f32(work));
     if (few(p.n)) {
-        size_t least = DOT_BYTES / (p.k * stored_bytes(w.dtype) + 1) / 4 * 4;
+        size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / 4 * 4;
         wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, 4));
         return;
     }
@@ -251,11 +331,11 @@ struct embed_job {
 static void embed_rows(void *job, size_t first, size_t n)
 {
     const struct embed_job *j = job;
-    const size_t width = j->y.shape[1], size = stored_bytes(j->w.dtype);
+    const size_t width = j->y.shape[1];
     for (size_t r = first; r < first + n; r++) {
         float *y = f32(j->y) + r * j->y.stride[0];
-        j->c->k->widen[j->w.dtype](y, (const char *)j->w.data + (size_t)j->ids[r] * j->w.stride[0] * size,
-                                   width);
+        const size_t at = wc_dtype_offset(j->w.dtype, (size_t)j->ids[r] * j->w.stride[0]);
+        j->c->k->widen[j->w.dtype](y, (const char *)j->w.data + at, width);
         if (j->scale != 1)
             j->c->k->scale(y, y, j->scale, width);
     }

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/reference/quants.h"
 
-enum { COLS = 16 };
+enum { COLS = WC_REFERENCE_COLS };
 
 /* ---- stored types ---- */
 
@@ -289,18 +290,29 @@ static uint64_t read_all(const void *p, size_t n)
     return s;
 }
 
+#define WIDEN(name, ...)        wc_reference_widen_##name,
+#define UNPACK(name, ...)       wc_reference_unpack_##name,
+#define DOT(name, ...)          wc_reference_dot_##name,
+#define UNPACK_BYTES(name, ...) wc_reference_unpack_bytes_##name,
+#define TILE_BYTES(name, ...)   wc_reference_tile_bytes_##name,
+#define DOT_BYTES(name, ...)    wc_reference_dot_bytes_##name,
+
 const wc_kernels *wc_kernels_reference(void)
 {
     static const wc_kernels table = {
         .level = "reference",
         .lanes = 1,
         .panel_cols = COLS,
-        .unpack = {unpack_f32, unpack_f16, unpack_bf16},
+        .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK)},
         .tile = tile,
-        .dot = {dot_f32, dot_f16, dot_bf16},
+        .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT)},
+        .quantize = wc_reference_quantize,
+        .unpack_bytes = {WC_EACH_QUANT(UNPACK_BYTES)},
+        .tile_bytes = {WC_EACH_QUANT(TILE_BYTES)},
+        .dot_bytes = {WC_EACH_QUANT(DOT_BYTES)},
         .mix = mix,
         .weigh = weigh,
-        .widen = {widen_f32, widen_f16, widen_bf16},
+        .widen = {widen_f32, widen_f16, widen_bf16, WC_EACH_QUANT(WIDEN)},
         .narrow_bf16 = narrow_bf16,
         .act = {act_none, act_relu, act_gelu, act_gelu_tanh, act_silu, act_tanh, act_sigmoid},
         .act_mul = {none_mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/quants.h"
 
 #if defined(__AVX512F__)
 #include "kernels/vector/simd_avx512.h"
@@ -17,7 +18,13 @@
 #else
 #define v_pairs(a, b, c) v_fma(a, b, c) /* named, never run */
 #endif
+#if defined(__AVX2__)
+#include "kernels/vector/bytes_x86.h"
+#else
+#include "kernels/vector/bytes_neon.h"
+#endif
 #include "kernels/vector/product.h"
+#include "kernels/vector/quants.h"
 #include "kernels/vector/rows.h"
 
 #ifdef __AVX512BF16__
@@ -28,11 +35,22 @@
 #define LEVEL_PAIRS
 #endif
 
+#define WIDEN_ENTRY(name, ...)        widen_##name,
+#define UNPACK_ENTRY(name, ...)       unpack_##name,
+#define DOT_ENTRY(name, ...)          dot_##name,
+#define UNPACK_BYTES_ENTRY(name, ...) unpack_bytes_##name,
+#define TILE_BYTES_ENTRY(name, ...)   tile_bytes_##name,
+#define DOT_BYTES_ENTRY(name, ...)    dot_bytes_##name,
+
 #define LEVEL_TABLE(level_name)                                                                              \
     {                                                                                                        \
         .level = level_name, .lanes = L, .panel_cols = COLS,                                                 \
-        .unpack = {unpack_f32, unpack_f16, unpack_bf16}, .tile = tile, .dot = {dot_f32, dot_f16, dot_bf16},  \
-        .mix = mix, .weigh = weigh, .widen = {widen_f32, widen_f16, widen_bf16}, .narrow_bf16 = narrow_bf16, \
+        .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK_ENTRY)}, .tile = tile,          \
+        .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT_ENTRY)}, .quantize = quantize,                 \
+        .unpack_bytes = {WC_EACH_QUANT(UNPACK_BYTES_ENTRY)},                                                 \
+        .tile_bytes = {WC_EACH_QUANT(TILE_BYTES_ENTRY)}, .dot_bytes = {WC_EACH_QUANT(DOT_BYTES_ENTRY)},      \
+        .mix = mix, .weigh = weigh, .widen = {widen_f32, widen_f16, widen_bf16, WC_EACH_QUANT(WIDEN_ENTRY)}, \
+        .narrow_bf16 = narrow_bf16,                                                                          \
         .act = {act_none, act_relu, act_gelu, act_gelu_tanh, act_silu, act_tanh, act_sigmoid},               \
         .act_mul = {mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul}, .add = add,    \
         .mul = mul, .scale = scale, .mul_add = mul_add, .axpy = axpy, .soft_cap = soft_cap, .sum = sum,      \

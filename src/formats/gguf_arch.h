@@ -1,0 +1,52 @@
+/* gguf_arch.h - how GGUF files spell what Hugging Face's do: a row for each architecture. */
+#ifndef WC_FORMATS_GGUF_ARCH_H
+#define WC_FORMATS_GGUF_ARCH_H
+#include <stdbool.h>
+#include <stddef.h>
+
+enum wc_gguf_flags {
+    /* Rows of q and k are stored so that the two rows that rope turns together are neighbours: row 2 i + h of a head is row
+     * h * (d / 2) + i here (weights and biases alike). */
+    WC_GGUF_PAIRED = 1,
+    /* Weights of norms are stored with the 1 that the model adds. */
+    WC_GGUF_NORMS_PLUS_ONE = 2,
+    /* rope may turn a part of a head only. */
+    WC_GGUF_PARTIAL_ROPE = 4
+};
+
+/* A module's name within a layer, or of the model. */
+typedef struct wc_gguf_name {
+    const char *hf, *gguf;
+} wc_gguf_name;
+
+/* A field of the configuration and the key behind "ARCH." */
+typedef struct wc_gguf_key {
+    const char *hf, *gguf;
+    bool whole; /* an integer */
+    bool required;
+    double min, max;
+} wc_gguf_key;
+
+typedef struct wc_gguf_arch {
+    const char *name;       /* general.architecture */
+    const char *model_type; /* of config.json */
+    const char *class_name; /* its "architectures" entry */
+    unsigned flags;
+    const char *fixed;       /* members of the configuration that the files do not tell, as JSON; "" */
+    const wc_gguf_key *keys; /* beside those that all have; ended by a NULL name */
+    const wc_gguf_name
+        *names; /* of modules within layers, looked at before the common ones; ended likewise */
+} wc_gguf_arch;
+
+/* NULL: none of that name. */
+const wc_gguf_arch *wc_gguf_arch_find(const char *name);
+const wc_gguf_arch *wc_gguf_arch_of(const char *model_type);
+/* All of them: i from 0; NULL behind the last. */
+const wc_gguf_arch *wc_gguf_arch_at(size_t i);
+/* Keys that all architectures have, ended by a NULL name. */
+extern const wc_gguf_key wc_gguf_common_keys[];
+
+/* Writes the file's spelling of a tensor ("model.layers.3.mlp.up_proj.weight" -> "blk.3.ffn_up.weight") to out [WC_NAME_ROOM];
+ * false when it has none. */
+bool wc_gguf_tensor_name(const wc_gguf_arch *arch, const char *name, char *out);
+#endif

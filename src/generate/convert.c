@@ -1,0 +1,89 @@
+/* convert.c - brings together what a GGUF file holds: a checkpoint's tensors and configuration, and its tokenizer. */
+#include "generate/convert.h"
+
+#include <string.h>
+
+#include "base/file_map.h"
+#include "formats/gguf_write.h"
+#include "text/gguf_vocab.h"
+
+static bool type_of(const char *name, wc_dtype *type, wc_error *err)
+{
+    static const wc_dtype types[] = {WC_F32, WC_F16, WC_BF16, WC_Q8_0, WC_Q4_0};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(wc_dtype_get(types[i])->name, name) == 0) {
+            *type = types[i];
+            return true;
+        }
+    return wc_fail(err, WC_BAD_ARGUMENT, "--type: expected f32, f16, bf16, q8_0 or q4_0, found %.40s", name);
+}
+
+/* What the file calls the model: the last part of its path. */
+static const char *short_name(wc_arena *a, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    size_t start = n;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    return wc_arena_strndup(a, path + start, n - start);
+}
+
+/* The vocabulary's size as the configuration has it. */
+static size_t vocab_size(const wc_checkpoint *c)
+{
+    const wc_json *v = wc_json_get(wc_checkpoint_config(c), "vocab_size");
+    if (!v)
+        v = wc_json_path(wc_checkpoint_config(c), "text_config.vocab_size");
+    return wc_json_is(v, WC_JSON_INT) && v->u.integer > 0 && v->u.integer < 1 << 24 ? (size_t)v->u.integer
+                                                                                    : 0;
+}
+
+/* A folder without a tokenizer is converted without one. */
+static bool read_tokenizer(const wc_checkpoint *c, wc_arena *a, const wc_json **out, wc_error *err)
+{
+    wc_error why = {0};
+    size_t n;
+    const wc_json *json = wc_checkpoint_tokenizer(c, &why);
+    *out = NULL;
+    if (!json && why.code == WC_NOT_FOUND)
+        return true;
+    if (!json) {
+        if (err)
+            *err = why;
+        return false;
+    }
+    const char *source = wc_checkpoint_template(c, NULL, &n),
+               *file = wc_path_join(a, wc_checkpoint_path(c), "tokenizer.json");
+    const wc_json text = {.type = WC_JSON_STRING, .n = source ? (uint32_t)n : 0, .u.text = source};
+    if (!file)
+        return wc_fail_memory(err, 1);
+    *out = wc_tokenizer_to_gguf(json, wc_checkpoint_tokenizer_config(c), vocab_size(c), source ? &text : NULL,
+                                file, a, err);
+    return *out != NULL;
+}
+
+bool wc_convert_run(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                    wc_error *err)
+{
+    wc_arena *a = wc_arena_new(0);
+    wc_checkpoint *c = NULL;
+    wc_gguf_write_options o = {.progress = progress, .user = user};
+    bool ok = a ? type_of(type, &o.type, err) : wc_fail_memory(err, 1);
+    const char *path = ok ? wc_hub_resolve(a, name, err) : NULL;
+    if (path)
+        c = wc_checkpoint_open(path, NULL, err);
+    ok = c != NULL;
+    if (ok && wc_checkpoint_gguf_tokenizer(c))
+        ok = wc_fail(err, WC_UNSUPPORTED, "%s: expected a model folder with safetensors, found a GGUF file",
+                     path);
+    if (ok) {
+        o.name = short_name(a, path);
+        ok = o.name ? read_tokenizer(c, a, &o.tokenizer, err) && wc_gguf_write(c, out, &o, err)
+                    : wc_fail_memory(err, 1);
+    }
+    wc_checkpoint_close(c);
+    wc_arena_free(a);
+    return ok;
+}

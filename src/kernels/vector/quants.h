@@ -1,0 +1,469 @@
+/* quants.h - quantized weights: widened to f32 for product.h, or as bytes against x in bytes (kernels.h).
+ *
+ * run_TYPE takes the 32 numbers of run j of a block into a vector; the rest stands once for all types.  Types of 8 bits
+ * ("wide", top 255) come as signed bytes u - 128 there, the others as u. */
+
+/* ---- 32 numbers of a block ---- */
+
+ALWAYS_INLINE b32 run_q4_0(const wc_q4_0 *b, int j)
+{
+    (void)j;
+    return b_nibbles(b->q);
+}
+
+ALWAYS_INLINE b32 run_q4_1(const wc_q4_1 *b, int j)
+{
+    (void)j;
+    return b_nibbles(b->q);
+}
+
+ALWAYS_INLINE b32 run_q5_0(const wc_q5_0 *b, int j)
+{
+    (void)j;
+    return b_or(b_nibbles(b->q), b_bits(b->high, 16));
+}
+
+ALWAYS_INLINE b32 run_q5_1(const wc_q5_1 *b, int j)
+{
+    (void)j;
+    return b_or(b_nibbles(b->q), b_bits(b->high, 16));
+}
+
+ALWAYS_INLINE b32 run_q8_0(const wc_q8_0 *b, int j)
+{
+    (void)j;
+    return b_load(b->q);
+}
+
+ALWAYS_INLINE b32 run_q2_k(const wc_q2_k *b, int j)
+{
+    return b_and(b_right(b_load(b->q + j / 4 * 32), j % 4 * 2), 3);
+}
+
+ALWAYS_INLINE b32 run_q3_k(const wc_q3_k *b, int j)
+{
+    return b_or(b_and(b_right(b_load(b->q + j / 4 * 32), j % 4 * 2), 3),
+                b_left(b_and(b_right(b_load(b->high), j), 1), 2));
+}
+
+ALWAYS_INLINE b32 run_q4_k(const wc_q4_k *b, int j)
+{
+    return b_and(b_right(b_load(b->q + j / 2 * 32), j % 2 * 4), 15);
+}
+
+ALWAYS_INLINE b32 run_q5_k(const wc_q5_k *b, int j)
+{
+    return b_or(b_and(b_right(b_load(b->q + j / 2 * 32), j % 2 * 4), 15),
+                b_left(b_and(b_right(b_load(b->high), j), 1), 4));
+}
+
+ALWAYS_INLINE b32 run_q6_k(const wc_q6_k *b, int j)
+{
+    const int n = j / 4, r = j % 4;
+    return b_or(b_and(b_right(b_load(b->low + 64 * n + r % 2 * 32), r / 2 * 4), 15),
+                b_left(b_and(b_right(b_load(b->high + 32 * n), 2 * r), 3), 4));
+}
+
+ALWAYS_INLINE b32 run_iq4_nl(const wc_iq4_nl *b, int j)
+{
+    (void)j;
+    return b_look_up(wc_iq4_values, b_nibbles(b->q));
+}
+
+ALWAYS_INLINE b32 run_iq4_xs(const wc_iq4_xs *b, int j)
+{
+    return b_look_up(wc_iq4_values, b_nibbles(b->q + 16 * j));
+}
+
+/* ---- the constants of a type ---- */
+
+typedef struct quant {
+    size_t block, block_bytes, group;
+    int zero, top;
+    bool has_min;
+} quant;
+
+/* What is to be taken off the vectors' numbers. */
+#define ZERO(t) ((t).top == 255 ? (t).zero - 128 + WIDE_ZERO : (t).zero)
+#define WIDE(t) ((t).top == 255)
+
+typedef b32 (*run_fn)(const void *block, int j);
+typedef void (*scales_fn)(const void *block, float *scale, float *min);
+
+ALWAYS_INLINE const char *row_of(const void *w, size_t w_stride, size_t row, quant t)
+{
+    return (const char *)w + row * w_stride / t.block * t.block_bytes;
+}
+
+/* ---- widened ---- */
+
+ALWAYS_INLINE void widen_quants(float *y, const void *x, size_t n, quant t, run_fn run, scales_fn scales)
+{
+    float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
+    int8_t u[32];
+    const char *block = x;
+    for (size_t i = 0; i < n; i += t.block, block += t.block_bytes) {
+        scales(block, scale, min);
+        for (size_t j = 0; j < t.block / 32; j++) {
+            b_store(u, run(block, (int)j));
+            for (size_t e = 0; e < 32; e++) {
+                const size_t g = (32 * j + e) / t.group;
+                const float v = scale[g] * (float)(u[e] - (WIDE(t) ? t.zero - 128 : t.zero));
+                y[i + 32 * j + e] = t.has_min ? v - min[g] : v;
+            }
+        }
+    }
+}
+
+typedef void (*widen_fn)(float *y, const void *x, size_t n);
+
+static void unpack_widened(float *panel, const char *w, size_t row_bytes, size_t n_cols, size_t k,
+                           widen_fn widen)
+{
+    for (size_t c = 0; c < COLS; c++) {
+        if (c < n_cols)
+            widen(panel + c * WC_SPAN, w + c * row_bytes, k);
+        else
+            memset(panel + c * WC_SPAN, 0, k * sizeof *panel);
+    }
+}
+
+/* Four rows of w are widened, span by span, and meet all rows of x (WIDE_X at a time). */
+static void dot_widened(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x, const char *w,
+                        size_t row_bytes, size_t n_w, size_t k, quant t, widen_fn widen)
+{
+    enum { WIDE_X = 24 };
+    float wide[4 * WC_SPAN], sums[WIDE_X * 4];
+    for (size_t r = 0; r < n_x; r += WIDE_X)
+        for (size_t j = 0; j < n_w; j += 4)
+            for (size_t at = 0; at < k; at += WC_SPAN) {
+                const size_t nx = n_x - r < WIDE_X ? n_x - r : WIDE_X, nw = n_w - j < 4 ? n_w - j : 4;
+                const size_t span = k - at < WC_SPAN ? k - at : WC_SPAN;
+                for (size_t m = 0; m < nw; m++)
+                    widen(wide + m * WC_SPAN, w + (j + m) * row_bytes + at / t.block * t.block_bytes, span);
+                dot_f32(sums, 4, x + r * x_stride + at, x_stride, nx, wide, WC_SPAN, nw, span);
+                for (size_t q = 0; q < nx; q++)
+                    for (size_t m = 0; m < nw; m++) {
+                        float *out = &y[(r + q) * y_stride + j + m];
+                        *out = at == 0 ? sums[4 * q + m] : *out + sums[4 * q + m];
+                    }
+            }
+}
+
+/* ---- x in bytes ---- */
+
+static void quantize(int8_t *q, float *scale, int16_t *sum, const float *x, size_t k)
+{
+    for (size_t i = 0; i < k; i += 32) {
+        vec top = v_zero(), none = v_zero();
+        for (size_t j = 0; j < 32; j += L) {
+            const vec v = v_load(x + i + j);
+            top = v_max(top, v_abs(v));
+            none = v_fma(v, v_zero(), none); /* NaN when x is not finite */
+        }
+        float lanes[L], most = 0, rounded[32];
+        v_store(lanes, top);
+        for (size_t l = 0; l < L; l++)
+            most = lanes[l] > most ? lanes[l] : most;
+        const vec inverse = v_all(most > 0 ? 127 / most : 0);
+        scale[i / 32] = most / 127 + v_sum(none);
+        for (size_t j = 0; j < 32; j += L) {
+            vec v = v_round(v_mul(v_load(x + i + j), inverse));
+            v = v_if_nan(v, v_zero(), v_max(v_min(v, v_all(127)), v_all(-127)));
+            v_store(rounded + j, v);
+        }
+        int sums[2] = {0, 0};
+        for (size_t j = 0; j < 32; j++) {
+            q[i + j] = (int8_t)(int)rounded[j];
+            sums[j / 16] += (int)rounded[j];
+        }
+        sum[i / 16] = (int16_t)sums[0];
+        sum[i / 16 + 1] = (int16_t)sums[1];
+    }
+}
+
+/* ---- a few rows of x: four rows of w at a time ---- */
+
+enum { DOT_X = 4 };
+
+/* Row r of four blocks: scales[g][r]. */
+typedef struct four_scales {
+    float scale[WC_MAX_GROUPS][4], min[WC_MAX_GROUPS][4];
+} four_scales;
+
+ALWAYS_INLINE void take_scales(four_scales *s, const char *const *block, quant t, scales_fn scales)
+{
+    if (t.block == 32) { /* one group, whose d comes first and whose -min is next */
+        uint16_t d[4], m[4];
+        for (int r = 0; r < 4; r++) {
+            memcpy(&d[r], block[r], sizeof *d);
+            memcpy(&m[r], block[r] + 2, sizeof *m);
+        }
+        q_store(s->scale[0], q_halves(d[0], d[1], d[2], d[3]));
+        if (t.has_min)
+            q_store(s->min[0], q_negative(q_halves(m[0], m[1], m[2], m[3])));
+        return;
+    }
+    const size_t n = t.block / t.group;
+    float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
+    UNROLL
+    for (int r = 0; r < 4; r++) {
+        scales(block[r], scale, min);
+        for (size_t g = 0; g < n; g++) {
+            s->scale[g][r] = scale[g];
+            if (t.has_min)
+                s->min[g][r] = min[g];
+        }
+    }
+}
+
+/* One group of four rows of w joins the sums of a row of x. */
+ALWAYS_INLINE quad add_group(quad acc, int4 dots, const four_scales *s, size_t g, float x_scale, int x_sum,
+                             quant t)
+{
+    if (ZERO(t))
+        dots = i4_add(dots, i4_all(-ZERO(t) * x_sum));
+    acc = q_fma(q_mul(q_load(s->scale[g]), q_all(x_scale)), i4_to_quad(dots), acc);
+    if (t.has_min)
+        acc = q_fma(q_mul(q_load(s->min[g]), q_all(x_scale)), q_all((float)-x_sum), acc);
+    return acc;
+}
+
+ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t ahead, size_t k,
+                            quant t, run_fn run, scales_fn scales, const int nx)
+{
+    const size_t sums = x->k / 16, x_scales = x->k / 32;
+    const char *block[4] = {rows[0], rows[1], rows[2], rows[3]};
+    UNROLL
+    for (int n = 0; n < nx; n++)
+        acc[n] = q_all(0);
+    for (size_t i = 0; i < k; i += t.block) {
+        four_scales s;
+        take_scales(&s, block, t, scales);
+        for (size_t j = 0; j < t.block / 32; j++) {
+            const size_t at = i / 32 + j;
+            b32 w[4];
+            UNROLL
+            for (int r = 0; r < 4; r++)
+                w[r] = run(block[r], (int)j);
+            UNROLL
+            for (int n = 0; n < nx; n++) {
+                const b32 v = b_load(x->q + (size_t)n * x->k + 32 * at);
+                const float scale = x->scale[(size_t)n * x_scales + at];
+                const int16_t *sum = x->sum + (size_t)n * sums + 2 * at;
+                const four_sums d = b_sum4(b_dot(w[0], v, WIDE(t)), b_dot(w[1], v, WIDE(t)),
+                                           b_dot(w[2], v, WIDE(t)), b_dot(w[3], v, WIDE(t)));
+                if (t.group == 32) {
+                    acc[n] = add_group(acc[n], i4_add(d.low, d.high), &s, j, scale, sum[0] + sum[1], t);
+                } else {
+                    acc[n] = add_group(acc[n], d.low, &s, 2 * j, scale, sum[0], t);
+                    acc[n] = add_group(acc[n], d.high, &s, 2 * j + 1, scale, sum[1], t);
+                }
+            }
+        }
+        UNROLL
+        for (int r = 0; r < 4; r++) {
+            for (size_t line = 0; line < t.block_bytes; line += 64)
+                __builtin_prefetch(block[r] + ahead + line);
+            block[r] += t.block_bytes;
+        }
+    }
+}
+
+ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,
+                              size_t w_stride, size_t n_w, size_t k, quant t, run_fn run, scales_fn scales)
+{
+    const size_t ahead = 4 * (w_stride / t.block * t.block_bytes);
+    for (size_t j = 0; j < n_w; j += 4) {
+        const size_t some = n_w - j < 4 ? n_w - j : 4;
+        const char *rows[4];
+        for (size_t r = 0; r < 4; r++) /* what lacks is computed from the last row and not stored */
+            rows[r] = row_of(w, w_stride, j + (r < some ? r : some - 1), t);
+        wc_bytes rest = *x;
+        for (size_t r = 0, n; r < n_x; r += n) {
+            quad acc[DOT_X];
+            n = n_x - r < DOT_X ? 1 : DOT_X;
+            if (n == DOT_X)
+                dot_rows(acc, &rest, rows, ahead, k, t, run, scales, DOT_X);
+            else
+                dot_rows(acc, &rest, rows, ahead, k, t, run, scales, 1);
+            for (size_t q = 0; q < n; q++)
+                store_some(y + (r + q) * y_stride + j, NULL, acc[q], some);
+            rest.q += n * x->k;
+            rest.scale += n * (x->k / 32);
+            rest.sum += n * (x->k / 16);
+        }
+    }
+}
+
+/* ---- many rows of x: panels ---- */
+
+/* Weights [k / 4][COLS][4], then the groups' scales and minima [k / group][COLS]. */
+typedef struct byte_panel {
+    uint8_t q[WC_SPAN * COLS];
+    float scale[WC_SPAN / 16][COLS], min[WC_SPAN / 16][COLS];
+} byte_panel;
+_Static_assert(sizeof(byte_panel) <= COLS * WC_SPAN * sizeof(float), "panel");
+
+ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, size_t n_cols, size_t k,
+                                 quant t, run_fn run, scales_fn scales)
+{
+    byte_panel *p = panel;
+    const size_t n = t.block / t.group;
+    float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
+    for (size_t c = 0; c < COLS; c++) {
+        const char *block = c < n_cols ? row_of(w, w_stride, c, t) : NULL;
+        for (size_t i = 0; i < k; i += t.block) {
+            if (block)
+                scales(block + i / t.block * t.block_bytes, scale, min);
+            for (size_t g = 0; g < n; g++) {
+                p->scale[i / t.group + g][c] = block ? scale[g] : 0;
+                if (t.has_min)
+                    p->min[i / t.group + g][c] = block ? min[g] : 0;
+            }
+        }
+    }
+    for (size_t half = 0; half < 2; half++)
+        for (size_t i = 0; i < k; i += t.block)
+            for (size_t j = 0; j < t.block / 32; j++) {
+                b32 columns[8];
+                for (size_t c = 0; c < 8; c++) { /* what lacks repeats the last one, with a scale of zero */
+                    const size_t from = 8 * half + c < n_cols ? 8 * half + c : n_cols - 1;
+                    columns[c] = run(row_of(w, w_stride, from, t) + i / t.block * t.block_bytes, (int)j);
+                }
+                b_store_columns(p->q + (i + 32 * j) / 4 * 4 * COLS + 32 * half, columns);
+            }
+}
+
+enum { VECS = COLS / L }; /* vectors across a panel */
+
+/* rows x COLS results of group g at panel bytes w. */
+ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const uint8_t *w, const float *scale,
+                              const float *min, const wc_bytes *x, size_t first, size_t i, quant t,
+                              const int rows)
+{
+    ivec sums[BYTES_ROWS][VECS];
+    const int steps = STEPS(t.top) < (int)t.group / 4 ? STEPS(t.top) : (int)t.group / 4;
+    int x_sum[BYTES_ROWS];
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        const int16_t *sum = x->sum + (first + (size_t)r) * (x->k / 16) + i / 16;
+        x_sum[r] = t.group == 32 ? sum[0] + sum[1] : sum[0];
+        UNROLL
+        for (int v = 0; v < VECS; v++)
+            sums[r][v] = i_all(-ZERO(t) * x_sum[r]);
+    }
+    for (int s = 0; s < (int)t.group / 4; s += steps) {
+        part parts[BYTES_ROWS][VECS];
+        UNROLL
+        for (int r = 0; r < rows * VECS; r++)
+            parts[r / VECS][r % VECS] = i_zero();
+        UNROLL
+        for (int m = 0; m < steps; m++) {
+            ivec weights[VECS];
+            UNROLL
+            for (int v = 0; v < VECS; v++)
+                weights[v] = i_load(w + (size_t)(s + m) * 4 * COLS + (size_t)v * 4 * L);
+            UNROLL
+            for (int r = 0; r < rows; r++) {
+                int32_t four;
+                memcpy(&four, x->q + (first + (size_t)r) * x->k + i + 4 * (size_t)(s + m), sizeof four);
+                const ivec all = i_all(four);
+                UNROLL
+                for (int v = 0; v < VECS; v++)
+                    parts[r][v] = p_step(parts[r][v], weights[v], all, WIDE(t));
+            }
+        }
+        UNROLL
+        for (int r = 0; r < rows * VECS; r++)
+            sums[r / VECS][r % VECS] = p_join(sums[r / VECS][r % VECS], parts[r / VECS][r % VECS]);
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        const vec x_scale = v_all(x->scale[(first + (size_t)r) * (x->k / 32) + i / 32]);
+        UNROLL
+        for (int v = 0; v < VECS; v++) {
+            acc[r][v] = v_fma(v_mul(v_load(scale + v * L), x_scale), i_to_vec(sums[r][v]), acc[r][v]);
+            if (t.has_min)
+                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), v_all((float)-x_sum[r]), acc[r][v]);
+        }
+    }
+}
+
+ALWAYS_INLINE void tile_rows(float *y, size_t y_stride, const float *add, size_t add_stride,
+                             const wc_bytes *x, size_t first, const byte_panel *p, size_t n_cols, size_t k,
+                             quant t, const int rows)
+{
+    vec acc[BYTES_ROWS][VECS];
+    float row[COLS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECS; v++) {
+            if (add && v == 0) {
+                memset(row, 0, sizeof row);
+                memcpy(row, add + (first + (size_t)r) * add_stride, n_cols * sizeof *row);
+            }
+            acc[r][v] = add ? v_load(row + v * L) : v_zero();
+        }
+    for (size_t i = 0; i < k; i += t.group)
+        tile_group(acc, p->q + i * COLS, p->scale[i / t.group], p->min[i / t.group], x, first, i, t, rows);
+    for (int r = 0; r < rows; r++) {
+        for (int v = 0; v < VECS; v++)
+            v_store(row + v * L, acc[r][v]);
+        memcpy(y + (first + (size_t)r) * y_stride, row, n_cols * sizeof *row);
+    }
+}
+
+ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size_t add_stride,
+                               const wc_bytes *x, const void *panel, size_t n_rows, size_t n_cols, size_t k,
+                               quant t)
+{
+    size_t r = 0;
+    for (; n_rows - r >= BYTES_ROWS; r += BYTES_ROWS)
+        tile_rows(y, y_stride, add, add_stride, x, r, panel, n_cols, k, t, BYTES_ROWS);
+    for (; r < n_rows; r++)
+        tile_rows(y, y_stride, add, add_stride, x, r, panel, n_cols, k, t, 1);
+}
+
+/* ---- the entries of a type ---- */
+
+#define ROW_BYTES(name, w_stride) ((w_stride) / quant_##name.block * quant_##name.block_bytes)
+#define QUANT_KERNELS(name, block_, group_, zero_, top_, has_min_)                                           \
+    static const quant quant_##name = {block_, sizeof(wc_##name), group_, zero_, top_, has_min_};            \
+    ALWAYS_INLINE b32 load_##name(const void *block, int j)                                                  \
+    {                                                                                                        \
+        return run_##name(block, j);                                                                         \
+    }                                                                                                        \
+    ALWAYS_INLINE void scales_##name(const void *block, float *scale, float *min)                            \
+    {                                                                                                        \
+        wc_scales_##name(block, scale, min);                                                                 \
+    }                                                                                                        \
+    static void widen_##name(float *y, const void *x, size_t n)                                              \
+    {                                                                                                        \
+        widen_quants(y, x, n, quant_##name, load_##name, scales_##name);                                     \
+    }                                                                                                        \
+    static void unpack_##name(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k)         \
+    {                                                                                                        \
+        unpack_widened(panel, w, ROW_BYTES(name, w_stride), n_cols, k, widen_##name);                        \
+    }                                                                                                        \
+    static void dot_##name(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,           \
+                           const void *w, size_t w_stride, size_t n_w, size_t k)                             \
+    {                                                                                                        \
+        dot_widened(y, y_stride, x, x_stride, n_x, w, ROW_BYTES(name, w_stride), n_w, k, quant_##name,       \
+                    widen_##name);                                                                           \
+    }                                                                                                        \
+    static void unpack_bytes_##name(void *panel, const void *w, size_t w_stride, size_t n_cols, size_t k)    \
+    {                                                                                                        \
+        unpack_quants(panel, w, w_stride, n_cols, k, quant_##name, load_##name, scales_##name);              \
+    }                                                                                                        \
+    static void tile_bytes_##name(float *y, size_t y_stride, const float *add, size_t add_stride,            \
+                                  const wc_bytes *x, const void *panel, size_t n_rows, size_t n_cols,        \
+                                  size_t k)                                                                  \
+    {                                                                                                        \
+        tile_quants(y, y_stride, add, add_stride, x, panel, n_rows, n_cols, k, quant_##name);                \
+    }                                                                                                        \
+    static void dot_bytes_##name(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,    \
+                                 size_t w_stride, size_t n_w, size_t k)                                      \
+    {                                                                                                        \
+        dot_quants(y, y_stride, x, n_x, w, w_stride, n_w, k, quant_##name, load_##name, scales_##name);      \
+    }
+WC_EACH_QUANT(QUANT_KERNELS)

@@ -1,0 +1,182 @@
+/* quants.c - quantized weights: every level against the reference, bit for bit, widened and against x in bytes; on random
+ * blocks, whose scales are moderate, zero, huge or no numbers. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "tensor/dtype.h"
+
+/* Bytes of n values, all random but the f16 scales; nasty: some of these are infinite, NaN or subnormal. */
+static void fill_blocks(wc_dtype type, char *w, size_t n, bool nasty)
+{
+    static const uint16_t odd[] = {0x7c00, 0xfc00, 0x7e00, 0x0001, 0x83ff, 0x7bff, 0x0000, 0x8000};
+    const struct wc_dtype_row *row = wc_dtype_get(type);
+    for (size_t b = 0; b < n / row->block_elems; b++, w += row->block_bytes) {
+        for (size_t i = 0; i < row->block_bytes; i++)
+            w[i] = (char)next_random();
+        for (size_t s = 0; s < row->n_scales; s++) {
+            uint16_t half = (uint16_t)(0x2000 + next_random() % 0x1800) | (uint16_t)(next_random() % 2 << 15);
+            if (nasty && next_random() % 4 == 0)
+                half = odd[next_random() % (sizeof odd / sizeof *odd)];
+            memcpy(w + row->scale_at + 2 * s, &half, 2);
+        }
+    }
+}
+
+struct problem {
+    wc_dtype type;
+    size_t n, m, k, w_stride, y_stride;
+    char *w;
+    float *x;
+    wc_bytes bytes;
+};
+
+static struct problem problem_new(wc_dtype type, size_t n, size_t m, size_t k, bool nasty, bool at_end)
+{
+    const size_t block = wc_dtype_get(type)->block_elems;
+    struct problem p = {.type = type, .n = n, .m = m, .k = k, .w_stride = k + block, .y_stride = m + 3};
+    const size_t values = (m - 1) * p.w_stride + k;
+    size_t bytes = 0;
+    wc_dtype_bytes(type, values, &bytes);
+    p.w = guarded(bytes, 1, at_end);
+    fill_blocks(type, p.w, values, nasty);
+    p.x = guarded_floats(n * k, at_end);
+    fill_random(p.x, n * k);
+    return p;
+}
+
+static void take_bytes(const wc_kernels *k, struct problem *p, bool at_end)
+{
+    int8_t *q = guarded(p->n * p->k, 1, at_end);
+    float *scale = guarded(p->n * p->k / 8, 4, at_end);
+    int16_t *sum = guarded(p->n * p->k / 8, 2, at_end);
+    for (size_t r = 0; r < p->n; r++)
+        k->quantize(q + r * p->k, scale + r * p->k / 32, sum + r * p->k / 16, p->x + r * p->k, p->k);
+    p->bytes = (wc_bytes){q, scale, sum, p->k};
+}
+
+static const char *w_at(const struct problem *p, size_t row, size_t i)
+{
+    return p->w + wc_dtype_offset(p->type, row * p->w_stride + i);
+}
+
+static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, float *y)
+{
+    const size_t cols = (size_t)k->panel_cols;
+    float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true);
+    for (size_t j = 0; j < p->m; j += cols)
+        for (size_t i = 0; i < p->k; i += WC_SPAN) {
+            const size_t n_cols = p->m - j < cols ? p->m - j : cols;
+            const size_t span = p->k - i < WC_SPAN ? p->k - i : WC_SPAN;
+            if (bytes) {
+                const wc_bytes part = {p->bytes.q + i, p->bytes.scale + i / 32, p->bytes.sum + i / 16, p->k};
+                k->unpack_bytes[p->type - WC_Q4_0](panel, w_at(p, j, i), p->w_stride, n_cols, span);
+                k->tile_bytes[p->type - WC_Q4_0](y + j, p->y_stride, i > 0 ? y + j : NULL, p->y_stride, &part,
+                                                 panel, p->n, n_cols, span);
+            } else {
+                k->unpack[p->type](panel, w_at(p, j, i), p->w_stride, n_cols, span);
+                k->tile(y + j, p->y_stride, i > 0 ? y + j : NULL, p->y_stride, p->x + i, p->k, panel, p->n,
+                        n_cols, span);
+            }
+        }
+}
+
+static bool same_rows(const struct problem *p, const float *a, const float *b, size_t n)
+{
+    for (size_t r = 0; r < n; r++)
+        if (!same_bits(a + r * p->y_stride, b + r * p->y_stride, p->m))
+            return false;
+    return true;
+}
+
+static bool gaps_kept(const struct problem *p, const float *y)
+{
+    for (size_t r = 0; r + 1 < p->n; r++)
+        for (size_t j = p->m; j < p->y_stride; j++)
+            if (!isnan(y[r * p->y_stride + j]))
+                return false;
+    return true;
+}
+
+static void check_size(const wc_kernels *k, wc_dtype type, size_t n, size_t m, size_t width, bool nasty,
+                       bool at_end)
+{
+    const wc_kernels *reference = wc_kernels_reference();
+    struct problem p = problem_new(type, n, m, width, nasty, at_end);
+    float *want = guarded_floats((n - 1) * p.y_stride + m, at_end), *one, *dot, *tile;
+    dot = guarded_floats((n - 1) * p.y_stride + m, at_end);
+    tile = guarded_floats((n - 1) * p.y_stride + m, at_end);
+    one = guarded_floats((n - 1) * p.y_stride + m, at_end);
+    const char *name = wc_dtype_get(type)->name;
+#define CASE "%s, %zu rows, %zu columns of %zu%s", name, n, m, width, nasty ? ", odd scales" : ""
+    k->dot[type](dot, p.y_stride, p.x, width, n, p.w, p.w_stride, m, width);
+    by_tile(k, &p, false, tile);
+    verdict(same_rows(&p, dot, tile, n), k, "widened: dot and tile differ", CASE);
+    k->dot[type](one, p.y_stride, p.x, width, 1, p.w, p.w_stride, m, width);
+    verdict(same_rows(&p, dot, one, 1), k, "widened: dot of one row and of many differ", CASE);
+
+    take_bytes(k, &p, at_end);
+    reference->dot_bytes[type - WC_Q4_0](want, p.y_stride, &p.bytes, n, p.w, p.w_stride, m, width);
+    k->dot_bytes[type - WC_Q4_0](dot, p.y_stride, &p.bytes, n, p.w, p.w_stride, m, width);
+    by_tile(k, &p, true, tile);
+    verdict(same_rows(&p, want, dot, n), k, "dot_bytes and the reference's differ", CASE);
+    verdict(same_rows(&p, want, tile, n), k, "tile_bytes and the reference's dot_bytes differ", CASE);
+    verdict(gaps_kept(&p, dot) && gaps_kept(&p, tile), k, "bytes: written beside y", CASE);
+#undef CASE
+    guarded_free_all();
+}
+
+static void check_widen(const wc_kernels *k, wc_dtype type, bool nasty)
+{
+    enum { N = 1024 };
+    struct problem p = problem_new(type, 1, 1, N, nasty, true);
+    float *want = guarded_floats(N, true), *got = guarded_floats(N, true);
+    wc_kernels_reference()->widen[type](want, p.w, N);
+    k->widen[type](got, p.w, N);
+    verdict(same_bits(want, got, N), k, "widen", "%s%s", wc_dtype_get(type)->name,
+            nasty ? ", odd scales" : "");
+    guarded_free_all();
+}
+
+static void check_quantize(const wc_kernels *k)
+{
+    static const float odd[] = {INFINITY, -INFINITY, NAN, 3e38f, 1e-40f, -1e-45f, 0, -0.0f, 0.5f};
+    enum { N = 320 };
+    for (size_t round = 0; round < 200; round++) {
+        float *x = guarded_floats(N, round % 2), *scale[2];
+        int8_t *q[2];
+        int16_t *sum[2];
+        fill_random(x, N);
+        for (size_t i = 0; round > 20 && i < N; i++)
+            x[i] = next_random() % 3 ? x[i] * 0x1p-20f : odd[next_random() % (sizeof odd / sizeof *odd)];
+        for (int i = 0; i < 2; i++) {
+            q[i] = guarded(N, 1, round % 2);
+            scale[i] = guarded_floats(N / 32, round % 2);
+            sum[i] = guarded(N / 8, 2, round % 2);
+            (i ? wc_kernels_reference() : k)->quantize(q[i], scale[i], sum[i], x, N);
+        }
+        bool ok = same_bits(scale[0], scale[1], N / 32);
+        for (size_t b = 0; b < N / 32; b++)
+            ok = ok && (isnan(scale[1][b]) || (memcmp(q[0] + 32 * b, q[1] + 32 * b, 32) == 0 &&
+                                               memcmp(sum[0] + 2 * b, sum[1] + 2 * b, 4) == 0));
+        verdict(ok, k, "quantize", "round %zu", round);
+        guarded_free_all();
+    }
+}
+
+void check_quants(const wc_kernels *k)
+{
+    static const size_t rows[] = {1, 2, 3, 5, 8, 13}, columns[] = {1, 3, 4, 7, 16, 19, 33};
+    check_quantize(k);
+    for (int t = WC_Q4_0; t <= WC_IQ4_XS; t++) {
+        const size_t block = wc_dtype_get((wc_dtype)t)->block_elems;
+        const size_t widths[] = {block, 2 * block, 512 + block, 1024, 2304 + block};
+        for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+            for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
+                check_size(k, (wc_dtype)t, rows[j], columns[(2 * i + 3 * j) % 7], widths[i], j % 3 == 1,
+                           (i + j) % 2);
+        check_widen(k, (wc_dtype)t, false);
+        check_widen(k, (wc_dtype)t, true);
+    }
+}
