@@ -110,6 +110,13 @@ struct wc_backend {
     /* y[i,:] = x[rows[i],:]; and y[rows[i],:] = x[i,:]. */
     void (*get_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows);
     void (*put_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows);
+    /* SparseMixer's choice of two experts: y [n,E] holds for the best score of each row of scores [n,E], and for the best
+     * without it, its softmax among those scores s (again without the best) with (max - s) / max(|s|, max) <= 2 jitter; else
+     * zeros.  work: E floats. */
+    void (*route_two)(wc_backend *b, wc_tensor y, wc_tensor scores, float jitter, wc_tensor work);
+    /* y[rows[i],:] += weights[rows[i],column] * x[i,:]. */
+    void (*add_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows, wc_tensor weights,
+                     size_t column);
     /* y[r,:] = [x[r,:] | z[r,:]]. */
     void (*concat)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z);
 

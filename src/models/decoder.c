@@ -54,8 +54,7 @@ static wc_tensor rope_table(wc_ctx *c, const wc_rope *r, const wc_batch *b)
         return wc_op_rope_table(c, b->rows.pos, N, r->inv_freq, r->scale);
     wc_tensor both = wc_op_new(c, WC_SHAPE(2 * N, 2 * r->inv_freq.shape[0]));
     int32_t *pick = wc_arena_alloc(c->step, N * sizeof *pick);
-    wc_op_store(c, wc_tensor_slice(both, 0, N),
-                wc_op_rope_table(c, b->rows.pos, N, r->inv_freq, r->scale));
+    wc_op_store(c, wc_tensor_slice(both, 0, N), wc_op_rope_table(c, b->rows.pos, N, r->inv_freq, r->scale));
     wc_op_store(c, wc_tensor_slice(both, N, N),
                 wc_op_rope_table(c, b->rows.pos, N, r->inv_freq_far, r->scale_far));
     for (size_t i = 0; !wc_op_idle(c) && pick && i < N; i++)
@@ -94,9 +93,22 @@ static wc_tensor prepare(wc_ctx *c, const wc_decoder *m, int l, const struct ste
     return rope < 0 ? x : wc_op_rope(c, x, st->rope[rope]);
 }
 
+/* Heads of keys x [N,K,d] as an observer sees them. */
+static void observe_keys(wc_ctx *c, const wc_decoder *m, int l, wc_tensor x, const char *point)
+{
+    const size_t N = x.shape[0], K = x.shape[1], d = x.shape[2], H = (size_t)m->layers[l].n_heads;
+    if (c->observe && m->names->keys_by_query) {
+        int32_t *rows = wc_arena_alloc(c->step, N * H * sizeof *rows);
+        for (size_t i = 0; rows && i < N * H; i++)
+            rows[i] = (int32_t)(i / H * K + i % H / (H / K));
+        x = wc_op_get_rows(c, wc_tensor_reshape(x, WC_SHAPE(N * K, d)), rows, N * H);
+        x = wc_tensor_reshape(x, WC_SHAPE(N, H, d));
+    }
+    observe(c, x, l, point);
+}
+
 /* Keys and values of the rows n [N,D], into the layer's pages. */
-static void write_keys(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor n,
-                       wc_tensor q)
+static void write_keys(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor n, wc_tensor q)
 {
     const wc_decoder_layer *w = &m->layers[l];
     const wc_decoder_names *names = m->names;
@@ -114,8 +126,8 @@ static void write_keys(wc_ctx *c, const wc_decoder *m, int l, const struct step 
         observe(c, v, l, names->v_norm);
     }
     k = prepare(c, m, l, st, wc_tensor_reshape(k, WC_SHAPE(N, K, d)), w->k_norm, names->k_norm);
-    observe(c, k, l, "attn.k");
-    observe(c, v, l, "attn.v");
+    observe_keys(c, m, l, k, "attn.k");
+    observe_keys(c, m, l, v, "attn.v");
     wc_op_kv_write(c, &st->batch->kv[w->kv], &st->batch->rows, k, v);
 }
 

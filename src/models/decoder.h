@@ -16,6 +16,7 @@ typedef struct wc_decoder_names {
     const char *gate_proj, *up_proj, *down_proj;
     const char *gate_up_proj; /* not NULL: likewise, the gate first */
     const char *act, *mlp;
+    bool keys_by_query; /* observers see keys and values once for each query head */
 } wc_decoder_names;
 
 /* A norm of either kind: an RMS norm has no bias. */
@@ -44,7 +45,7 @@ typedef struct wc_decoder wc_decoder;
 struct wc_decoder {
     wc_net net;
     const wc_decoder_names *names;
-    wc_decoder_layer *layers; /* [net.n_layers] */
+    wc_decoder_layer *layers;         /* [net.n_layers] */
     wc_tensor embed, head, head_bias; /* head is embed when they are tied */
     wc_decoder_norm norm;
     wc_rope ropes[WC_DECODER_ROPES];

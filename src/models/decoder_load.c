@@ -57,9 +57,9 @@ static bool read_heads(wc_decoder_loader *l)
         return wc_fail(l->err, WC_BAD_FILE,
                        "%s: hidden_size: expected a multiple of num_attention_heads (%d), found %d", l->file,
                        g->n_heads, g->hidden_size);
-    return g->head_dim % 2 == 0 || wc_fail(l->err, WC_BAD_FILE,
-                                           "%s: head_dim: expected an even number, found %d", l->file,
-                                           g->head_dim);
+    return g->head_dim % 2 == 0 ||
+           wc_fail(l->err, WC_BAD_FILE, "%s: head_dim: expected an even number, found %d", l->file,
+                   g->head_dim);
 }
 
 bool wc_decoder_read_config(wc_decoder_loader *l, const char *slice)
@@ -201,9 +201,9 @@ static bool find_linear(wc_decoder_loader *l, int layer, const char *module, siz
 static bool find_norm(wc_decoder_loader *l, int layer, const char *module, wc_decoder_norm *w)
 {
     const size_t D = (size_t)l->g.hidden_size;
-    return !module ||
-           (wc_decoder_need_in_layer(l, layer, module, ".weight", WC_SHAPE(D), &w->weight) &&
-            (!l->m->layer_norm || wc_decoder_need_in_layer(l, layer, module, ".bias", WC_SHAPE(D), &w->bias)));
+    return !module || (wc_decoder_need_in_layer(l, layer, module, ".weight", WC_SHAPE(D), &w->weight) &&
+                       (!l->m->layer_norm ||
+                        wc_decoder_need_in_layer(l, layer, module, ".bias", WC_SHAPE(D), &w->bias)));
 }
 
 static bool find_attention(wc_decoder_loader *l, int i, wc_decoder_layer *w)
@@ -219,7 +219,8 @@ static bool find_attention(wc_decoder_loader *l, int i, wc_decoder_layer *w)
         w->k_proj = wc_tensor_slice(all, Hd, Kd);
         w->v_proj = wc_tensor_slice(all, Hd + Kd, Kd);
     } else if (!find_linear(l, i, names->q_proj, Hd, D, &w->q_proj, l->qkv_bias, &w->q_bias) ||
-               (!w->shared && !find_linear(l, i, names->k_proj, Kd, D, &w->k_proj, l->qkv_bias, &w->k_bias))) {
+               (!w->shared &&
+                !find_linear(l, i, names->k_proj, Kd, D, &w->k_proj, l->qkv_bias, &w->k_bias))) {
         return false;
     } else if (!w->shared && !(l->values_are_keys && !w->window) &&
                !find_linear(l, i, names->v_proj, Kd, D, &w->v_proj, l->qkv_bias, &w->v_bias)) {
@@ -228,7 +229,8 @@ static bool find_attention(wc_decoder_loader *l, int i, wc_decoder_layer *w)
     return find_linear(l, i, names->o_proj, D, Hd, &w->o_proj, l->o_bias, &w->o_bias) &&
            (!l->qk_norm ||
             (wc_decoder_need_in_layer(l, i, names->q_norm, ".weight", WC_SHAPE(d), &w->q_norm) &&
-             (w->shared || wc_decoder_need_in_layer(l, i, names->k_norm, ".weight", WC_SHAPE(d), &w->k_norm))));
+             (w->shared ||
+              wc_decoder_need_in_layer(l, i, names->k_norm, ".weight", WC_SHAPE(d), &w->k_norm))));
 }
 
 static bool find_ffn(wc_decoder_loader *l, int i, wc_decoder_layer *w)

@@ -27,8 +27,8 @@ typedef struct wc_decoder_loader {
     wc_decoder *m;
     wc_kv_shape *kv;                                     /* [n_layers] */
     bool qkv_bias, o_bias, mlp_bias, head_bias, qk_norm; /* which weights there are */
-    bool values_are_keys;  /* a layer without a window has no v_proj */
-    bool no_ffn;           /* the family finds those weights itself */
+    bool values_are_keys;                                /* a layer without a window has no v_proj */
+    bool no_ffn;                                         /* the family finds those weights itself */
 } wc_decoder_loader;
 
 /* The start of all: config is config.json, or the part of it that has the text model. */

@@ -17,10 +17,11 @@ typedef struct wc_kv_shape {
 /* The rows of one step. */
 typedef struct wc_batch {
     wc_row_map rows;
-    const int32_t *lengths;   /* [rows.n] positions of the row's sequence so far, those of later steps of a prompt
+    const int32_t
+        *lengths;       /* [rows.n] positions of the row's sequence so far, those of later steps of a prompt
                                  included; NULL in a rehearsal */
-    const int32_t *ids;       /* [rows.n] in 0 .. n_vocab - 1; NULL in a rehearsal */
-    const float *soft;        /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture) */
+    const int32_t *ids; /* [rows.n] in 0 .. n_vocab - 1; NULL in a rehearsal */
+    const float *soft;  /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture) */
     const int32_t *soft_rows; /* [n_soft] where */
     int n_soft;
     const wc_kv_layer *kv;   /* [n_kv] */

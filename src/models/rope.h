@@ -18,11 +18,12 @@ typedef struct wc_rope {
 } wc_rope;
 
 typedef struct wc_rope_source {
-    const char *file;          /* for messages */
-    const wc_json *config;     /* where keys of older spellings stand */
-    const wc_json *parameters; /* rope_parameters, rope_scaling, or the part of it for these layers; NULL: none */
-    const char *theta_key;     /* of config, where parameters has no rope_theta */
-    double theta, partial;     /* when nothing is said: the base, the share of a head that turns */
+    const char *file;      /* for messages */
+    const wc_json *config; /* where keys of older spellings stand */
+    const wc_json
+        *parameters;       /* rope_parameters, rope_scaling, or the part of it for these layers; NULL: none */
+    const char *theta_key; /* of config, where parameters has no rope_theta */
+    double theta, partial; /* when nothing is said: the base, the share of a head that turns */
     int head_dim;
 } wc_rope_source;
 

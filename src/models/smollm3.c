@@ -32,8 +32,8 @@ static bool plan_layers(wc_decoder_loader *l)
         return false;
     for (int i = 0; i < l->g.n_layers; i++) {
         rope = (i + 1) % interval != 0;
-        if (!wc_json_is_null(list) && !wc_config_int_at(l->file, l->config, "no_rope_layers", (size_t)i, 0, 1,
-                                                        &rope, l->err))
+        if (!wc_json_is_null(list) &&
+            !wc_config_int_at(l->file, l->config, "no_rope_layers", (size_t)i, 0, 1, &rope, l->err))
             return false;
         if (!wc_decoder_is_sliding(l, i, !rope, &sliding))
             return false;

@@ -344,6 +344,38 @@ void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows)
         c->backend->put_rows(c->backend, y, x, rows);
 }
 
+wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter)
+{
+    assert(scores.ndim == 2 && scores.shape[1] >= 2);
+    wc_tensor y = new_like(c, &scores);
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor work = wc_op_new(c, WC_SHAPE(scores.shape[1]));
+    if (go(c))
+        c->backend->route_two(c->backend, y, scores, jitter, work);
+    wc_op_reset(c, mark);
+    return y;
+}
+
+size_t wc_op_chosen(const wc_ctx *c, wc_tensor weights, size_t column, int32_t *rows)
+{
+    const float *w = weights.data;
+    size_t n = 0;
+    if (wc_op_idle(c))
+        return weights.shape[0];
+    for (size_t r = 0; r < weights.shape[0]; r++)
+        if (w[r * weights.shape[1] + column] != 0)
+            rows[n++] = (int32_t)r;
+    return n;
+}
+
+void wc_op_add_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows, wc_tensor weights,
+                    size_t column)
+{
+    assert(x.ndim == 2 && y.ndim == 2 && x.shape[1] == y.shape[1] && weights.shape[0] == y.shape[0]);
+    if (go(c))
+        c->backend->add_rows(c->backend, y, x, rows, weights, column);
+}
+
 wc_tensor wc_op_concat(wc_ctx *c, wc_tensor x, wc_tensor z)
 {
     size_t shape[WC_MAX_DIMS];

@@ -1,0 +1,136 @@
+/* phimoe.c - Phi-3.5-MoE (transformers' PhimoeForCausalLM): Llama's block with layer norms, biases and, for each row, two
+ * of several feed-forwards, chosen by a router (SparseMixer, Liu et al. 2023, arXiv:2310.00811).
+ *
+ * Shapes: N rows, D hidden_size, E experts, F intermediate_size. */
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/config.h"
+#include "models/decoder_load.h"
+
+enum { MAX_EXPERTS = 256 };
+
+struct expert {
+    wc_tensor gate, up, down; /* w1 [F,D], w3 [F,D], w2 [D,F] */
+};
+
+/* Of one layer. */
+struct experts {
+    int n;
+    float jitter;
+    wc_tensor router; /* [E,D] */
+    struct expert *list;
+};
+
+static const wc_decoder_names names = {
+    .prefix = "model.",
+    .embed = "model.embed_tokens",
+    .norm = "model.norm",
+    .head = "lm_head",
+    .input_norm = "input_layernorm",
+    .ffn_norm = "post_attention_layernorm",
+    .q_proj = "self_attn.q_proj",
+    .k_proj = "self_attn.k_proj",
+    .v_proj = "self_attn.v_proj",
+    .o_proj = "self_attn.o_proj",
+    .mlp = "mlp",
+};
+
+/* Adds expert e's result for the rows that chose it, times their weight, to y [N,D]. */
+static void run_expert(wc_ctx *c, const wc_decoder *m, int l, int e, wc_tensor f, wc_tensor weights,
+                       wc_tensor y)
+{
+    const struct experts *own = m->layers[l].own;
+    const struct expert *w = &own->list[e];
+    int32_t *rows = wc_arena_alloc(c->step, f.shape[0] * sizeof *rows);
+    const size_t n = wc_op_chosen(c, weights, (size_t)e, rows);
+    if (n == 0)
+        return;
+    wc_tensor x = wc_op_get_rows(c, f, rows, n);
+    wc_tensor gate = wc_op_linear(c, x, w->gate), up = wc_op_linear(c, x, w->up); /* [n,F] */
+    if (c->observe)
+        wc_observe(c, wc_op_act(c, gate, m->act), "layers.%d.mlp.experts.act_fn", l);
+    wc_tensor out = wc_op_linear(c, wc_op_act_mul(c, gate, up, m->act), w->down);
+    wc_op_add_rows(c, y, out, rows, weights, (size_t)e);
+}
+
+/* sum over the two experts of weight * expert(f): [N,D].  The weights need not sum to 1. */
+static wc_tensor feed_forward(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f)
+{
+    const struct experts *own = m->layers[l].own;
+    wc_tensor scores = wc_op_linear(c, f, own->router); /* [N,E] */
+    wc_observe(c, scores, "layers.%d.mlp.router", l);
+    wc_tensor weights = wc_op_route_two(c, scores, own->jitter);
+    wc_tensor y = wc_op_scale(c, f, 0);
+    for (int e = 0; e < own->n; e++) {
+        wc_arena_mark mark = wc_op_mark(c);
+        run_expert(c, m, l, e, f, weights, y);
+        wc_op_reset(c, mark);
+    }
+    wc_observe(c, y, "layers.%d.mlp.experts", l);
+    return y;
+}
+
+static bool find_expert(wc_decoder_loader *l, int layer, int e, struct expert *w)
+{
+    const size_t D = (size_t)l->g.hidden_size, F = (size_t)l->g.intermediate_size;
+    char module[80];
+    snprintf(module, sizeof module, "block_sparse_moe.experts.%d", e);
+    return wc_decoder_need_in_layer(l, layer, module, ".w1.weight", WC_SHAPE(F, D), &w->gate) &&
+           wc_decoder_need_in_layer(l, layer, module, ".w3.weight", WC_SHAPE(F, D), &w->up) &&
+           wc_decoder_need_in_layer(l, layer, module, ".w2.weight", WC_SHAPE(D, F), &w->down);
+}
+
+static bool find_experts(wc_decoder_loader *l)
+{
+    int n, each;
+    double jitter;
+    if (!wc_config_int_or(l->file, l->config, "num_local_experts", 16, 2, MAX_EXPERTS, &n, l->err) ||
+        !wc_config_int_or(l->file, l->config, "num_experts_per_tok", 2, 2, 2, &each, l->err) ||
+        !wc_config_float_or(l->file, l->config, "router_jitter_noise", 0.01, 0, 1e3, &jitter, l->err))
+        return false;
+    for (int i = 0; i < l->g.n_layers; i++) {
+        struct experts *own = wc_arena_zalloc(l->arena, 1, sizeof *own);
+        if (!own || !(own->list = wc_arena_zalloc(l->arena, (size_t)n, sizeof *own->list)))
+            return wc_fail_memory(l->err, (size_t)n * sizeof *own->list);
+        own->n = n;
+        own->jitter = (float)jitter;
+        l->m->layers[i].own = own;
+        if (!wc_decoder_need_in_layer(l, i, "block_sparse_moe.gate", ".weight",
+                                      WC_SHAPE((size_t)n, (size_t)l->g.hidden_size), &own->router))
+            return false;
+        for (int e = 0; e < n; e++)
+            if (!find_expert(l, i, e, &own->list[e]))
+                return false;
+    }
+    return true;
+}
+
+static bool load(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err)
+{
+    wc_decoder_loader l = wc_decoder_loader_init(a, files, err);
+    int window;
+    bool bias;
+    l.g = (wc_decoder_config){.context_length = 131072, .norm_eps = 1e-5};
+    if (!wc_decoder_read_config(&l, slice) || !wc_decoder_new(&l, &names) ||
+        !wc_decoder_read_act(&l, "hidden_act", "silu", &l.m->act) ||
+        !wc_config_bool_or(l.file, l.config, "attention_bias", false, &bias, err) ||
+        !wc_config_bool_or(l.file, l.config, "lm_head_bias", false, &l.head_bias, err) ||
+        !wc_config_int_or(l.file, l.config, "sliding_window", 0, 0, 1 << 30, &window, err))
+        return false;
+    for (int i = 0; i < l.g.n_layers; i++)
+        l.m->layers[i].window = window;
+    l.qkv_bias = l.o_bias = bias;
+    l.no_ffn = l.m->layer_norm = true;
+    l.m->feed_forward = feed_forward;
+    return wc_decoder_read_rope(&l, 1e6, 1) && find_experts(&l) && wc_decoder_find(&l, net);
+}
+
+static const char *const model_types[] = {"phimoe", NULL};
+
+const wc_family wc_family_phimoe = {
+    .name = "Phi-3.5-MoE",
+    .model_types = model_types,
+    .load = load,
+    .forward = wc_decoder_forward,
+};
