@@ -13,6 +13,9 @@
  * \xNN and invalid UTF-8 as \xNN, so that the text can be printed as it is. */
 bool wc_fail(wc_error *err, int code, const char *format, ...) WC_PRINTF(3, 4);
 
+/* The same for the n bytes of a text that others wrote to be read in several lines: line breaks and tabs stay. */
+bool wc_fail_lines(wc_error *err, int code, const char *text, size_t n);
+
 /* Puts "prefix: " before the text of an error that is already filled in; returns false. */
 bool wc_fail_within(wc_error *err, const char *prefix);
 

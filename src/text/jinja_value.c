@@ -29,7 +29,7 @@ bool wc_jfail(wc_jrun *r, enum wc_jinja_kind kind, const char *format, ...)
     r->failed = true;
     r->kind = kind;
     if (kind == WC_JINJA_RAISED)
-        return wc_fail(r->err, WC_FAILED, "%s", text);
+        return wc_fail_lines(r->err, WC_FAILED, text, strlen(text));
     return wc_fail(r->err, kind == WC_JINJA_LIMIT ? WC_REFUSED : WC_FAILED, "%s: line %d: %s", r->t->name,
                    r->line, text);
 }
