@@ -181,7 +181,11 @@ typedef struct wc_jloop {
 } wc_jloop;
 
 enum {
+#ifdef WC_FUZZING
+    WC_JINJA_STEPS = 500000, /* a step is some ten times slower there */
+#else
     WC_JINJA_STEPS = 20000000,
+#endif
     WC_JINJA_MEMORY = 256 << 20,
     WC_JINJA_OUTPUT = 64 << 20,
     WC_JINJA_STACK = 224 << 10, /* bytes of the C stack that a rendering may take */
