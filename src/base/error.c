@@ -1,4 +1,5 @@
 /* error.c - formats error lines; what came from outside is made printable. */
+#define WC_DEFINES_FAILURES
 #include "base/error.h"
 
 #include <stdarg.h>

@@ -21,4 +21,12 @@ bool wc_fail_within(wc_error *err, const char *prefix);
 
 /* Out of memory, said in one way. */
 bool wc_fail_memory(wc_error *err, size_t bytes);
+
+/* The analyzer of clang looks at one file at a time and would take these for functions that may return true. */
+#if defined(__clang_analyzer__) && !defined(WC_DEFINES_FAILURES)
+#define wc_fail(...)        (wc_fail(__VA_ARGS__), false)
+#define wc_fail_lines(...)  (wc_fail_lines(__VA_ARGS__), false)
+#define wc_fail_within(...) (wc_fail_within(__VA_ARGS__), false)
+#define wc_fail_memory(...) (wc_fail_memory(__VA_ARGS__), false)
+#endif
 #endif

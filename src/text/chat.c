@@ -102,14 +102,15 @@ static bool convert_message(struct chat *c, const wc_json *message, struct membe
     size_t n = wc_json_count(message);
     if (!members_init(c, &plain, n) || !members_init(c, out, n + 2))
         return false;
+    const wc_json *items = plain.items;
     for (size_t i = 0; i < n; i++)
         if (!wc_json_is_null(wc_json_value(message, i)))
             set(&plain, *wc_json_key(message, i), *wc_json_value(message, i));
     const wc_json *reasoning = reasoning_of(&plain);
     if (reasoning)
         set(out, string("thinking"), *reasoning);
-    for (uint32_t i = 0; i < plain.n; i++)
-        set(out, plain.items[2 * i], plain.items[2 * i + 1]);
+    for (const wc_json *kept = items, *end = items + 2 * (size_t)plain.n; kept < end; kept += 2)
+        set(out, kept[0], kept[1]);
     if (reasoning)
         set(out, string("reasoning_content"), *reasoning);
     return true;

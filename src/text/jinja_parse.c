@@ -3,6 +3,7 @@
  *
  * Statements and expressions recurse, so each level looks at how much of the C stack is taken; and every node knows its
  * height, so that the evaluator may recurse over the tree without looking. */
+#define WC_DEFINES_PARSE_FAILURES
 #include "text/jinja_parse.h"
 
 #include <stdarg.h>

@@ -45,6 +45,11 @@ bool wc_jparse_fail(wc_jparser *p, int line, const char *format, ...) WC_PRINTF(
 /* The same of what Python's compiler refuses in the code that Jinja2 makes: no syntax error of Jinja2's. */
 bool wc_jparse_fail_python(wc_jparser *p, int line, const char *what, const char *name);
 bool wc_jparse_memory(wc_jparser *p);
+#if defined(__clang_analyzer__) && !defined(WC_DEFINES_PARSE_FAILURES) /* as in base/error.h */
+#define wc_jparse_fail(...)        (wc_jparse_fail(__VA_ARGS__), false)
+#define wc_jparse_fail_python(...) (wc_jparse_fail_python(__VA_ARGS__), false)
+#define wc_jparse_memory(...)      (wc_jparse_memory(__VA_ARGS__), false)
+#endif
 bool wc_jparse_next(wc_jparser *p); /* to the next token */
 bool wc_jparse_peek(wc_jparser *p); /* fills p->ahead */
 bool wc_jparse_is_name(const wc_jparser *p, const char *name);

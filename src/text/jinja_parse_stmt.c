@@ -136,7 +136,7 @@ static wc_jnode *parse_if(wc_jparser *p, wc_jnode *node)
                 return NULL;
         }
         int at = conditions.n - (has_condition ? 1 : 0);
-        if (at >= room) {
+        if (!bodies || at >= room) {
             wc_jbody *grown = wc_arena_zalloc(p->t->arena, (size_t)room * 2 + 2, sizeof *grown);
             if (!grown) {
                 wc_jparse_memory(p);
