@@ -73,6 +73,10 @@ struct wc_backend {
     /* y [n, n_heads * value_dim] = softmax(scale * q k) v over what each row of q [n, n_heads * key_dim] sees in the pages. */
     void (*attention)(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                       const wc_attention *a);
+    /* y [n_heads, n, m] = softmax(scale q k) over positions 0 .. m - 1, zeros where a row of q sees nothing.  All rows belong
+     * to one sequence.  For those who look on: attention itself never writes them down. */
+    void (*attention_probs)(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer *kv,
+                            const wc_row_map *rows, const wc_attention *a);
     /* The same over dense keys k [m, n_kv_heads * key_dim] and values v [m, n_kv_heads * value_dim], no mask.
      * work: attention_dense_work floats. */
     size_t (*attention_dense_work)(wc_backend *b, size_t m, const wc_attention *a);

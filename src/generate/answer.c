@@ -158,7 +158,7 @@ static bool take_token(struct run *r, size_t i, wc_error *err)
         s->first_token_seconds = s->prefill_seconds = wc_seconds() - r->started;
         s->first_token_seconds += s->image_seconds;
     }
-    s->tokens[s->n_tokens++] = id;
+    wc_session_push(s, id);
     bool full = s->n_tokens - s->n_prompt >= s->max_new;
 
     wc_buf out; /* the text of this event: with the last one goes what was held back */
@@ -255,12 +255,18 @@ static bool check_run(const struct run *r, wc_error *err)
     return true;
 }
 
-/* No step has more rows than all that is to be computed. */
+/* No step has more rows than all that is to be computed; a session that comes to another rope starts over. */
 static int most_rows(const struct run *r)
 {
     size_t pending = 0;
-    for (size_t i = 0; i < r->n; i++)
-        pending += (size_t)(r->sessions[i]->n_tokens - r->sessions[i]->n_computed);
+    for (size_t i = 0; i < r->n; i++) {
+        const struct wc_session *s = r->sessions[i];
+        const int at = s->model->net->rope_switch;
+        if (at > 0 && s->n_tokens <= at && s->n_tokens + s->max_new > at)
+            pending += (size_t)at + 1;
+        else
+            pending += (size_t)(s->n_tokens - s->n_computed);
+    }
     if (pending < r->n)
         pending = r->n;
     return pending < (size_t)r->o.chunk_rows ? (int)pending : r->o.chunk_rows;

@@ -334,7 +334,7 @@ bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *
     if (!dry)
         return wc_fail_memory(err, 100);
     /* what wc_step keeps beside the pass: ids and the like, soft rows, page lists of up to `rows` sequences */
-    size_t own = (size_t)rows * (6 * 64 + (size_t)m->net->hidden_size * sizeof(float)) +
+    size_t own = (size_t)rows * (7 * 64 + (size_t)m->net->hidden_size * sizeof(float)) +
                  (size_t)m->net->n_kv * ((size_t)rows * sizeof(void *) + 64 + sizeof(wc_kv_layer)) + 4096;
     wc_arena_alloc(dry, own);
     static const int32_t nothing;

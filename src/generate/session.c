@@ -261,12 +261,28 @@ static bool same_row(const struct wc_session *s, const struct incoming *in, int 
     return true;
 }
 
+/* Sequences of n and m positions are computed in the same way (wc_net.rope_switch). */
+static bool same_rope(const struct wc_session *s, int n, int m)
+{
+    const int at = s->model->net->rope_switch;
+    return at == 0 || (n > at) == (m > at);
+}
+
+void wc_session_push(struct wc_session *s, int32_t id)
+{
+    s->tokens[s->n_tokens++] = id;
+    if (!same_rope(s, s->n_tokens - 1, s->n_tokens)) {
+        s->n_computed = wc_kv_seq_truncate(&s->kv, 0);
+        s->has_logits = false;
+    }
+}
+
 /* The new prompt takes the place of the old tokens; what both begin with stays computed, but for the last row, whose
  * logits are needed. */
 static void replace_tokens(struct wc_session *s, struct incoming *in)
 {
     int n = (int)in->ids.size, same = 0;
-    while (same < n - 1 && same < s->n_computed && same_row(s, in, same))
+    while (same_rope(s, s->n_tokens, n) && same < n - 1 && same < s->n_computed && same_row(s, in, same))
         same++;
     s->n_computed = wc_kv_seq_truncate(&s->kv, same);
     memcpy(s->tokens, in->ids.data, in->ids.size * sizeof *s->tokens);

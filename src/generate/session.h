@@ -48,6 +48,8 @@ struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options 
 void wc_session_close(struct wc_session *s);
 /* See wc_session_prompt: renders, tokenizes, encodes pictures, keeps what is already computed. */
 bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_error *err);
+/* Appends a token.  Where it takes the sequence beyond net->rope_switch nothing counts as computed any more. */
+void wc_session_push(struct wc_session *s, int32_t id);
 /* See wc_generate. */
 bool wc_generate_answers(struct wc_session *const *sessions, size_t n, const wc_generate_options *options,
                          wc_event_fn on_event, void *user, wc_error *err);

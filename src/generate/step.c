@@ -17,7 +17,7 @@ static void observe_view(void *user, const char *name, const wc_tensor *t)
 /* The rows of a step, in the step arena. */
 struct rows {
     int n, n_soft, n_out, n_seqs;
-    int32_t *ids, *pos, *seq, *soft_rows, *out_rows;
+    int32_t *ids, *pos, *seq, *lengths, *soft_rows, *out_rows;
     float *soft;
 };
 
@@ -26,10 +26,11 @@ static bool alloc_rows(struct rows *r, wc_arena *a, size_t n, size_t width)
     r->ids = wc_arena_alloc(a, n * sizeof *r->ids);
     r->pos = wc_arena_alloc(a, n * sizeof *r->pos);
     r->seq = wc_arena_alloc(a, n * sizeof *r->seq);
+    r->lengths = wc_arena_alloc(a, n * sizeof *r->lengths);
     r->soft_rows = wc_arena_alloc(a, n * sizeof *r->soft_rows);
     r->out_rows = wc_arena_alloc(a, n * sizeof *r->out_rows);
     r->soft = wc_arena_alloc(a, n * width * sizeof *r->soft);
-    return r->ids && r->pos && r->seq && r->soft_rows && r->out_rows && r->soft;
+    return r->ids && r->pos && r->seq && r->lengths && r->soft_rows && r->out_rows && r->soft;
 }
 
 /* The picture's row at that position, or NULL. */
@@ -49,6 +50,7 @@ static void add_session(struct rows *r, const struct wc_session *s, int n, size_
         r->ids[r->n] = s->tokens[pos];
         r->pos[r->n] = pos;
         r->seq[r->n] = r->n_seqs;
+        r->lengths[r->n] = s->n_tokens;
         if (soft) {
             memcpy(r->soft + (size_t)r->n_soft * width, soft, width * sizeof *soft);
             r->soft_rows[r->n_soft++] = r->n;
@@ -111,8 +113,9 @@ static void take_results(struct wc_session *const *sessions, const int *n_rows, 
     }
 }
 
-bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper,
-             float *out_all, wc_error *err)
+/* The step, its activations in the arena. */
+static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const int *n_rows, size_t n,
+                    float *out_all, wc_error *err)
 {
     struct wc_session *first = NULL;
     size_t total = 0;
@@ -127,20 +130,20 @@ bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc
         return true;
     struct wc_model *m = first->model;
     const size_t width = (size_t)m->net->hidden_size, n_vocab = (size_t)m->net->n_vocab;
-    assert(total <= (size_t)stepper->max_rows);
     if (!reserve_pages(sessions, n_rows, n, err))
         return false;
 
-    wc_arena_clear(stepper->arena);
+    wc_arena_clear(arena);
     struct rows r = {0};
-    bool ok = alloc_rows(&r, stepper->arena, total, width);
+    bool ok = alloc_rows(&r, arena, total, width);
     for (size_t i = 0; ok && i < n; i++)
         if (n_rows[i] > 0)
             add_session(&r, sessions[i], n_rows[i], width);
-    wc_kv_layer *kv = ok ? page_tables(stepper->arena, sessions, n_rows, n, n_seqs) : NULL;
+    wc_kv_layer *kv = ok ? page_tables(arena, sessions, n_rows, n, n_seqs) : NULL;
     if (!kv)
         return wc_fail_memory(err, total * width * sizeof(float));
     const wc_batch batch = {.rows = {.n = r.n, .pos = r.pos, .seq = r.seq, .n_seqs = r.n_seqs},
+                            .lengths = r.lengths,
                             .ids = r.ids,
                             .soft = r.soft,
                             .soft_rows = r.soft_rows,
@@ -149,7 +152,7 @@ bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc
                             .out_rows = out_all ? NULL : r.out_rows,
                             .n_out = out_all ? r.n : r.n_out};
     wc_ctx c = {.backend = m->backend,
-                .step = stepper->arena,
+                .step = arena,
                 .observe = first->observe ? observe_view : NULL,
                 .observe_user = first,
                 .cancel = n_seqs == 1 ? &first->cancel : NULL};
@@ -165,4 +168,23 @@ bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc
     }
     take_results(sessions, n_rows, n, logits);
     return true;
+}
+
+bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper,
+             float *out_all, wc_error *err)
+{
+    size_t total = 0;
+    const struct wc_session *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        total += (size_t)n_rows[i];
+        if (n_rows[i] > 0 && !first)
+            first = sessions[i];
+    }
+    assert(total <= (size_t)stepper->max_rows);
+    if (!first || !first->observe)
+        return step_in(stepper->arena, sessions, n_rows, n, out_all, err);
+    wc_arena *shown = wc_arena_new(0); /* what is computed only to be shown was not rehearsed */
+    bool ok = shown ? step_in(shown, sessions, n_rows, n, out_all, err) : wc_fail_memory(err, 1);
+    wc_arena_free(shown);
+    return ok;
 }

@@ -1,15 +1,42 @@
 /* decoder.c - embed, L times (norm, attention, norm, feed-forward), norm, head.
  *
- * Shapes: N rows, D hidden_size, H query heads, K key/value heads, d head_dim, F intermediate_size. */
+ * Shapes: N rows, D hidden_size, H query heads, K key/value heads, d head_dim, F intermediate_size, L layers, P width of
+ * per-layer inputs. */
 #include "models/decoder.h"
 
 #include <math.h>
 
 static const wc_tensor absent = {0};
 
-static wc_tensor norm(wc_ctx *c, const wc_decoder *m, wc_tensor x, wc_tensor w)
+/* Probabilities are shown for prompts up to so many positions. */
+enum { MAX_SHOWN = 1024 };
+
+static void observe(wc_ctx *c, wc_tensor t, int l, const char *module)
 {
-    return wc_op_rms_norm(c, x, w, 0, m->norm_eps);
+    if (c->observe && module)
+        wc_observe(c, t, "layers.%d.%s", l, module);
+}
+
+static wc_tensor rms_norm(wc_ctx *c, const wc_decoder *m, wc_tensor x, wc_tensor w)
+{
+    return wc_op_rms_norm(c, x, w, w.data ? m->norm_offset : 0, m->norm_eps);
+}
+
+static wc_tensor norm(wc_ctx *c, const wc_decoder *m, wc_tensor x, wc_decoder_norm w)
+{
+    return m->layer_norm ? wc_op_layer_norm(c, x, w.weight, w.bias, m->norm_eps)
+                         : rms_norm(c, m, x, w.weight);
+}
+
+/* The norm of a branch before it joins the stream, where the family has one. */
+static wc_tensor branch_norm(wc_ctx *c, const wc_decoder *m, int l, wc_tensor x, wc_decoder_norm w,
+                             const char *module)
+{
+    if (!w.weight.data)
+        return x;
+    x = norm(c, m, x, w);
+    observe(c, x, l, module);
+    return x;
 }
 
 static wc_tensor project(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias)
@@ -17,67 +44,216 @@ static wc_tensor project(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias)
     return wc_op_matmul(c, x, w, bias, WC_ACT_NONE, absent);
 }
 
-/* Attention of n [N,D]: [N,D]. */
-static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const wc_batch *b, wc_tensor table,
-                           wc_tensor n)
+/* ---- positions ---- */
+
+/* Cosines and sines of the rows [N,2h], by either list of frequencies. */
+static wc_tensor rope_table(wc_ctx *c, const wc_rope *r, const wc_batch *b)
+{
+    const size_t N = (size_t)b->rows.n;
+    if (!r->switch_at)
+        return wc_op_rope_table(c, b->rows.pos, N, r->inv_freq, r->scale);
+    wc_tensor both = wc_op_new(c, WC_SHAPE(2 * N, 2 * r->inv_freq.shape[0]));
+    int32_t *pick = wc_arena_alloc(c->step, N * sizeof *pick);
+    wc_op_store(c, wc_tensor_slice(both, 0, N), wc_op_rope_table(c, b->rows.pos, N, r->inv_freq, r->scale));
+    wc_op_store(c, wc_tensor_slice(both, N, N),
+                wc_op_rope_table(c, b->rows.pos, N, r->inv_freq_far, r->scale_far));
+    for (size_t i = 0; !wc_op_idle(c) && pick && i < N; i++)
+        pick[i] = (int32_t)(b->lengths[i] > r->switch_at ? N + i : i);
+    return wc_op_get_rows(c, both, pick, N);
+}
+
+/* What the layers of a step share. */
+struct step {
+    const wc_batch *batch;
+    wc_tensor rope[WC_DECODER_ROPES];
+    wc_tensor ple; /* [L,N,P] */
+};
+
+/* ---- attention ---- */
+
+static void observe_probabilities(wc_ctx *c, int l, const wc_batch *b, const wc_kv_layer *kv, wc_tensor q,
+                                  const wc_attention *a)
+{
+    if (!c->observe || wc_op_idle(c) || b->rows.n_seqs != 1)
+        return;
+    const int last = b->rows.pos[b->rows.n - 1];
+    if (last < MAX_SHOWN)
+        observe(c, wc_op_attention_probs(c, q, kv, &b->rows, a, (size_t)last + 1), l, "attn.probs");
+}
+
+/* Rows of queries or keys [N,heads,d]: normed and turned as the layer does. */
+static wc_tensor prepare(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor x,
+                         wc_tensor w, const char *norm_module)
+{
+    const int rope = m->layers[l].rope;
+    if (w.data) {
+        x = rms_norm(c, m, x, w);
+        observe(c, x, l, norm_module);
+    }
+    return rope < 0 ? x : wc_op_rope(c, x, st->rope[rope]);
+}
+
+/* Keys and values of the rows n [N,D], into the layer's pages. */
+static void write_keys(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor n, wc_tensor q)
 {
     const wc_decoder_layer *w = &m->layers[l];
-    const size_t N = n.shape[0], H = (size_t)w->n_heads, K = (size_t)w->n_kv_heads, d = (size_t)w->head_dim;
-    wc_tensor q = project(c, n, w->q_proj, w->q_bias), k = project(c, n, w->k_proj, w->k_bias);
-    wc_tensor v = project(c, n, w->v_proj, w->v_bias);
-    wc_observe(c, q, "layers.%d.self_attn.q_proj", l);
-    wc_observe(c, k, "layers.%d.self_attn.k_proj", l);
-    wc_observe(c, v, "layers.%d.self_attn.v_proj", l);
-    q = wc_op_rope(c, wc_tensor_reshape(q, WC_SHAPE(N, H, d)), table);
-    k = wc_op_rope(c, wc_tensor_reshape(k, WC_SHAPE(N, K, d)), table);
+    const wc_decoder_names *names = m->names;
+    const size_t N = n.shape[0], K = (size_t)w->n_kv_heads, d = (size_t)w->head_dim;
+    wc_tensor k = project(c, n, w->k_proj, w->k_bias);
+    wc_tensor v = w->v_proj.data ? project(c, n, w->v_proj, w->v_bias) : k;
+    observe(c, k, l, names->k_proj);
+    if (w->v_proj.data)
+        observe(c, v, l, names->v_proj);
+    if (c->observe && names->qkv_proj)
+        observe(c, wc_op_concat(c, wc_op_concat(c, q, k), v), l, names->qkv_proj);
     v = wc_tensor_reshape(v, WC_SHAPE(N, K, d));
-    wc_observe(c, q, "layers.%d.attn.q", l);
-    wc_observe(c, k, "layers.%d.attn.k", l);
-    wc_observe(c, v, "layers.%d.attn.v", l);
-    wc_op_kv_write(c, &b->kv[w->kv], &b->rows, k, v);
+    if (m->norm_values) {
+        v = rms_norm(c, m, v, absent);
+        observe(c, v, l, names->v_norm);
+    }
+    k = prepare(c, m, l, st, wc_tensor_reshape(k, WC_SHAPE(N, K, d)), w->k_norm, names->k_norm);
+    observe(c, k, l, "attn.k");
+    observe(c, v, l, "attn.v");
+    wc_op_kv_write(c, &st->batch->kv[w->kv], &st->batch->rows, k, v);
+}
+
+/* Attention of n [N,D]: [N,D]. */
+static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor n)
+{
+    const wc_decoder_layer *w = &m->layers[l];
+    const size_t N = n.shape[0], H = (size_t)w->n_heads, d = (size_t)w->head_dim;
+    const wc_kv_layer *kv = &st->batch->kv[w->kv];
+    wc_tensor q = project(c, n, w->q_proj, w->q_bias);
+    observe(c, q, l, m->names->q_proj);
+    if (!w->shared)
+        write_keys(c, m, l, st, n, q);
+    q = prepare(c, m, l, st, wc_tensor_reshape(q, WC_SHAPE(N, H, d)), w->q_norm, m->names->q_norm);
+    observe(c, q, l, "attn.q");
     const wc_attention a = {.n_heads = w->n_heads,
                             .n_kv_heads = w->n_kv_heads,
                             .key_dim = w->head_dim,
                             .value_dim = w->head_dim,
-                            .scale = 1.0f / sqrtf((float)w->head_dim),
+                            .scale = m->attention_scale > 0 ? m->attention_scale : 1.0f / sqrtf((float)d),
+                            .soft_cap = m->attention_cap,
                             .window = w->window};
-    wc_tensor context = wc_op_attention(c, q, &b->kv[w->kv], &b->rows, &a);
-    wc_observe(c, wc_tensor_reshape(context, WC_SHAPE(N, H, d)), "layers.%d.attn.ctx", l);
+    observe_probabilities(c, l, st->batch, kv, q, &a);
+    wc_tensor context = wc_op_attention(c, q, kv, &st->batch->rows, &a);
+    observe(c, wc_tensor_reshape(context, WC_SHAPE(N, H, d)), l, "attn.ctx");
     wc_tensor out = project(c, context, w->o_proj, w->o_bias);
-    wc_observe(c, out, "layers.%d.self_attn.o_proj", l);
+    observe(c, out, l, m->names->o_proj);
     return out;
 }
 
-/* act(f Wgate) * (f Wup), times Wdown: [N,D]. */
-static wc_tensor feed_forward(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f)
+/* ---- feed-forward ---- */
+
+/* (act(f Wgate) * (f Wup)) Wdown, or act(f Wup) Wdown: [N,D]. */
+static wc_tensor gated(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f)
 {
     const wc_decoder_layer *w = &m->layers[l];
-    wc_tensor gate = project(c, f, w->gate_proj, w->gate_bias), up = project(c, f, w->up_proj, w->up_bias);
-    wc_observe(c, gate, "layers.%d.mlp.gate_proj", l);
-    wc_observe(c, up, "layers.%d.mlp.up_proj", l);
-    if (c->observe)
-        wc_observe(c, wc_op_act(c, gate, m->act), "layers.%d.mlp.act_fn", l);
-    wc_tensor down = project(c, wc_op_act_mul(c, gate, up, m->act), w->down_proj, w->down_bias);
-    wc_observe(c, down, "layers.%d.mlp.down_proj", l);
-    wc_observe(c, down, "layers.%d.mlp", l);
+    const wc_decoder_names *names = m->names;
+    wc_tensor up = project(c, f, w->up_proj, w->up_bias), h;
+    observe(c, up, l, names->up_proj);
+    if (w->gate_proj.data) {
+        wc_tensor gate = project(c, f, w->gate_proj, w->gate_bias);
+        observe(c, gate, l, names->gate_proj);
+        if (c->observe && names->gate_up_proj)
+            observe(c, wc_op_concat(c, gate, up), l, names->gate_up_proj);
+        if (c->observe)
+            observe(c, wc_op_act(c, gate, m->act), l, names->act);
+        h = wc_op_act_mul(c, gate, up, m->act);
+    } else {
+        h = wc_op_act(c, up, m->act);
+        observe(c, h, l, names->act);
+    }
+    wc_tensor down = project(c, h, w->down_proj, w->down_bias);
+    observe(c, down, l, names->down_proj);
     return down;
+}
+
+static wc_tensor feed_forward(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f)
+{
+    wc_tensor h = m->feed_forward ? m->feed_forward(c, m, l, f) : gated(c, m, l, f);
+    observe(c, h, l, m->names->mlp);
+    return h;
+}
+
+/* ---- inputs of a layer's own (Gemma 4) ---- */
+
+/* [L,N,P]: (RMSNorm(x Wp / sqrt(D)) + Ep[id] sqrt(P)) / sqrt(2). */
+static wc_tensor per_layer_inputs(wc_ctx *c, const wc_decoder *m, const wc_batch *b, wc_tensor x)
+{
+    const size_t N = x.shape[0], L = (size_t)m->net.n_layers, P = (size_t)m->ple_width;
+    const struct wc_dtype_row *row = wc_dtype_get(m->ple_embed.dtype);
+    wc_tensor ple = wc_op_new(c, WC_SHAPE(L, N, P));
+    wc_arena_mark mark = wc_op_mark(c);
+    int32_t *ids = wc_arena_alloc(c->step, N * sizeof *ids);
+    for (size_t r = 0; !wc_op_idle(c) && ids && r < N; r++)
+        ids[r] = b->ids[r] < m->ple_vocab ? b->ids[r] : 0;
+    for (size_t l = 0; l < L; l++) {
+        wc_tensor table = m->ple_embed;
+        table.data = (char *)table.data + l * P / row->block_elems * row->block_bytes;
+        table.shape[1] = P; /* rows stay L * P apart */
+        wc_arena_mark layer = wc_op_mark(c);
+        wc_tensor token = wc_op_embed(c, table, ids, N, sqrtf((float)P));
+        wc_tensor h = wc_op_linear(c, x, wc_tensor_slice(m->ple_model_proj, l * P, P));
+        h = rms_norm(c, m, wc_op_scale(c, h, 1.0f / sqrtf((float)m->net.hidden_size)), m->ple_model_norm);
+        wc_op_store(c, wc_tensor_sub(ple, l), wc_op_add_scaled(c, h, token, (float)sqrt(0.5)));
+        wc_op_reset(c, layer);
+    }
+    wc_op_reset(c, mark);
+    return ple;
+}
+
+/* h + RMSNorm((act(h Wgate) * input) Wproj): [N,D]. */
+static wc_tensor add_layer_input(wc_ctx *c, const wc_decoder *m, int l, wc_tensor h, wc_tensor input)
+{
+    const wc_decoder_layer *w = &m->layers[l];
+    wc_tensor gate = wc_op_linear(c, h, w->ple_gate);
+    observe(c, gate, l, "per_layer_input_gate");
+    if (c->observe)
+        observe(c, wc_op_act(c, gate, m->act), l, "act_fn");
+    wc_tensor y = wc_op_linear(c, wc_op_act_mul(c, gate, input, m->act), w->ple_proj);
+    observe(c, y, l, "per_layer_projection");
+    y = rms_norm(c, m, y, w->ple_norm);
+    observe(c, y, l, "post_per_layer_input_norm");
+    return wc_op_add(c, h, y);
+}
+
+/* ---- the whole ---- */
+
+/* The stream x [N,D] after layer l. */
+static wc_tensor layer(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor x)
+{
+    const wc_decoder_layer *w = &m->layers[l];
+    const wc_decoder_names *names = m->names;
+    wc_tensor n = norm(c, m, x, w->input_norm);
+    observe(c, n, l, names->input_norm);
+    wc_tensor h = attention(c, m, l, st, n);
+    h = wc_op_add(c, x, branch_norm(c, m, l, h, w->post_attention_norm, names->post_attention_norm));
+    if (!m->parallel) {
+        n = norm(c, m, h, w->ffn_norm);
+        observe(c, n, l, names->ffn_norm);
+    }
+    wc_tensor f = feed_forward(c, m, l, n);
+    h = wc_op_add(c, h, branch_norm(c, m, l, f, w->post_ffn_norm, names->post_ffn_norm));
+    if (m->ple_width)
+        h = add_layer_input(c, m, l, h, wc_tensor_sub(st->ple, (size_t)l));
+    return w->out_scale == 1 ? h : wc_op_scale(c, h, w->out_scale);
 }
 
 wc_tensor wc_decoder_forward(wc_ctx *c, const wc_net *net, const wc_batch *b)
 {
     const wc_decoder *m = (const wc_decoder *)net;
-    wc_tensor table = wc_op_rope_table(c, b->rows.pos, (size_t)b->rows.n, m->inv_freq, 1);
-    wc_tensor x = wc_op_embed(c, m->embed, b->ids, (size_t)b->rows.n, 1); /* [N,D] */
+    struct step st = {.batch = b};
+    for (int i = 0; i < m->n_ropes; i++)
+        st.rope[i] = rope_table(c, &m->ropes[i], b);
+    wc_tensor x = wc_op_embed(c, m->embed, b->ids, (size_t)b->rows.n, m->embed_scale); /* [N,D] */
     wc_observe(c, x, "embed");
+    if (m->ple_width)
+        st.ple = per_layer_inputs(c, m, b, x);
     for (int l = 0; l < net->n_layers && !c->stopped; l++) {
-        const wc_decoder_layer *w = &m->layers[l];
         wc_arena_mark mark = wc_op_mark(c);
-        wc_tensor n = norm(c, m, x, w->input_norm);
-        wc_observe(c, n, "layers.%d.input_layernorm", l);
-        wc_tensor h = wc_op_add(c, x, attention(c, m, l, b, table, n));
-        n = norm(c, m, h, w->post_attention_norm);
-        wc_observe(c, n, "layers.%d.post_attention_layernorm", l);
-        wc_op_store(c, x, wc_op_add(c, h, feed_forward(c, m, l, n)));
+        wc_op_store(c, x, layer(c, m, l, &st, x));
         wc_op_reset(c, mark);
         wc_observe(c, x, "layers.%d.out", l);
     }
@@ -85,7 +261,9 @@ wc_tensor wc_decoder_forward(wc_ctx *c, const wc_net *net, const wc_batch *b)
         x = wc_op_get_rows(c, x, b->out_rows, (size_t)b->n_out);
     x = norm(c, m, x, m->norm);
     wc_observe(c, x, "final_norm");
-    wc_tensor logits = wc_op_linear(c, x, m->head);
+    wc_tensor logits = project(c, x, m->head, m->head_bias);
+    if (m->logit_cap > 0)
+        logits = wc_op_soft_cap(c, logits, m->logit_cap);
     wc_observe(c, logits, "logits");
     return logits;
 }

@@ -17,8 +17,11 @@ typedef struct wc_kv_shape {
 /* The rows of one step. */
 typedef struct wc_batch {
     wc_row_map rows;
-    const int32_t *ids;       /* [rows.n] in 0 .. n_vocab - 1; NULL in a rehearsal */
-    const float *soft;        /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture) */
+    const int32_t
+        *lengths;       /* [rows.n] positions of the row's sequence so far, those of later steps of a prompt
+                                 included; NULL in a rehearsal */
+    const int32_t *ids; /* [rows.n] in 0 .. n_vocab - 1; NULL in a rehearsal */
+    const float *soft;  /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture) */
     const int32_t *soft_rows; /* [n_soft] where */
     int n_soft;
     const wc_kv_layer *kv;   /* [n_kv] */
@@ -55,6 +58,8 @@ struct wc_net { /* a family's own struct begins with this */
     const char *model_type;
     int n_vocab, hidden_size, n_layers;
     int context_length;
+    /* > 0: sequences of more positions are computed in another way (LongRoPE), their first rows too. */
+    int rope_switch;
     int n_kv;
     const wc_kv_shape *kv; /* [n_kv] */
     wc_dtype dtype;        /* of the weights of the matrices */

@@ -4,12 +4,12 @@
 #include "base/buf.h"
 #include "models/model.h"
 
-extern const wc_family wc_family_gemma3n, wc_family_llama;
+extern const wc_family wc_family_gemma, wc_family_gemma2, wc_family_gemma3, wc_family_gemma3n,
+    wc_family_llama, wc_family_phi, wc_family_phi3, wc_family_qwen, wc_family_smollm3;
 
 static const wc_family *const families[] = {
-    &wc_family_gemma3n,
-    &wc_family_llama,
-    NULL,
+    &wc_family_gemma, &wc_family_gemma2, &wc_family_gemma3, &wc_family_gemma3n, &wc_family_llama,
+    &wc_family_phi,   &wc_family_phi3,   &wc_family_qwen,   &wc_family_smollm3, NULL,
 };
 
 const wc_family *const *wc_families(void)

@@ -187,6 +187,18 @@ wc_tensor wc_op_attention(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const w
     return y;
 }
 
+wc_tensor wc_op_attention_probs(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
+                                const wc_attention *a, size_t n_keys)
+{
+    assert(rows->n_seqs == 1);
+    const size_t n = q.shape[0];
+    q = wc_tensor_reshape(q, WC_SHAPE(n, (size_t)a->n_heads * (size_t)a->key_dim));
+    wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)a->n_heads, n, n_keys));
+    if (go(c))
+        c->backend->attention_probs(c->backend, y, q, kv, rows, a);
+    return y;
+}
+
 wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_attention *a)
 {
     assert(q.ndim == 2 && k.ndim == 2 && v.ndim == 2 && k.shape[0] == v.shape[0]);

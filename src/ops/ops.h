@@ -35,6 +35,9 @@ wc_tensor wc_op_rope(wc_ctx *c, wc_tensor x, wc_tensor table); /* x [n,heads,d] 
 void wc_op_kv_write(wc_ctx *c, const wc_kv_layer *kv, const wc_row_map *rows, wc_tensor k, wc_tensor v);
 wc_tensor wc_op_attention(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                           const wc_attention *a);
+/* The weights by which attention mixes values, [n_heads, n, n_keys]: of rows of one sequence, for those who look on. */
+wc_tensor wc_op_attention_probs(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
+                                const wc_attention *a, size_t n_keys);
 wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_attention *a);
 
 wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act);

@@ -217,9 +217,7 @@ static bool compute(struct wc_session *s, int chunk, float *all, wc_error *err)
     bool ok = true;
     while (ok && s->n_computed < s->n_tokens) {
         int pending = s->n_tokens - s->n_computed, rows = pending < chunk ? pending : chunk;
-        /* an observed pass computes some points only to show them: the room of twice the rows is plenty */
-        int room = s->observe ? 2 * rows : rows;
-        wc_stepper *stepper = wc_runtime_take_stepper(m, room, room, err);
+        wc_stepper *stepper = wc_runtime_take_stepper(m, rows, rows, err);
         if (!stepper)
             return false;
         ok = wc_step(&s, &rows, 1, stepper, all, err);
@@ -236,7 +234,7 @@ static bool compute_whole(const struct verification *v, const struct prompt *p, 
     struct wc_session *s = open_session(v, p, err);
     bool ok = s && set_ids(s, p, err);
     for (size_t i = 0; ok && i + 1 < p->n_greedy; i++)
-        s->tokens[s->n_tokens++] = p->greedy_ids[i];
+        wc_session_push(s, p->greedy_ids[i]);
     ok = ok && compute(s, s->n_tokens, all, err);
     wc_session_close(s);
     return ok;
@@ -296,9 +294,9 @@ static bool check_answer(struct verification *v, struct wc_session *s, const str
     for (size_t i = 0; ok && i < n; i++) {
         memcpy(rows + i * n_vocab, s->logits, n_vocab * sizeof *rows);
         ids[i] = argmax(s->logits, n_vocab);
-        s->tokens[s->n_tokens++] = p->greedy_ids[i];
-        if (i + 1 < n)
-            ok = compute(s, 1, NULL, err);
+        wc_session_push(s, p->greedy_ids[i]);
+        if (i + 1 < n) /* one row, or all of them anew with another rope */
+            ok = compute(s, s->n_tokens - s->n_computed, NULL, err);
     }
     if (ok) {
         const wc_tensor all = wc_tensor_of(rows, WC_F32, WC_SHAPE(n, n_vocab));
@@ -321,8 +319,13 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
     if (p->n_greedy > 0) {
         if (!compute_whole(v, p, scratch, err))
             return false;
-        bool same = same_bits(scratch, all, p->n_ids, n_vocab, note) &&
-                    same_bits(scratch + (p->n_ids - 1) * n_vocab, answer, p->n_greedy, n_vocab, note);
+        /* a whole that is longer than rope_switch has nothing in common with rows of shorter sequences */
+        const size_t at = (size_t)v->m->net->rope_switch, last = p->n_ids + p->n_greedy - 1;
+        const bool crosses = at > 0 && p->n_ids <= at && last > at;
+        const size_t skip = crosses ? at + 1 - p->n_ids : 0; /* answer[i] is of a sequence of n_ids + i */
+        bool same = (crosses || same_bits(scratch, all, p->n_ids, n_vocab, note)) &&
+                    same_bits(scratch + (p->n_ids - 1 + skip) * n_vocab, answer + skip * n_vocab,
+                              p->n_greedy - skip, n_vocab, note);
         tell(v, "decode", same, note);
     }
     if (!compute_chunks(v, p, scratch, err))
