@@ -103,11 +103,14 @@ static int exit_status(int code, enum cli_phase phase)
     }
 }
 
+/* Always as one line: a text of several has its line breaks escaped. */
 static void print_error(struct cli *c, const char *text)
 {
+    wc_error line;
+    wc_fail(&line, WC_FAILED, "%s", text);
     cli_progress_end(c);
     cli_send(c); /* what was said before stands before */
-    fprintf(stderr, c->color_err ? "\033[31m%s%s\033[0m\n" : "%s%s\n", c->prefix, text);
+    fprintf(stderr, c->color_err ? "\033[31m%s%s\033[0m\n" : "%s%s\n", c->prefix, line.text);
 }
 
 int cli_fail(struct cli *c, enum cli_phase phase, const wc_error *err)

@@ -57,7 +57,7 @@ enum wc_status {
 
 typedef struct wc_error {
     int code;        /* enum wc_status */
-    char text[4000]; /* one line of UTF-8, NUL-terminated */
+    char text[4000]; /* one line of UTF-8, NUL-terminated; several where a chat template chose the words */
 } wc_error;
 
 /* "0.1.0" */

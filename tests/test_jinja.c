@@ -40,7 +40,8 @@ static const wc_json *load(wc_arena *a, const char *path)
     return json;
 }
 
-/* Whether a result is as expected: the text, or the kind of failure, and the message where it is the template's. */
+/* Whether a result is as expected: the text, or the kind of failure, and the message where it is the template's or that
+ * of apply_chat_template. */
 static bool as_expected(const wc_json *want, const char *text, size_t n, enum wc_jinja_kind kind,
                         const char *message)
 {
@@ -49,9 +50,9 @@ static bool as_expected(const wc_json *want, const char *text, size_t n, enum wc
         return text && out->n == n && memcmp(out->u.text, text, n) == 0;
     if (text || !wc_json_string_is(wc_json_get(want, "kind"), kind_name(kind)))
         return false;
-    if (kind == WC_JINJA_RAISED)
+    if (kind == WC_JINJA_RAISED || kind == WC_JINJA_CONTINUE)
         return wc_json_string_is(error, message);
-    return kind != WC_JINJA_CONTINUE || strncmp(error->u.text, message, 200) == 0;
+    return true;
 }
 
 /* The rendering of a template, in the arena; NULL on failure. */
@@ -227,6 +228,7 @@ static void test_chat(void **state)
                 "now: expected a string such as \"2025-07-04T09:05:03\"");
     expect_chat("{{ strftime_now('%Y') }}", MESSAGE ",\"now\":\"1999-12-31T23:59:59\"}", "1999");
     expect_chat("{{ raise_exception('no ' ~ 1) }}", MESSAGE "}", "no 1");
+    expect_chat("{{ raise_exception('no\\n\\x1b') }}", MESSAGE "}", "no\n\\x1b");
 }
 
 static void test_generation_prompt(void **state)
@@ -271,6 +273,7 @@ static const char *const BOMBS[] = {
     "{{ [0] * 10 ** 10 }}",
     "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
     "{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+    /* cut for its length, no comma is missing: NOLINTNEXTLINE(bugprone-suspicious-missing-comma) */
     "{% set ns = namespace(s='a') %}{% for i in range(60) %}{% set ns.s = ns.s.replace('a', 'aa') %}{% "
     "endfor %}",
     "{{ 9 ** (9 ** 9) }}",

@@ -129,11 +129,11 @@ static void test_batch(void **state)
     wc_session *s[N];
     for (int i = 0; i < N; i++) {
         s[i] = open_session(m);
-        set_ids(s[i], prompt_ids, (size_t)(1 + 10 * i));
+        set_ids(s[i], prompt_ids, 1 + 10 * (size_t)i);
     }
     generate(s, N, 12, 40); /* chunks smaller than the prompts together: some decode while others prefill */
     for (int i = 0; i < N; i++) {
-        struct answer got = keep(s[i]), want = alone(m, (size_t)(1 + 10 * i), 0);
+        struct answer got = keep(s[i]), want = alone(m, 1 + 10 * (size_t)i, 0);
         assert_same(&want, &got);
         free(got.logits);
         free(want.logits);

@@ -15,7 +15,8 @@ rm -rf "$root/src" && mkdir -p "$root/src/whinchat" "$root/proc" "$root/dev/shm"
 git -C "$source_root" archive HEAD | tar -x -C "$root/src/whinchat"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-trap 'umount "$root/proc" "$root/dev"; umount "$root/src/shared" 2>/dev/null || true' EXIT
+mount -t devpts -o ptmxmode=666 devpts "$root/dev/pts" # the chat's tests type on terminals
+trap 'umount "$root/proc" "$root/dev/pts" "$root/dev"; umount "$root/src/shared" 2>/dev/null || true' EXIT
 
 inside() {
     echo "== $*"

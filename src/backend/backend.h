@@ -110,7 +110,7 @@ struct wc_backend {
     /* y[i,:] = x[rows[i],:]; and y[rows[i],:] = x[i,:]. */
     void (*get_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows);
     void (*put_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows);
-    /* SparseMixer's choice of two experts: y [n,E] holds for the best score of each row of scores [n,E], and for the best
+    /* SparseMixer's choice of two experts: y [n,2E] holds, first for the best score of each row of scores [n,E], then for the best
      * without it, its softmax among those scores s (again without the best) with (max - s) / max(|s|, max) <= 2 jitter; else
      * zeros.  work: E floats. */
     void (*route_two)(wc_backend *b, wc_tensor y, wc_tensor scores, float jitter, wc_tensor work);

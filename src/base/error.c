@@ -1,4 +1,5 @@
 /* error.c - formats error lines; what came from outside is made printable. */
+#define WC_DEFINES_FAILURES
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -7,8 +8,8 @@
 
 #include "base/utf8.h"
 
-/* Copies text to out [room], control characters and invalid bytes as \xNN. */
-static void copy_printable(char *out, size_t room, const char *text, size_t n)
+/* Copies text to out [room], control characters but those of `kept` and invalid bytes as \xNN. */
+static void copy_printable(char *out, size_t room, const char *text, size_t n, const char *kept)
 {
     size_t used = 0;
     for (size_t i = 0; i < n;) {
@@ -17,6 +18,7 @@ static void copy_printable(char *out, size_t room, const char *text, size_t n)
         bool plain = c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) && !(c == 0xfffd && len < 3) &&
                      c != 0x2028 && c != 0x2029 && !(c >= 0x202a && c <= 0x202e) &&
                      !(c >= 0x2066 && c <= 0x2069);
+        plain = plain || (len == 1 && c != 0 && strchr(kept, (int)c));
         if (plain) {
             if (used + len + 1 > room)
                 break;
@@ -45,7 +47,17 @@ bool wc_fail(wc_error *err, int code, const char *format, ...)
     if (n < 0)
         n = 0;
     err->code = code;
-    copy_printable(err->text, sizeof err->text, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+    copy_printable(err->text, sizeof err->text, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1,
+                   "");
+    return false;
+}
+
+bool wc_fail_lines(wc_error *err, int code, const char *text, size_t n)
+{
+    if (!err)
+        return false;
+    err->code = code;
+    copy_printable(err->text, sizeof err->text, text, n, "\n\t");
     return false;
 }
 

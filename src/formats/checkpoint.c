@@ -284,7 +284,7 @@ static void *copy_of(const wc_checkpoint *c, const wc_stored *s, wc_error *err)
 static bool undo_pairs(const wc_checkpoint *c, wc_stored *s, wc_error *err)
 {
     const size_t rows = s->shape[0], heads = (size_t)s->heads, d = rows / heads;
-    if (d % 2 || d * heads != rows)
+    if (d == 0 || d % 2 || d * heads != rows)
         return wc_fail(err, WC_BAD_FILE,
                        "%s: tensor %s: shape: expected rows of %zu heads of an even size, found %zu",
                        c->files[s->file].path, s->name, heads, rows);

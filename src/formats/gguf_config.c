@@ -141,7 +141,7 @@ static bool put_heads(struct builder *b)
     if (strcmp(arch, "gemma2") == 0 || strcmp(arch, "gemma3") == 0)
         wc_buf_printf(&b->out, "\"query_pre_attn_scalar\":%.9g,",
                       has_scale ? 1 / (scale * scale)
-                      : large   ? (double)(width / heads)
+                      : large   ? (double)width / heads
                                 : (double)d);
     return true;
 }

@@ -70,7 +70,7 @@ static bool read_window(struct reading *r, size_t first, size_t end, size_t coun
         sessions[i] = wc_session_open(r->models[i], &so, r->err);
         ok = sessions[i] && wc_session_set_prompt(sessions[i], &prompt, r->err);
     }
-    while (ok && (size_t)sessions[0]->n_computed < end - first) {
+    while (ok && sessions[0] && (size_t)sessions[0]->n_computed < end - first) {
         const size_t left = end - first - (size_t)sessions[0]->n_computed;
         ok = read_rows(r, sessions, first, end, counted, (int)wc_min_size(left, (size_t)r->rows));
         if (ok && r->options->progress)

@@ -122,12 +122,11 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
     int n_seqs = 0;
     for (size_t i = 0; i < n; i++) {
         assert(sessions[i]->n_computed + n_rows[i] <= sessions[i]->n_tokens);
-        if (n_rows[i] > 0 && !first)
+        if (n_rows[i] > 0 && n_seqs++ == 0)
             first = sessions[i];
-        n_seqs += n_rows[i] > 0;
         total += (size_t)n_rows[i];
     }
-    if (!first)
+    if (n_seqs == 0)
         return true;
     struct wc_model *m = first->model;
     const size_t width = (size_t)m->net->hidden_size, n_vocab = (size_t)m->net->n_vocab;

@@ -98,7 +98,7 @@ static void observe_keys(wc_ctx *c, const wc_decoder *m, int l, wc_tensor x, con
 {
     const size_t N = x.shape[0], K = x.shape[1], d = x.shape[2], H = (size_t)m->layers[l].n_heads;
     if (c->observe && m->names->keys_by_query) {
-        int32_t *rows = wc_arena_alloc(c->step, N * H * sizeof *rows);
+        int32_t *rows = wc_op_ids(c, N * H);
         for (size_t i = 0; rows && i < N * H; i++)
             rows[i] = (int32_t)(i / H * K + i % H / (H / K));
         x = wc_op_get_rows(c, wc_tensor_reshape(x, WC_SHAPE(N * K, d)), rows, N * H);

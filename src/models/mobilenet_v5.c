@@ -331,7 +331,7 @@ static bool load_tensors(struct loader *l)
         return false;
     const struct block *high = &m->blocks[m->last[m->n_stages - 2]],
                        *low = &m->blocks[m->last[m->n_stages - 1]];
-    const size_t wide = (size_t)(high->c_out + low->c_out);
+    const size_t wide = (size_t)high->c_out + (size_t)low->c_out;
     wc_tensor t = need(l, "msfa.ffn.pw_exp.conv.weight", WC_SHAPE(learn(l, 2 * wide), wide, 1, 1));
     if (!l->ok)
         return false;

@@ -36,22 +36,30 @@ static const wc_decoder_names names = {
     .mlp = "mlp",
 };
 
-/* Adds expert e's result for the rows that chose it, times their weight, to y [N,D]. */
+/* The rows that chose expert e, those for which it is the best first, and how many these are.  False: nobody did. */
+static bool rows_of(wc_ctx *c, const struct experts *own, int e, wc_tensor weights, int32_t *rows,
+                    size_t *n_first, size_t *n)
+{
+    *n_first = wc_op_chosen(c, weights, (size_t)e, rows);
+    *n = *n_first + wc_op_chosen(c, weights, (size_t)(own->n + e), rows + *n_first);
+    return *n > 0;
+}
+
+/* Adds expert e's result for its rows, times their weight, to y [N,D].  observed: its activation is the point that observers
+ * know, which is what the reference's one activation module gave last. */
 static void run_expert(wc_ctx *c, const wc_decoder *m, int l, int e, wc_tensor f, wc_tensor weights,
-                       wc_tensor y)
+                       const int32_t *rows, size_t n_first, size_t n, bool observed, wc_tensor y)
 {
     const struct experts *own = m->layers[l].own;
     const struct expert *w = &own->list[e];
-    int32_t *rows = wc_arena_alloc(c->step, f.shape[0] * sizeof *rows);
-    const size_t n = wc_op_chosen(c, weights, (size_t)e, rows);
-    if (n == 0)
-        return;
     wc_tensor x = wc_op_get_rows(c, f, rows, n);
     wc_tensor gate = wc_op_linear(c, x, w->gate), up = wc_op_linear(c, x, w->up); /* [n,F] */
-    if (c->observe)
+    if (observed)
         wc_observe(c, wc_op_act(c, gate, m->act), "layers.%d.mlp.experts.act_fn", l);
     wc_tensor out = wc_op_linear(c, wc_op_act_mul(c, gate, up, m->act), w->down);
-    wc_op_add_rows(c, y, out, rows, weights, (size_t)e);
+    wc_op_add_rows(c, y, wc_tensor_slice(out, 0, n_first), rows, weights, (size_t)e);
+    wc_op_add_rows(c, y, wc_tensor_slice(out, n_first, n - n_first), rows + n_first, weights,
+                   (size_t)(own->n + e));
 }
 
 /* sum over the two experts of weight * expert(f): [N,D].  The weights need not sum to 1. */
@@ -60,11 +68,17 @@ static wc_tensor feed_forward(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f
     const struct experts *own = m->layers[l].own;
     wc_tensor scores = wc_op_linear(c, f, own->router); /* [N,E] */
     wc_observe(c, scores, "layers.%d.mlp.router", l);
-    wc_tensor weights = wc_op_route_two(c, scores, own->jitter);
+    wc_tensor weights = wc_op_route_two(c, scores, own->jitter); /* [N,2E] */
     wc_tensor y = wc_op_scale(c, f, 0);
-    for (int e = 0; e < own->n; e++) {
+    size_t n_first, n;
+    int last = own->n - 1;
+    int32_t *rows = wc_op_ids(c, 2 * f.shape[0]);
+    while (rows && last > 0 && !rows_of(c, own, last, weights, rows, &n_first, &n))
+        last--;
+    for (int e = 0; rows && e <= last; e++) {
         wc_arena_mark mark = wc_op_mark(c);
-        run_expert(c, m, l, e, f, weights, y);
+        if (rows_of(c, own, e, weights, rows, &n_first, &n))
+            run_expert(c, m, l, e, f, weights, rows, n_first, n, c->observe && e == last, y);
         wc_op_reset(c, mark);
     }
     wc_observe(c, y, "layers.%d.mlp.experts", l);

@@ -347,13 +347,21 @@ void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows)
 wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter)
 {
     assert(scores.ndim == 2 && scores.shape[1] >= 2);
-    wc_tensor y = new_like(c, &scores);
+    wc_tensor y = wc_op_new(c, WC_SHAPE(scores.shape[0], 2 * scores.shape[1]));
     wc_arena_mark mark = wc_op_mark(c);
     wc_tensor work = wc_op_new(c, WC_SHAPE(scores.shape[1]));
     if (go(c))
         c->backend->route_two(c->backend, y, scores, jitter, work);
     wc_op_reset(c, mark);
     return y;
+}
+
+int32_t *wc_op_ids(wc_ctx *c, size_t n)
+{
+    int32_t *ids = c->failed ? NULL : wc_arena_alloc(c->step, n * sizeof *ids);
+    if (!ids)
+        c->failed = true;
+    return ids;
 }
 
 size_t wc_op_chosen(const wc_ctx *c, wc_tensor weights, size_t column, int32_t *rows)

@@ -57,8 +57,10 @@ wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coe
 wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s);
 wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n); /* [n, D] */
 void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows);
-wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter); /* [n,E] */
-/* The rows of weights [n,E] whose entry of a column is not 0, into rows [n]; how many.  A rehearsal counts all. */
+wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter); /* [n,2E]: first, second */
+/* Room for n row numbers in the step arena; NULL with c failed. */
+int32_t *wc_op_ids(wc_ctx *c, size_t n);
+/* The rows of weights [n,W] whose entry of a column is not 0, into rows [n]; how many.  A rehearsal counts all. */
 size_t wc_op_chosen(const wc_ctx *c, wc_tensor weights, size_t column, int32_t *rows);
 void wc_op_add_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows, wc_tensor weights,
                     size_t column);

@@ -102,14 +102,15 @@ static bool convert_message(struct chat *c, const wc_json *message, struct membe
     size_t n = wc_json_count(message);
     if (!members_init(c, &plain, n) || !members_init(c, out, n + 2))
         return false;
+    const wc_json *items = plain.items;
     for (size_t i = 0; i < n; i++)
         if (!wc_json_is_null(wc_json_value(message, i)))
             set(&plain, *wc_json_key(message, i), *wc_json_value(message, i));
     const wc_json *reasoning = reasoning_of(&plain);
     if (reasoning)
         set(out, string("thinking"), *reasoning);
-    for (uint32_t i = 0; i < plain.n; i++)
-        set(out, plain.items[2 * i], plain.items[2 * i + 1]);
+    for (const wc_json *kept = items, *end = items + 2 * (size_t)plain.n; kept < end; kept += 2)
+        set(out, kept[0], kept[1]);
     if (reasoning)
         set(out, string("reasoning_content"), *reasoning);
     return true;
@@ -341,14 +342,21 @@ static const char *find_last(const char *text, size_t n, const char *what, size_
 
 static bool fail_not_found(struct chat *c, const char *message, size_t n, const wc_buf *text)
 {
+    wc_buf why;
     c->kind = WC_JINJA_CONTINUE;
-    return wc_fail(
-        c->err, WC_FAILED,
+    wc_buf_init(&why, OUTPUT_BYTES);
+    wc_buf_puts(
+        &why,
         "continue_final_message is set but the final message does not appear in the chat after applying the "
         "chat template! This can happen if the chat template deletes portions of the final message. Please "
         "verify the chat template and final message in your chat to ensure they are compatible."
-        "Final message to continue: %.*s\nRendered chat:\n%s",
-        (int)(n < 500 ? n : 500), message, wc_buf_str(text));
+        "Final message to continue: ");
+    wc_buf_add(&why, message, n);
+    wc_buf_puts(&why, "\nRendered chat:\n");
+    wc_buf_add(&why, wc_buf_str(text), text->size);
+    wc_fail_lines(c->err, WC_FAILED, wc_buf_str(&why), wc_buf_ok(&why) ? why.size : 0);
+    wc_buf_release(&why);
+    return false;
 }
 
 /* Cuts the text at the last tag; white space before it goes, too, when the template has trimmed the tag's own. */

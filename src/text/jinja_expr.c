@@ -143,7 +143,7 @@ static bool add_keyword(wc_jrun *r, struct arguments *a, wc_jv keyword, wc_jv va
 
 static bool add_star(wc_jrun *r, const wc_jnode *node, wc_jscope *scope, struct arguments *a)
 {
-    wc_jv v, item;
+    wc_jv v = wc_jnone(), item = wc_jnone();
     if (!wc_jeval(r, node, scope, &v))
         return false;
     wc_jiter *it = wc_jiterate(r, v);

@@ -59,7 +59,7 @@ double wc_jparse_float(const wc_jstr *text, bool *valid)
 
 bool wc_jparse_int(wc_jrun *r, const wc_jstr *text, int base, wc_jv *out, bool *valid)
 {
-    char room[4400];
+    char room[4400] = "";
     *valid = false;
     if (base != 0 && (base < 2 || base > 36))
         return true;

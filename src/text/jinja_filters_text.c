@@ -211,7 +211,7 @@ WC_JFILTER(filesizeformat)
     static const char *const units[2][8] = {{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
                                             {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
     bool binary = wc_jarg_bool(r, args[0], false), valid = true;
-    double base = binary ? 1024 : 1000, bytes = 0, unit = base;
+    double base = binary ? 1024 : 1000, bytes = 0, unit;
     wc_buf b;
     (void)call;
     if (self.type == WC_J_UNDEFINED)

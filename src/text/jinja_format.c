@@ -165,6 +165,12 @@ static void strip_zeros(char *text)
     memmove(p, end, strlen(end) + 1);
 }
 
+static void append(char *text, size_t room, const char *end)
+{
+    const size_t n = strlen(text);
+    snprintf(text + n, room - n, "%s", end);
+}
+
 /* No type but a precision: like g, with a digit behind the point, and exponents one earlier. */
 static void print_general(char *text, size_t room, double x, int precision)
 {
@@ -178,7 +184,7 @@ static void print_general(char *text, size_t room, double x, int precision)
     snprintf(text, room, "%.*f", precision - 1 - exponent, x);
     strip_zeros(text);
     if (!strchr(text, '.'))
-        strcat(text, ".0");
+        append(text, room, ".0");
 }
 
 static void print_float(char *text, size_t room, const struct spec *s, double x)
@@ -224,7 +230,7 @@ static bool format_float(wc_jrun *r, wc_buf *b, const struct spec *s, double x)
         print_float(text, sizeof text - 1, s, fabs(x));
     }
     if (s->type == '%')
-        strcat(text, "%");
+        append(text, sizeof text, "%");
     if (isupper((unsigned char)s->type))
         for (char *p = text; *p; p++)
             *p = (char)toupper((unsigned char)*p);

@@ -1,5 +1,5 @@
-/* jinja_parse.h - what the two halves of the parser share: jinja_parse.c has statements, jinja_parse_expr.c expressions.
- */
+/* jinja_parse.h - what the two halves of the parser share: jinja_parse_stmt.c has statements, jinja_parse_expr.c
+ * expressions, and both stand on jinja_parse.c. */
 #ifndef WC_TEXT_JINJA_PARSE_H
 #define WC_TEXT_JINJA_PARSE_H
 #include "text/jinja_ast.h"
@@ -45,10 +45,16 @@ bool wc_jparse_fail(wc_jparser *p, int line, const char *format, ...) WC_PRINTF(
 /* The same of what Python's compiler refuses in the code that Jinja2 makes: no syntax error of Jinja2's. */
 bool wc_jparse_fail_python(wc_jparser *p, int line, const char *what, const char *name);
 bool wc_jparse_memory(wc_jparser *p);
+#if defined(__clang_analyzer__) && !defined(WC_DEFINES_PARSE_FAILURES) /* as in base/error.h */
+#define wc_jparse_fail(...)        (wc_jparse_fail(__VA_ARGS__), false)
+#define wc_jparse_fail_python(...) (wc_jparse_fail_python(__VA_ARGS__), false)
+#define wc_jparse_memory(...)      (wc_jparse_memory(__VA_ARGS__), false)
+#endif
 bool wc_jparse_next(wc_jparser *p); /* to the next token */
 bool wc_jparse_peek(wc_jparser *p); /* fills p->ahead */
 bool wc_jparse_is_name(const wc_jparser *p, const char *name);
 bool wc_jparse_expect(wc_jparser *p, enum wc_jtoken_type type);
+bool wc_jparse_expect_name(wc_jparser *p, const char *name);
 bool wc_jparse_skip_if(wc_jparser *p, enum wc_jtoken_type type, bool *skipped);
 bool wc_jparse_skip_name(wc_jparser *p, const char *name, bool *skipped);
 /* What the current token is called in messages. */
@@ -65,6 +71,9 @@ wc_jnode *wc_jparse_node(wc_jparser *p, enum wc_jnode_kind kind, int line);
 /* Sets the height of an expression over its parts and whether it is constant; false when it is too high. */
 bool wc_jparse_finish(wc_jparser *p, wc_jnode *node);
 bool wc_jparse_deep(wc_jparser *p); /* true while the C stack has room */
+
+/* Statements up to one of end_tags, which becomes the current token, or to the end of the template when that is NULL. */
+bool wc_jparse_body(wc_jparser *p, const char *const *end_tags, wc_jbody *body);
 
 wc_jnode *wc_jparse_expression(wc_jparser *p, bool with_condition);
 /* An expression, or a tuple without parentheses.  end: a name that ends it, or NULL. */

@@ -2,6 +2,7 @@
  *
  * Dicts keep their entries in the order of insertion, as Python's; an index of open addressing is made when there are
  * more than a few.  Numbers that are equal are the same key, whatever their type (1, 1.0, True). */
+#define WC_DEFINES_JINJA_FAILURES
 #include "text/jinja_value.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ bool wc_jfail(wc_jrun *r, enum wc_jinja_kind kind, const char *format, ...)
     r->failed = true;
     r->kind = kind;
     if (kind == WC_JINJA_RAISED)
-        return wc_fail(r->err, WC_FAILED, "%s", text);
+        return wc_fail_lines(r->err, WC_FAILED, text, strlen(text));
     return wc_fail(r->err, kind == WC_JINJA_LIMIT ? WC_REFUSED : WC_FAILED, "%s: line %d: %s", r->t->name,
                    r->line, text);
 }
@@ -47,13 +48,11 @@ bool wc_jfail_undefined(wc_jrun *r, wc_jv v)
     if (wc_jis(u->object, WC_J_NONE))
         object = "None";
     const char *suffix = wc_jis(u->object, WC_J_NONE) ? "" : " object";
-    if (!printed)
-        kind = WC_JINJA_OK;
-    else if (wc_jis(u->object, WC_J_MISSING))
+    if (printed && wc_jis(u->object, WC_J_MISSING))
         wc_jfail(r, kind, "%s is undefined", wc_buf_str(&name));
-    else if (wc_jis(u->name, WC_J_STR))
+    else if (printed && wc_jis(u->name, WC_J_STR))
         wc_jfail(r, kind, "'%s%s' has no attribute %s", object, suffix, wc_buf_str(&name));
-    else
+    else if (printed)
         wc_jfail(r, kind, "%s%s has no element %s: it is undefined", object, suffix, wc_buf_str(&name));
     wc_buf_release(&name);
     return false;
@@ -340,7 +339,7 @@ bool wc_jundefined_member(wc_jrun *r, wc_jv object, wc_jv name, wc_jv *out)
 bool wc_jundefined_unsafe(wc_jrun *r, wc_jv object, wc_jv name, wc_jv *out)
 {
     wc_buf text;
-    wc_jv hint;
+    wc_jv hint = wc_jnone();
     wc_jbuf(&text);
     wc_buf_puts(&text, "access to attribute ");
     wc_jrepr(r, &text, name);
@@ -558,7 +557,7 @@ bool wc_jequal(wc_jrun *r, wc_jv a, wc_jv b, bool *equal)
         return false;
     if (wc_jis_number(a) && wc_jis_number(b)) {
         if (a.type == WC_J_FLOAT || b.type == WC_J_FLOAT) {
-            int order;
+            int order = 0;
             if (!wc_jorder(r, a, b, "==", &order))
                 return false;
             *equal = order == 0;
@@ -763,7 +762,7 @@ static bool hash_tuple(wc_jrun *r, const wc_jlist *list, uint64_t *hash)
 {
     *hash = list->n;
     for (size_t i = 0; i < list->n; i++) {
-        uint64_t h;
+        uint64_t h = 0;
         if (!wc_jsteps(r, 1) || !wc_jhash(r, list->items[i], &h))
             return false;
         *hash = mix(*hash * 31 + h);
@@ -878,8 +877,8 @@ static bool grow_dict(wc_jrun *r, wc_jdict *d)
 
 bool wc_jdict_set(wc_jrun *r, wc_jdict *d, wc_jv key, wc_jv value)
 {
-    uint64_t hash;
-    wc_jentry *e;
+    uint64_t hash = 0;
+    wc_jentry *e = NULL;
     if (!wc_jsteps(r, 1) || !wc_jhash(r, key, &hash) || !find_entry(r, d, key, hash, &e))
         return false;
     if (e) {

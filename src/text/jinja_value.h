@@ -181,7 +181,11 @@ typedef struct wc_jloop {
 } wc_jloop;
 
 enum {
+#ifdef WC_FUZZING
+    WC_JINJA_STEPS = 500000, /* a step is some ten times slower there */
+#else
     WC_JINJA_STEPS = 20000000,
+#endif
     WC_JINJA_MEMORY = 256 << 20,
     WC_JINJA_OUTPUT = 64 << 20,
     WC_JINJA_STACK = 224 << 10, /* bytes of the C stack that a rendering may take */
@@ -215,6 +219,10 @@ bool wc_jfail(wc_jrun *r, enum wc_jinja_kind kind, const char *format, ...) WC_P
 #define wc_jfail_type(r, ...) wc_jfail(r, WC_JINJA_RUNTIME, __VA_ARGS__)
 /* The error of using an undefined value. */
 bool wc_jfail_undefined(wc_jrun *r, wc_jv v);
+#if defined(__clang_analyzer__) && !defined(WC_DEFINES_JINJA_FAILURES) /* as in base/error.h */
+#define wc_jfail(...)           (wc_jfail(__VA_ARGS__), false)
+#define wc_jfail_undefined(...) (wc_jfail_undefined(__VA_ARGS__), false)
+#endif
 /* Takes n steps of work from the budget. */
 bool wc_jsteps(wc_jrun *r, size_t n);
 /* False when the C stack is deeper than it may be; to be called by all that recurse. */

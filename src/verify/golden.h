@@ -2,8 +2,8 @@
  *
  * A value's name is GROUP.POINT: the group is a prompt ("p7"), a picture ("image_a") or a sound; the point is what the
  * model announces ("layers.3.attn_o_proj").  A name without a dot has no group.  The same point computed by the reference
- * in 16 bits has another name ("bf16run.p7.logits", "p7.logits.bfloat16"); its atol is the distance between the two runs of
- * the reference, to which the tolerance of the f32 run is added here. */
+ * in 16 bits has another name ("bf16run.p7.logits", "p7.logits.bfloat16"); its atol is at least the distance between the two
+ * runs of the reference and the tolerance of the f32 run. */
 #ifndef WC_VERIFY_GOLDEN_H
 #define WC_VERIFY_GOLDEN_H
 #include "formats/checkpoint.h"

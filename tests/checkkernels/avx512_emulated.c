@@ -81,4 +81,4 @@ static inline simde__m512i emulated_maddubs(simde__m512i a, simde__m512i b)
 #define __AVX512F__                  1
 #define wc_kernels_avx512            emulated_avx512
 const wc_kernels *emulated_avx512(void);
-#include "kernels/avx512/avx512.c"
+#include "kernels/avx512/avx512.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */

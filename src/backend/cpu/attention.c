@@ -7,13 +7,14 @@
  * all of them.  Keys are taken in blocks that begin at multiples of WC_KV_PAGE, and each row takes from a block exactly the
  * keys that it sees, in their order, whichever rows are in the tile: a row's result does not depend on its neighbours.
  *
- * Where the CPU multiplies pairs of bf16, dense attention (an encoder's) rounds queries, keys, weights and values to bf16.
+ * Where the CPU multiplies pairs of bf16, dense attention (an encoder's) does so: attention_pairs.c.
  *
  * Blocks are summed by segments of SEGMENT positions, whose results are joined in order by the same equations.  So a few
  * rows over many keys can be cut among threads by segments, too, with the same result. */
 #include <math.h>
 #include <string.h>
 
+#include "backend/cpu/attention_pairs.h"
 #include "backend/cpu/cpu.h"
 #include "base/size.h"
 
@@ -40,8 +41,8 @@ struct job {
     const wc_kv_layer *kv; /* paged, or NULL: */
     wc_tensor k, v;        /* dense */
     const wc_row_map *rows;
-    uint16_t *key_pairs, *value_pairs; /* of dense attention in bf16, block by block of each head; or NULL */
-    size_t group;                      /* query heads of a key/value head */
+    const struct attention_pairs *pairs; /* of dense attention in bf16, or NULL */
+    size_t group;                        /* query heads of a key/value head */
     size_t tile_heads, tile_queries,
         n_splits;      /* heads and query rows of a tile; tiles that share a key/value head */
     size_t n_segments; /* > 0: each tile's segments are chunks of their own and leave their states in parts */
@@ -116,89 +117,6 @@ static const float *values_of(const struct job *j, struct block *b, size_t n, st
     return s->values;
 }
 
-/* ---- dense attention by bf16 pairs ---- */
-
-static bool takes_pairs(const struct cpu *c, const wc_attention *a)
-{
-    return wc_cpu_takes_pairs(c, WC_BF16) && a->key_dim <= 2 * WC_SPAN &&
-           a->value_dim % (2 * c->k->lanes) == 0;
-}
-
-/* bf16 values of a block's keys, [key_dim / 2, WC_KV_PAGE] pairs, and values, [WC_KV_PAGE / 2, value_dim] pairs. */
-static size_t key_block(const wc_attention *a)
-{
-    return ((size_t)a->key_dim + 1) / 2 * 2 * WC_KV_PAGE;
-}
-
-static size_t value_block(const wc_attention *a)
-{
-    return (size_t)a->value_dim * WC_KV_PAGE;
-}
-
-static size_t attention_dense_work(wc_backend *b, size_t m, const wc_attention *a)
-{
-    const size_t blocks = (m + WC_KV_PAGE - 1) / WC_KV_PAGE * (size_t)a->n_kv_heads;
-    return takes_pairs(cpu_of(b), a) ? blocks * (key_block(a) + value_block(a)) / 2 : 0;
-}
-
-static size_t block_index(const struct job *j, size_t head, size_t pos)
-{
-    return pos / WC_KV_PAGE * (size_t)j->a.n_kv_heads + head;
-}
-
-/* Rounds blocks first .. first + n - 1, heads within positions. */
-static void pair_blocks(void *job, size_t first, size_t n)
-{
-    const struct job *j = job;
-    const size_t heads = (size_t)j->a.n_kv_heads, kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim;
-    struct scratch *s = wc_cpu_take_scratch(j->c);
-    for (size_t block = first; block < first + n; block++) {
-        const size_t head = block % heads, pos = block / heads * WC_KV_PAGE;
-        const size_t some = wc_min_size(WC_KV_PAGE, j->k.shape[0] - pos);
-        uint16_t *keys = j->key_pairs + block * key_block(&j->a), *narrowed = s->row_pairs;
-        memset(keys, 0, key_block(&j->a) * sizeof *keys);
-        for (size_t r = 0; r < some; r++) {
-            wc_cpu_narrow(j->c, narrowed, f32(j->k) + ((pos + r) * heads + head) * kd, kd);
-            for (size_t i = 0; i < kd; i += 2)
-                memcpy(keys + i * WC_KV_PAGE + 2 * r, narrowed + i, 2 * sizeof *keys);
-        }
-        for (size_t r = 0; r < some; r += 2) {
-            const float *v = f32(j->v) + ((pos + r) * heads + head) * vd;
-            j->c->k->interleave(j->value_pairs + block * value_block(&j->a) + r * vd, v,
-                                r + 1 < some ? v + heads * vd : v,
-                                vd); /* the last may be alone, its weight is then 0 */
-        }
-    }
-    wc_cpu_put_scratch(j->c, s);
-}
-
-/* Scores of all rows against the block at pos; the queries are in row_pairs, 2 WC_SPAN apart. */
-static void score_pairs(const struct job *j, const struct tile *t, int pos, struct scratch *s)
-{
-    static const float none[QUERY_ROWS];
-    memset(s->scores, 0, t->rows * WC_KV_PAGE * sizeof *s->scores);
-    j->c->k->mix_pairs(s->scores, WC_KV_PAGE, none, s->row_pairs, 2 * WC_SPAN,
-                       j->key_pairs + block_index(j, t->kv_head, (size_t)pos) * key_block(&j->a),
-                       2 * WC_KV_PAGE, t->rows, ((size_t)j->a.key_dim + 1) / 2, WC_KV_PAGE);
-}
-
-/* Adds the block's n values under the weights in scores. */
-static void mix_pairs(const struct job *j, const struct tile *t, int pos, size_t n, const float *alpha,
-                      struct state *st, struct scratch *s)
-{
-    const size_t vd = (size_t)j->a.value_dim;
-    uint16_t *weights = (uint16_t *)s->queries; /* [rows, WC_KV_PAGE] */
-    for (size_t r = 0; r < t->rows; r++) {
-        uint16_t *row = weights + r * WC_KV_PAGE;
-        j->c->k->narrow_bf16(row, s->scores + r * WC_KV_PAGE, n);
-        if (n % 2)
-            row[n] = 0;
-    }
-    j->c->k->mix_pairs(st->out, vd, alpha, weights, WC_KV_PAGE,
-                       j->value_pairs + block_index(j, t->kv_head, (size_t)pos) * value_block(&j->a), 2 * vd,
-                       t->rows, (n + 1) / 2, vd);
-}
-
 /* ---- a block of keys ---- */
 
 /* Which keys of a block a tile's row sees, as weights [from, to) in its row of scores; from = to: none. */
@@ -264,8 +182,8 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
         return;
     struct block b = block_at(j, t, pos + (int)from);
     bool alike = true;
-    if (j->key_pairs)
-        score_pairs(j, t, pos, s);
+    if (j->pairs)
+        wc_cpu_pairs_score(j->pairs, t->kv_head, (size_t)pos, t->rows, s);
     else
         score(j, &b, first, last - first, to - from, s);
     for (size_t r = first; r < last; r++) {
@@ -279,8 +197,8 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
         alpha[r] = j->c->k->weigh(s->scores + r * WC_KV_PAGE + seen[r].from, seen[r].to - seen[r].from,
                                   j->a.scale, j->a.soft_cap, &st->m[r], &st->z[r]);
     }
-    if (j->key_pairs) {
-        mix_pairs(j, t, pos, to, alpha, st, s);
+    if (j->pairs) {
+        wc_cpu_pairs_mix(j->pairs, t->kv_head, (size_t)pos, t->rows, to, alpha, st->out, s);
         return;
     }
     const float *v = values_of(j, &b, to - from, s);
@@ -361,8 +279,8 @@ static void run_tile(const struct job *j, struct tile *t, size_t segment, struct
     for (size_t r = 0; r < t->rows; r++) {
         const size_t query = (size_t)t->first + r / t->n_heads, head = t->head + r % t->n_heads;
         const float *q = f32(j->q) + (query * (size_t)j->a.n_heads + head) * kd;
-        if (j->key_pairs)
-            wc_cpu_narrow(j->c, s->row_pairs + r * 2 * WC_SPAN, q, kd);
+        if (j->pairs)
+            wc_cpu_pairs_query(j->pairs, r, q, s);
         else
             memcpy(s->queries + r * kd, q, kd * sizeof *q);
     }
@@ -481,15 +399,19 @@ static void attention(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer
     run(&(struct job){.c = cpu_of(b), .y = y, .q = q, .a = *a, .kv = kv, .rows = rows});
 }
 
+static size_t attention_dense_work(wc_backend *b, size_t m, const wc_attention *a)
+{
+    return wc_cpu_pairs_work(cpu_of(b), m, a);
+}
+
 static void attention_dense(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
                             const wc_attention *a, wc_tensor work)
 {
     struct job j = {.c = cpu_of(b), .y = y, .q = q, .a = *a, .k = k, .v = v};
-    if (takes_pairs(j.c, a)) {
-        const size_t blocks = (k.shape[0] + WC_KV_PAGE - 1) / WC_KV_PAGE * (size_t)a->n_kv_heads;
-        j.key_pairs = (uint16_t *)f32(work);
-        j.value_pairs = j.key_pairs + blocks * key_block(a);
-        wc_cpu_for(j.c, pair_blocks, &j, blocks, 1);
+    struct attention_pairs pairs;
+    if (wc_cpu_pairs_fit(j.c, a)) {
+        wc_cpu_pairs_make(&pairs, j.c, a, k, v, work);
+        j.pairs = &pairs;
     }
     run(&j);
 }

@@ -32,7 +32,7 @@ static void route_two(wc_backend *b, wc_tensor y, wc_tensor scores, float jitter
         memcpy(left, row, n * sizeof *left);
         for (int k = 0; k < 2; k++) {
             const int e = take_best(left, row, n, jitter, &share);
-            f32(y)[r * n + (size_t)e] = share;
+            f32(y)[(2 * r + (size_t)k) * n + (size_t)e] = share;
         }
     }
 }

@@ -41,7 +41,7 @@ static float *panel_at(const struct conv_job *j, size_t span, size_t panel)
 static void filter_values(const struct conv_job *j, float *to, size_t filter, size_t first, size_t n,
                           float *part)
 {
-    const size_t taps = (size_t)(j->v->kh * j->v->kw), c_in = (size_t)j->v->c_in,
+    const size_t taps = (size_t)j->v->kh * (size_t)j->v->kw, c_in = (size_t)j->v->c_in,
                  size = stored_bytes(j->w.dtype);
     for (size_t c = 0; c < c_in; c += STRETCH) {
         const size_t some = wc_min_size(STRETCH, c_in - c);
@@ -207,7 +207,7 @@ static void depthwise_rows(void *job, size_t first, size_t n)
 {
     const struct conv_job *j = job;
     const wc_conv *v = j->v;
-    const size_t channels = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw);
+    const size_t channels = (size_t)v->c_in, taps = (size_t)v->kh * (size_t)v->kw;
     const float *from[WC_MAX_TAPS];
     int inner, inner_end;
     inner_columns(v, &inner, &inner_end);
@@ -227,7 +227,8 @@ static void conv2d_depthwise(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor 
                              wc_tensor work)
 {
     struct conv_job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .v = v, .panels = f32(work)};
-    const size_t channels = (size_t)v->c_in, taps = (size_t)(v->kh * v->kw), size = stored_bytes(w.dtype);
+    const size_t channels = (size_t)v->c_in, taps = (size_t)v->kh * (size_t)v->kw,
+                 size = stored_bytes(w.dtype);
     float part[WC_MAX_TAPS];
     for (size_t c = 0; c < channels; c++) {
         j.c->k->widen[w.dtype](part, (const char *)w.data + c * taps * size, taps);

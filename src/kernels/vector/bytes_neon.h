@@ -78,6 +78,33 @@ static inline b_halves b_dot(b32 w, b32 x, bool wide)
 }
 #define WIDE_ZERO 0
 
+/* Two runs of 32: 16 of the first and of the second, then their other halves. */
+typedef struct b_pair {
+    b32 first, last;
+} b_pair;
+
+static inline b_pair b_pair_of(b32 a, b32 b)
+{
+    return (b_pair){{a.a, b.a}, {a.b, b.b}};
+}
+
+static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
+{
+    return b_pair_of(b_nibbles(a), b_nibbles(b));
+}
+
+static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
+{
+    return b_pair_of(b_bits(a, value), b_bits(b, value));
+}
+
+/* Four sums of eight products each of the first run, then of the second. */
+static inline b_halves b_dot_pair(b_pair w, b_pair x, bool wide)
+{
+    const b_halves first = b_dot(w.first, x.first, wide), last = b_dot(w.last, x.last, wide);
+    return (b_halves){vaddq_s32(first.low, last.low), vaddq_s32(first.high, last.high)};
+}
+
 typedef struct four_sums {
     int32x4_t low, high;
 } four_sums;

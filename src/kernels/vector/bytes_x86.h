@@ -52,6 +52,55 @@ static inline __m256i b_dot(b32 w, b32 x, bool wide)
 #endif
 }
 
+/* Two runs of 32: [16 of the first | 16 of the second], then their other halves. */
+typedef struct b_pair {
+    b32 first, last;
+} b_pair;
+
+static inline b_pair b_pair_of(b32 a, b32 b)
+{
+    return (b_pair){_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31)};
+}
+
+static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
+{
+    const __m256i v = _mm256_loadu2_m128i((const __m128i *)b, (const __m128i *)a);
+    return (b_pair){b_and(v, 15), b_and(_mm256_srli_epi16(v, 4), 15)};
+}
+
+static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
+{
+    uint32_t bits[2];
+    memcpy(&bits[0], a, sizeof *bits);
+    memcpy(&bits[1], b, sizeof *bits);
+    const __m256i v = _mm256_setr_m128i(_mm_set1_epi32((int)bits[0]), _mm_set1_epi32((int)bits[1]));
+    const __m256i place = _mm256_set_epi64x(0x0101010101010101, 0, 0x0101010101010101, 0);
+    const __m256i mask = _mm256_set1_epi64x((long long)0x8040201008040201u),
+                  set = _mm256_set1_epi8((char)value);
+    const __m256i first = _mm256_and_si256(_mm256_shuffle_epi8(v, place), mask);
+    const __m256i last = _mm256_and_si256(_mm256_shuffle_epi8(v, _mm256_or_si256(place, _mm256_set1_epi8(2))),
+                                          mask);
+    return (b_pair){_mm256_and_si256(_mm256_cmpeq_epi8(first, mask), set),
+                    _mm256_and_si256(_mm256_cmpeq_epi8(last, mask), set)};
+}
+
+/* Four sums of eight products each of the first run, then of the second. */
+static inline __m256i b_dot_pair(b_pair w, b_pair x, bool wide)
+{
+#ifdef __AVX512VNNI__
+    const __m256i sign = _mm256_set1_epi8(-128);
+    const __m256i first = wide ? _mm256_xor_si256(w.first, sign) : w.first,
+                  last = wide ? _mm256_xor_si256(w.last, sign) : w.last;
+    return _mm256_dpbusd_epi32(_mm256_dpbusd_epi32(_mm256_setzero_si256(), first, x.first), last, x.last);
+#else
+    if (wide)
+        return _mm256_add_epi32(b_dot(w.first, x.first, wide), b_dot(w.last, x.last, wide));
+    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(w.first, x.first),
+                                           _mm256_maddubs_epi16(w.last, x.last));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#endif
+}
+
 #ifdef __AVX512VNNI__
 #define WIDE_ZERO 128 /* what a wide weight has too much */
 #else

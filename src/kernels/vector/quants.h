@@ -75,6 +75,63 @@ ALWAYS_INLINE b32 run_iq4_xs(const wc_iq4_xs *b, int j)
     return b_look_up(wc_iq4_values, b_nibbles(b->q + 16 * j));
 }
 
+/* ---- two runs of 32 at once: their first halves, their last halves ---- */
+
+/* Runs j and j + 1 of a block, or run 0 of two blocks. */
+#define PAIR(name)                                                                                           \
+    ALWAYS_INLINE b_pair pair_##name(const wc_##name *a, const wc_##name *b, int j)                          \
+    {                                                                                                        \
+        return b_pair_of(run_##name(a, j), run_##name(b, a == b ? j + 1 : j));                               \
+    }
+PAIR(q8_0)
+PAIR(q2_k)
+PAIR(q3_k)
+PAIR(q4_k)
+PAIR(q5_k)
+PAIR(q6_k)
+
+ALWAYS_INLINE b_pair pair_q4_0(const wc_q4_0 *a, const wc_q4_0 *b, int j)
+{
+    (void)j;
+    return b_pair_nibbles(a->q, b->q);
+}
+
+ALWAYS_INLINE b_pair pair_q4_1(const wc_q4_1 *a, const wc_q4_1 *b, int j)
+{
+    (void)j;
+    return b_pair_nibbles(a->q, b->q);
+}
+
+ALWAYS_INLINE b_pair pair_q5_0(const wc_q5_0 *a, const wc_q5_0 *b, int j)
+{
+    (void)j;
+    const b_pair low = b_pair_nibbles(a->q, b->q), high = b_pair_bits(a->high, b->high, 16);
+    return (b_pair){b_or(low.first, high.first), b_or(low.last, high.last)};
+}
+
+ALWAYS_INLINE b_pair pair_q5_1(const wc_q5_1 *a, const wc_q5_1 *b, int j)
+{
+    (void)j;
+    const b_pair low = b_pair_nibbles(a->q, b->q), high = b_pair_bits(a->high, b->high, 16);
+    return (b_pair){b_or(low.first, high.first), b_or(low.last, high.last)};
+}
+
+ALWAYS_INLINE b_pair pair_values(b_pair index)
+{
+    return (b_pair){b_look_up(wc_iq4_values, index.first), b_look_up(wc_iq4_values, index.last)};
+}
+
+ALWAYS_INLINE b_pair pair_iq4_nl(const wc_iq4_nl *a, const wc_iq4_nl *b, int j)
+{
+    (void)j;
+    return pair_values(b_pair_nibbles(a->q, b->q));
+}
+
+ALWAYS_INLINE b_pair pair_iq4_xs(const wc_iq4_xs *a, const wc_iq4_xs *b, int j)
+{
+    return pair_values(b_pair_nibbles(a->q + 16 * j, b->q + 16 * (j + 1)));
+}
+
 /* ---- the constants of a type ---- */
 
 typedef struct quant {
@@ -88,6 +145,7 @@ typedef struct quant {
 #define WIDE(t) ((t).top == 255)
 
 typedef b32 (*run_fn)(const void *block, int j);
+typedef b_pair (*pair_fn)(const void *a, const void *b, int j);
 typedef void (*scales_fn)(const void *block, float *scale, float *min);
 
 ALWAYS_INLINE const char *row_of(const void *w, size_t w_stride, size_t row, quant t)
@@ -191,19 +249,21 @@ typedef struct four_scales {
     float scale[WC_MAX_GROUPS][4], min[WC_MAX_GROUPS][4];
 } four_scales;
 
+/* Of a block of one group, whose d comes first and whose -min is next, as group g. */
+ALWAYS_INLINE void take_group(four_scales *s, size_t g, const char *const *block, size_t at, quant t)
+{
+    uint16_t d[4], m[4];
+    for (int r = 0; r < 4; r++) {
+        memcpy(&d[r], block[r] + at, sizeof *d);
+        memcpy(&m[r], block[r] + at + 2, sizeof *m);
+    }
+    q_store(s->scale[g], q_halves(d[0], d[1], d[2], d[3]));
+    if (t.has_min)
+        q_store(s->min[g], q_negative(q_halves(m[0], m[1], m[2], m[3])));
+}
+
 ALWAYS_INLINE void take_scales(four_scales *s, const char *const *block, quant t, scales_fn scales)
 {
-    if (t.block == 32) { /* one group, whose d comes first and whose -min is next */
-        uint16_t d[4], m[4];
-        for (int r = 0; r < 4; r++) {
-            memcpy(&d[r], block[r], sizeof *d);
-            memcpy(&m[r], block[r] + 2, sizeof *m);
-        }
-        q_store(s->scale[0], q_halves(d[0], d[1], d[2], d[3]));
-        if (t.has_min)
-            q_store(s->min[0], q_negative(q_halves(m[0], m[1], m[2], m[3])));
-        return;
-    }
     const size_t n = t.block / t.group;
     float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
     UNROLL
@@ -229,49 +289,114 @@ ALWAYS_INLINE quad add_group(quad acc, int4 dots, const four_scales *s, size_t g
     return acc;
 }
 
-ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t ahead, size_t k,
-                            quant t, run_fn run, scales_fn scales, const int nx)
+/* Where x's run `at` of row n of x lies. */
+typedef struct x_run {
+    const int8_t *q;
+    const float *scale;
+    const int16_t *sum;
+} x_run;
+
+ALWAYS_INLINE x_run x_at(const wc_bytes *x, size_t n, size_t at)
 {
-    const size_t sums = x->k / 16, x_scales = x->k / 32;
-    const char *block[4] = {rows[0], rows[1], rows[2], rows[3]};
+    return (x_run){x->q + n * x->k + 32 * at, x->scale + n * (x->k / 32) + at,
+                   x->sum + n * (x->k / 16) + 2 * at};
+}
+
+/* Run j of four blocks joins the sums of nx rows of x; its groups of 16 or its one group begin at g. */
+ALWAYS_INLINE void add_run(quad *acc, const wc_bytes *x, size_t at, const char *const *block, int j,
+                           const four_scales *s, size_t g, quant t, run_fn run, const int nx)
+{
+    b32 w[4];
     UNROLL
-    for (int n = 0; n < nx; n++)
-        acc[n] = q_all(0);
-    for (size_t i = 0; i < k; i += t.block) {
-        four_scales s;
-        take_scales(&s, block, t, scales);
-        for (size_t j = 0; j < t.block / 32; j++) {
-            const size_t at = i / 32 + j;
-            b32 w[4];
-            UNROLL
-            for (int r = 0; r < 4; r++)
-                w[r] = run(block[r], (int)j);
-            UNROLL
-            for (int n = 0; n < nx; n++) {
-                const b32 v = b_load(x->q + (size_t)n * x->k + 32 * at);
-                const float scale = x->scale[(size_t)n * x_scales + at];
-                const int16_t *sum = x->sum + (size_t)n * sums + 2 * at;
-                const four_sums d = b_sum4(b_dot(w[0], v, WIDE(t)), b_dot(w[1], v, WIDE(t)),
-                                           b_dot(w[2], v, WIDE(t)), b_dot(w[3], v, WIDE(t)));
-                if (t.group == 32) {
-                    acc[n] = add_group(acc[n], i4_add(d.low, d.high), &s, j, scale, sum[0] + sum[1], t);
-                } else {
-                    acc[n] = add_group(acc[n], d.low, &s, 2 * j, scale, sum[0], t);
-                    acc[n] = add_group(acc[n], d.high, &s, 2 * j + 1, scale, sum[1], t);
-                }
-            }
-        }
-        UNROLL
-        for (int r = 0; r < 4; r++) {
-            for (size_t line = 0; line < t.block_bytes; line += 64)
-                __builtin_prefetch(block[r] + ahead + line);
-            block[r] += t.block_bytes;
+    for (int r = 0; r < 4; r++)
+        w[r] = run(block[r], j);
+    UNROLL
+    for (int n = 0; n < nx; n++) {
+        const x_run in = x_at(x, (size_t)n, at);
+        const b32 v = b_load(in.q);
+        const four_sums d = b_sum4(b_dot(w[0], v, WIDE(t)), b_dot(w[1], v, WIDE(t)), b_dot(w[2], v, WIDE(t)),
+                                   b_dot(w[3], v, WIDE(t)));
+        if (t.group == 32) {
+            acc[n] = add_group(acc[n], i4_add(d.low, d.high), s, g, *in.scale, in.sum[0] + in.sum[1], t);
+        } else {
+            acc[n] = add_group(acc[n], d.low, s, g, *in.scale, in.sum[0], t);
+            acc[n] = add_group(acc[n], d.high, s, g + 1, *in.scale, in.sum[1], t);
         }
     }
 }
 
+/* Two neighbouring runs, each one group; the second lies `apart` bytes behind the first, in the next block, or with 0 in the
+ * same. */
+ALWAYS_INLINE void add_pair(quad *acc, const wc_bytes *x, size_t at, const char *const *block, size_t apart,
+                            int j, const four_scales *s, size_t g, quant t, pair_fn pair, const int nx)
+{
+    b_pair w[4];
+    UNROLL
+    for (int r = 0; r < 4; r++)
+        w[r] = pair(block[r], block[r] + apart, j);
+    UNROLL
+    for (int n = 0; n < nx; n++) {
+        const x_run in = x_at(x, (size_t)n, at);
+        const b_pair v = b_pair_of(b_load(in.q), b_load(in.q + 32));
+        const four_sums d = b_sum4(b_dot_pair(w[0], v, WIDE(t)), b_dot_pair(w[1], v, WIDE(t)),
+                                   b_dot_pair(w[2], v, WIDE(t)), b_dot_pair(w[3], v, WIDE(t)));
+        acc[n] = add_group(acc[n], d.low, s, g, in.scale[0], in.sum[0] + in.sum[1], t);
+        acc[n] = add_group(acc[n], d.high, s, g + 1, in.scale[1], in.sum[2] + in.sum[3], t);
+    }
+}
+
+/* The blocks from value i on that are taken at once: all their groups; returns how many values they have. */
+ALWAYS_INLINE size_t add_blocks(quad *acc, const wc_bytes *x, const char *const *block, size_t i, size_t k,
+                                quant t, run_fn run, pair_fn pair, scales_fn scales, const int nx)
+{
+    four_scales s;
+    if (t.block == 32) {
+        take_group(&s, 0, block, 0, t);
+        if (i + 32 == k) {
+            add_run(acc, x, i / 32, block, 0, &s, 0, t, run, nx);
+            return 32;
+        }
+        take_group(&s, 1, block, t.block_bytes, t);
+        add_pair(acc, x, i / 32, block, t.block_bytes, 0, &s, 0, t, pair, nx);
+        return 64;
+    }
+    take_scales(&s, block, t, scales);
+    for (size_t j = 0; j < t.block / 32; j += 2) {
+        if (t.group == 32) {
+            add_pair(acc, x, i / 32 + j, block, 0, (int)j, &s, j, t, pair, nx);
+        } else {
+            add_run(acc, x, i / 32 + j, block, (int)j, &s, 2 * j, t, run, nx);
+            add_run(acc, x, i / 32 + j + 1, block, (int)j + 1, &s, 2 * j + 2, t, run, nx);
+        }
+    }
+    return t.block;
+}
+
+/* nx rows of x times four rows of w.  What lies `ahead`, where the next four begin, is fetched meanwhile, line after line:
+ * that is the order in which memory gives most. */
+ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t ahead, size_t k,
+                            quant t, run_fn run, pair_fn pair, scales_fn scales, const int nx)
+{
+    const char *block[4] = {rows[0], rows[1], rows[2], rows[3]};
+    size_t next = (size_t)rows[0] + ahead;
+    UNROLL
+    for (int n = 0; n < nx; n++)
+        acc[n] = q_all(0);
+    for (size_t i = 0; i < k;) {
+        const size_t done = add_blocks(acc, x, block, i, k, t, run, pair, scales, nx),
+                     bytes = done / t.block * t.block_bytes;
+        i += done;
+        UNROLL
+        for (int r = 0; r < 4; r++)
+            block[r] += bytes;
+        for (const size_t end = next + 4 * bytes; next < end; next += 64)
+            __builtin_prefetch((const char *)next);
+    }
+}
+
 ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,
-                              size_t w_stride, size_t n_w, size_t k, quant t, run_fn run, scales_fn scales)
+                              size_t w_stride, size_t n_w, size_t k, quant t, run_fn run, pair_fn pair,
+                              scales_fn scales)
 {
     const size_t ahead = 4 * (w_stride / t.block * t.block_bytes);
     for (size_t j = 0; j < n_w; j += 4) {
@@ -284,9 +409,9 @@ ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size
             quad acc[DOT_X];
             n = n_x - r < DOT_X ? 1 : DOT_X;
             if (n == DOT_X)
-                dot_rows(acc, &rest, rows, ahead, k, t, run, scales, DOT_X);
+                dot_rows(acc, &rest, rows, ahead, k, t, run, pair, scales, DOT_X);
             else
-                dot_rows(acc, &rest, rows, ahead, k, t, run, scales, 1);
+                dot_rows(acc, &rest, rows, ahead, k, t, run, pair, scales, 1);
             for (size_t q = 0; q < n; q++)
                 store_some(y + (r + q) * y_stride + j, NULL, acc[q], some);
             rest.q += n * x->k;
@@ -433,6 +558,10 @@ ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size
     {                                                                                                        \
         return run_##name(block, j);                                                                         \
     }                                                                                                        \
+    ALWAYS_INLINE b_pair load_pair_##name(const void *a, const void *b, int j)                               \
+    {                                                                                                        \
+        return pair_##name(a, b, j);                                                                         \
+    }                                                                                                        \
     ALWAYS_INLINE void scales_##name(const void *block, float *scale, float *min)                            \
     {                                                                                                        \
         wc_scales_##name(block, scale, min);                                                                 \
@@ -464,6 +593,7 @@ ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size
     static void dot_bytes_##name(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,    \
                                  size_t w_stride, size_t n_w, size_t k)                                      \
     {                                                                                                        \
-        dot_quants(y, y_stride, x, n_x, w, w_stride, n_w, k, quant_##name, load_##name, scales_##name);      \
+        dot_quants(y, y_stride, x, n_x, w, w_stride, n_w, k, quant_##name, load_##name, load_pair_##name,    \
+                   scales_##name);                                                                           \
     }
 WC_EACH_QUANT(QUANT_KERNELS)

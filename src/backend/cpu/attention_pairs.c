@@ -1,0 +1,119 @@
+/* attention_pairs.c - dense attention (an encoder's) by the bf16 dot product: queries, keys, weights and values are rounded
+ * to bf16, the sums are f32.
+ *
+ * The kernel mix_pairs computes y[r,:] += sum_i x[r,2i] w[i,:,0] + x[r,2i+1] w[i,:,1].  Scores are such a product of queries
+ * and keys with two neighbouring dimensions to a pair; outputs one of weights and values with two neighbouring positions. */
+#include "backend/cpu/attention_pairs.h"
+
+#include "base/size.h"
+
+bool wc_cpu_pairs_fit(const struct cpu *c, const wc_attention *a)
+{
+    return wc_cpu_takes_pairs(c, WC_BF16) && a->key_dim <= 2 * WC_SPAN &&
+           a->value_dim % (2 * c->k->lanes) == 0;
+}
+
+/* bf16 values of a block's keys, an odd key_dim filled up by zeros, and of its values. */
+static size_t key_block(const wc_attention *a)
+{
+    return ((size_t)a->key_dim + 1) / 2 * 2 * WC_KV_PAGE;
+}
+
+static size_t value_block(const wc_attention *a)
+{
+    return (size_t)a->value_dim * WC_KV_PAGE;
+}
+
+static size_t count_blocks(const wc_attention *a, size_t m)
+{
+    return (m + WC_KV_PAGE - 1) / WC_KV_PAGE * (size_t)a->n_kv_heads;
+}
+
+size_t wc_cpu_pairs_work(const struct cpu *c, size_t m, const wc_attention *a)
+{
+    return wc_cpu_pairs_fit(c, a) ? count_blocks(a, m) * (key_block(a) + value_block(a)) / 2 : 0;
+}
+
+/* Keys of `some` positions from pos on, into block [key_dim / 2, WC_KV_PAGE] pairs. */
+static void pair_keys(const struct attention_pairs *p, uint16_t *block, size_t head, size_t pos, size_t some,
+                      uint16_t *narrowed)
+{
+    const size_t kd = (size_t)p->a->key_dim, heads = (size_t)p->a->n_kv_heads;
+    memset(block, 0, key_block(p->a) * sizeof *block);
+    for (size_t r = 0; r < some; r++) {
+        wc_cpu_narrow(p->c, narrowed, f32(p->k) + ((pos + r) * heads + head) * kd, kd);
+        for (size_t i = 0; i < kd; i += 2)
+            memcpy(block + i * WC_KV_PAGE + 2 * r, narrowed + i, 2 * sizeof *block);
+    }
+}
+
+/* The values, into block [WC_KV_PAGE / 2, value_dim] pairs.  The last may be alone; its partner's weight is then 0. */
+static void pair_values(const struct attention_pairs *p, uint16_t *block, size_t head, size_t pos,
+                        size_t some)
+{
+    const size_t vd = (size_t)p->a->value_dim, heads = (size_t)p->a->n_kv_heads;
+    for (size_t r = 0; r < some; r += 2) {
+        const float *v = f32(p->v) + ((pos + r) * heads + head) * vd;
+        p->c->k->interleave(block + r * vd, v, r + 1 < some ? v + heads * vd : v, vd);
+    }
+}
+
+/* Rounds blocks first .. first + n - 1, heads within positions. */
+static void pair_blocks(void *job, size_t first, size_t n)
+{
+    const struct attention_pairs *p = job;
+    const size_t heads = (size_t)p->a->n_kv_heads;
+    struct scratch *s = wc_cpu_take_scratch(p->c);
+    for (size_t block = first; block < first + n; block++) {
+        const size_t head = block % heads, pos = block / heads * WC_KV_PAGE;
+        const size_t some = wc_min_size(WC_KV_PAGE, p->k.shape[0] - pos);
+        pair_keys(p, p->keys + block * key_block(p->a), head, pos, some, s->row_pairs);
+        pair_values(p, p->values + block * value_block(p->a), head, pos, some);
+    }
+    wc_cpu_put_scratch(p->c, s);
+}
+
+void wc_cpu_pairs_make(struct attention_pairs *p, struct cpu *c, const wc_attention *a, wc_tensor k,
+                       wc_tensor v, wc_tensor work)
+{
+    const size_t blocks = count_blocks(a, k.shape[0]);
+    *p = (struct attention_pairs){.c = c, .a = a, .k = k, .v = v, .keys = (uint16_t *)f32(work)};
+    p->values = p->keys + blocks * key_block(a);
+    wc_cpu_for(c, pair_blocks, p, blocks, 1);
+}
+
+void wc_cpu_pairs_query(const struct attention_pairs *p, size_t r, const float *q, struct scratch *s)
+{
+    wc_cpu_narrow(p->c, s->row_pairs + r * 2 * WC_SPAN, q, (size_t)p->a->key_dim);
+}
+
+static size_t block_index(const struct attention_pairs *p, size_t head, size_t pos)
+{
+    return pos / WC_KV_PAGE * (size_t)p->a->n_kv_heads + head;
+}
+
+void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows,
+                        struct scratch *s)
+{
+    static const float none[QUERY_ROWS];
+    memset(s->scores, 0, rows * WC_KV_PAGE * sizeof *s->scores);
+    p->c->k->mix_pairs(s->scores, WC_KV_PAGE, none, s->row_pairs, 2 * WC_SPAN,
+                       p->keys + block_index(p, head, pos) * key_block(p->a), 2 * WC_KV_PAGE, rows,
+                       ((size_t)p->a->key_dim + 1) / 2, WC_KV_PAGE);
+}
+
+void wc_cpu_pairs_mix(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
+                      const float *alpha, float *out, struct scratch *s)
+{
+    const size_t vd = (size_t)p->a->value_dim;
+    uint16_t *weights = (uint16_t *)s->queries; /* [rows, WC_KV_PAGE] */
+    for (size_t r = 0; r < rows; r++) {
+        uint16_t *row = weights + r * WC_KV_PAGE;
+        p->c->k->narrow_bf16(row, s->scores + r * WC_KV_PAGE, n);
+        if (n % 2)
+            row[n] = 0;
+    }
+    p->c->k->mix_pairs(out, vd, alpha, weights, WC_KV_PAGE,
+                       p->values + block_index(p, head, pos) * value_block(p->a), 2 * vd, rows, (n + 1) / 2,
+                       vd);
+}
