@@ -119,6 +119,27 @@ static void test_hub_spelling(void **state)
     expect_pass(GOLDENS "gemma3n_mm", &mm, &options, 79 + 23);
 }
 
+/* Decoders of the other families, each also with the configuration as the hub spells it, where there is one. */
+static void test_families(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t points;
+    } cases[] = {{"gemma1", 48},   {"gemma2", 51}, {"gemma3_text", 56},         {"gemma4_dense", 54},
+                 {"gemma4_e", 60}, {"llama3", 48}, {"llama3_f16", 39},          {"llama_bias", 47},
+                 {"openelm", 49},  {"phi2", 46},   {"phi3_longrope", 57},       {"phi4_mini", 45},
+                 {"phimoe", 46},   {"qwen3", 50},  {"qwen2_untied_window", 49}, {"smollm3", 50}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char folder[400], config[440];
+        snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
+        snprintf(config, sizeof config, "%s/config_hub.json", folder);
+        expect_pass(folder, NULL, NULL, cases[i].points);
+        const wc_model_options hub = {.size = sizeof hub, .config = config};
+        if (access(config, R_OK) == 0)
+            expect_pass(folder, &hub, NULL, cases[i].points);
+    }
+}
+
 /* Pictures by themselves; the folder is that of test_image, or the one beside the source. */
 static void test_image_preprocess(void **state)
 {
@@ -363,16 +384,27 @@ static void test_no_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),         cmocka_unit_test(test_text_bf16),
-        cmocka_unit_test(test_text_sharded), cmocka_unit_test(test_slice),
-        cmocka_unit_test(test_pictures),     cmocka_unit_test(test_sound_is_not_passed_over),
-        cmocka_unit_test(test_hub_spelling), cmocka_unit_test(test_image_preprocess),
-        cmocka_unit_test(test_only),         WITH_COPY(test_wrong_weight),
-        WITH_COPY(test_wrong_value),         WITH_COPY(test_nan_in_weights),
-        WITH_COPY(test_wrong_answer),        WITH_COPY(test_unknown_point),
-        WITH_COPY(test_value_missing),       WITH_COPY(test_id_out_of_range),
-        WITH_COPY(test_bad_format),          WITH_COPY(test_negative_tolerance),
-        WITH_COPY(test_truncated_values),    WITH_COPY(test_no_values),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_text_bf16),
+        cmocka_unit_test(test_text_sharded),
+        cmocka_unit_test(test_slice),
+        cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_sound_is_not_passed_over),
+        cmocka_unit_test(test_hub_spelling),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_image_preprocess),
+        cmocka_unit_test(test_only),
+        WITH_COPY(test_wrong_weight),
+        WITH_COPY(test_wrong_value),
+        WITH_COPY(test_nan_in_weights),
+        WITH_COPY(test_wrong_answer),
+        WITH_COPY(test_unknown_point),
+        WITH_COPY(test_value_missing),
+        WITH_COPY(test_id_out_of_range),
+        WITH_COPY(test_bad_format),
+        WITH_COPY(test_negative_tolerance),
+        WITH_COPY(test_truncated_values),
+        WITH_COPY(test_no_values),
     };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
 }

@@ -8,6 +8,52 @@
 
 enum { MAX_LAYERS = 1024, NAME_ROOM = 200 };
 
+/* ---- names ---- */
+
+const wc_decoder_names wc_decoder_names_llama = {
+    .prefix = "model.",
+    .embed = "model.embed_tokens",
+    .norm = "model.norm",
+    .head = "lm_head",
+    .input_norm = "input_layernorm",
+    .ffn_norm = "post_attention_layernorm",
+    .q_proj = "self_attn.q_proj",
+    .k_proj = "self_attn.k_proj",
+    .v_proj = "self_attn.v_proj",
+    .o_proj = "self_attn.o_proj",
+    .q_norm = "self_attn.q_norm",
+    .k_norm = "self_attn.k_norm",
+    .gate_proj = "mlp.gate_proj",
+    .up_proj = "mlp.up_proj",
+    .down_proj = "mlp.down_proj",
+    .act = "mlp.act_fn",
+    .mlp = "mlp",
+};
+
+/* post_attention_layernorm is not the norm before the feed-forward here. */
+const wc_decoder_names wc_decoder_names_gemma2 = {
+    .prefix = "model.",
+    .embed = "model.embed_tokens",
+    .norm = "model.norm",
+    .head = "lm_head",
+    .input_norm = "input_layernorm",
+    .post_attention_norm = "post_attention_layernorm",
+    .ffn_norm = "pre_feedforward_layernorm",
+    .post_ffn_norm = "post_feedforward_layernorm",
+    .q_proj = "self_attn.q_proj",
+    .k_proj = "self_attn.k_proj",
+    .v_proj = "self_attn.v_proj",
+    .o_proj = "self_attn.o_proj",
+    .q_norm = "self_attn.q_norm",
+    .k_norm = "self_attn.k_norm",
+    .v_norm = "self_attn.v_norm",
+    .gate_proj = "mlp.gate_proj",
+    .up_proj = "mlp.up_proj",
+    .down_proj = "mlp.down_proj",
+    .act = "mlp.act_fn",
+    .mlp = "mlp",
+};
+
 /* ---- configuration ---- */
 
 wc_decoder_loader wc_decoder_loader_init(wc_arena *a, const wc_checkpoint *files, wc_error *err)

@@ -16,6 +16,10 @@ typedef struct wc_decoder_config {
     bool tied;           /* the head is the embedding */
 } wc_decoder_config;
 
+/* Llama's module names, which most families took over, and Gemma 2's, with norms behind each branch too; what a model has no
+ * weights for is passed over. */
+extern const wc_decoder_names wc_decoder_names_llama, wc_decoder_names_gemma2;
+
 /* A decoder in the making. */
 typedef struct wc_decoder_loader {
     wc_arena *arena;

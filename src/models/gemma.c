@@ -10,47 +10,6 @@
 #include "formats/config.h"
 #include "models/decoder_load.h"
 
-static const wc_decoder_names names_1 = {
-    .prefix = "model.",
-    .embed = "model.embed_tokens",
-    .norm = "model.norm",
-    .head = "lm_head",
-    .input_norm = "input_layernorm",
-    .ffn_norm = "post_attention_layernorm",
-    .q_proj = "self_attn.q_proj",
-    .k_proj = "self_attn.k_proj",
-    .v_proj = "self_attn.v_proj",
-    .o_proj = "self_attn.o_proj",
-    .gate_proj = "mlp.gate_proj",
-    .up_proj = "mlp.up_proj",
-    .down_proj = "mlp.down_proj",
-    .act = "mlp.act_fn",
-    .mlp = "mlp",
-};
-
-/* post_attention_layernorm is not the norm before the feed-forward here. */
-static const wc_decoder_names names_2 = {
-    .prefix = "model.",
-    .embed = "model.embed_tokens",
-    .norm = "model.norm",
-    .head = "lm_head",
-    .input_norm = "input_layernorm",
-    .post_attention_norm = "post_attention_layernorm",
-    .ffn_norm = "pre_feedforward_layernorm",
-    .post_ffn_norm = "post_feedforward_layernorm",
-    .q_proj = "self_attn.q_proj",
-    .k_proj = "self_attn.k_proj",
-    .v_proj = "self_attn.v_proj",
-    .o_proj = "self_attn.o_proj",
-    .q_norm = "self_attn.q_norm",
-    .k_norm = "self_attn.k_norm",
-    .gate_proj = "mlp.gate_proj",
-    .up_proj = "mlp.up_proj",
-    .down_proj = "mlp.down_proj",
-    .act = "mlp.act_fn",
-    .mlp = "mlp",
-};
-
 /* Gemma 1's "gelu" means the tanh form, too. */
 static bool read_act(wc_decoder_loader *l)
 {
@@ -115,7 +74,8 @@ static bool load_1(wc_net **net, wc_arena *a, const wc_checkpoint *files, const 
 {
     wc_decoder_loader l = wc_decoder_loader_init(a, files, err);
     l.g = (wc_decoder_config){.head_dim = 256, .context_length = 8192, .norm_eps = 1e-6, .tied = true};
-    return begin(&l, slice, &names_1) && wc_decoder_read_rope(&l, 10000, 1) && wc_decoder_find(&l, net);
+    return begin(&l, slice, &wc_decoder_names_llama) && wc_decoder_read_rope(&l, 10000, 1) &&
+           wc_decoder_find(&l, net);
 }
 
 static bool load_2(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err)
@@ -124,7 +84,7 @@ static bool load_2(wc_net **net, wc_arena *a, const wc_checkpoint *files, const 
     l.g = (wc_decoder_config){.head_dim = 256, .context_length = 8192, .norm_eps = 1e-6, .tied = true};
     const bool has_cap = wc_json_get(l.config, "attn_logit_softcapping") != NULL,
                has_final = wc_json_get(l.config, "final_logit_softcapping") != NULL;
-    return begin(&l, slice, &names_2) && read_scale(&l) && read_layers(&l, 2, 0) &&
+    return begin(&l, slice, &wc_decoder_names_gemma2) && read_scale(&l) && read_layers(&l, 2, 0) &&
            read_float(&l, "attn_logit_softcapping", has_cap ? 0 : 50, &l.m->attention_cap) &&
            read_float(&l, "final_logit_softcapping", has_final ? 0 : 30, &l.m->logit_cap) &&
            wc_decoder_read_rope(&l, 10000, 1) && wc_decoder_find(&l, net);
@@ -141,7 +101,7 @@ static bool load_3(wc_net **net, wc_arena *a, const wc_checkpoint *files, const 
                               .context_length = 131072,
                               .norm_eps = 1e-6,
                               .tied = true};
-    if (!begin(&l, slice, &names_2) || !read_scale(&l) || !read_layers(&l, 6, 1) ||
+    if (!begin(&l, slice, &wc_decoder_names_gemma2) || !read_scale(&l) || !read_layers(&l, 6, 1) ||
         (alone && !read_float(&l, "final_logit_softcapping", 0, &l.m->logit_cap)))
         return false;
     l.qk_norm = true;

@@ -12,29 +12,6 @@
 #include "models/decoder_load.h"
 #include "tensor/store.h"
 
-static const wc_decoder_names names = {
-    .prefix = "model.",
-    .embed = "model.embed_tokens",
-    .norm = "model.norm",
-    .head = "lm_head",
-    .input_norm = "input_layernorm",
-    .post_attention_norm = "post_attention_layernorm",
-    .ffn_norm = "pre_feedforward_layernorm",
-    .post_ffn_norm = "post_feedforward_layernorm",
-    .q_proj = "self_attn.q_proj",
-    .k_proj = "self_attn.k_proj",
-    .v_proj = "self_attn.v_proj",
-    .o_proj = "self_attn.o_proj",
-    .q_norm = "self_attn.q_norm",
-    .k_norm = "self_attn.k_norm",
-    .v_norm = "self_attn.v_norm",
-    .gate_proj = "mlp.gate_proj",
-    .up_proj = "mlp.up_proj",
-    .down_proj = "mlp.down_proj",
-    .act = "mlp.act_fn",
-    .mlp = "mlp",
-};
-
 struct settings {
     int window, full_head_dim, full_kv_heads; /* of the layers that see all */
     int n_shared;                             /* last layers without keys of their own */
@@ -191,8 +168,8 @@ static bool load(wc_net **net, wc_arena *a, const wc_checkpoint *files, const ch
     wc_decoder_loader l = wc_decoder_loader_init(a, files, err);
     struct settings s;
     l.g = (wc_decoder_config){.head_dim = 256, .context_length = 131072, .norm_eps = 1e-6, .tied = true};
-    if (!wc_decoder_read_config(&l, slice) || !wc_decoder_new(&l, &names) || !read_settings(&l, &s) ||
-        !plan_layers(&l, &s) || !one_size(&l) ||
+    if (!wc_decoder_read_config(&l, slice) || !wc_decoder_new(&l, &wc_decoder_names_gemma2) ||
+        !read_settings(&l, &s) || !plan_layers(&l, &s) || !one_size(&l) ||
         !wc_decoder_read_act(&l, "hidden_activation", "gelu_pytorch_tanh", &l.m->act))
         return false;
     l.qk_norm = l.m->norm_values = true;

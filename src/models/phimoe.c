@@ -22,20 +22,6 @@ struct experts {
     struct expert *list;
 };
 
-static const wc_decoder_names names = {
-    .prefix = "model.",
-    .embed = "model.embed_tokens",
-    .norm = "model.norm",
-    .head = "lm_head",
-    .input_norm = "input_layernorm",
-    .ffn_norm = "post_attention_layernorm",
-    .q_proj = "self_attn.q_proj",
-    .k_proj = "self_attn.k_proj",
-    .v_proj = "self_attn.v_proj",
-    .o_proj = "self_attn.o_proj",
-    .mlp = "mlp",
-};
-
 /* The rows that chose expert e, those for which it is the best first, and how many these are.  False: nobody did. */
 static bool rows_of(wc_ctx *c, const struct experts *own, int e, wc_tensor weights, int32_t *rows,
                     size_t *n_first, size_t *n)
@@ -126,7 +112,7 @@ static bool load(wc_net **net, wc_arena *a, const wc_checkpoint *files, const ch
     int window;
     bool bias;
     l.g = (wc_decoder_config){.context_length = 131072, .norm_eps = 1e-5};
-    if (!wc_decoder_read_config(&l, slice) || !wc_decoder_new(&l, &names) ||
+    if (!wc_decoder_read_config(&l, slice) || !wc_decoder_new(&l, &wc_decoder_names_llama) ||
         !wc_decoder_read_act(&l, "hidden_act", "silu", &l.m->act) ||
         !wc_config_bool_or(l.file, l.config, "attention_bias", false, &bias, err) ||
         !wc_config_bool_or(l.file, l.config, "lm_head_bias", false, &l.head_bias, err) ||

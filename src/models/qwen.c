@@ -7,26 +7,6 @@
 #include "formats/config.h"
 #include "models/decoder_load.h"
 
-static const wc_decoder_names names = {
-    .prefix = "model.",
-    .embed = "model.embed_tokens",
-    .norm = "model.norm",
-    .head = "lm_head",
-    .input_norm = "input_layernorm",
-    .ffn_norm = "post_attention_layernorm",
-    .q_proj = "self_attn.q_proj",
-    .k_proj = "self_attn.k_proj",
-    .v_proj = "self_attn.v_proj",
-    .o_proj = "self_attn.o_proj",
-    .q_norm = "self_attn.q_norm",
-    .k_norm = "self_attn.k_norm",
-    .gate_proj = "mlp.gate_proj",
-    .up_proj = "mlp.up_proj",
-    .down_proj = "mlp.down_proj",
-    .act = "mlp.act_fn",
-    .mlp = "mlp",
-};
-
 static bool read_windows(wc_decoder_loader *l)
 {
     bool use, sliding;
@@ -48,7 +28,7 @@ static bool load(wc_net **net, wc_arena *a, const wc_checkpoint *files, const ch
     wc_decoder_loader l = wc_decoder_loader_init(a, files, err);
     const bool third = wc_json_string_is(wc_json_get(l.config, "model_type"), "qwen3");
     l.g = (wc_decoder_config){.context_length = 32768, .norm_eps = 1e-6, .head_dim = third ? 128 : 0};
-    if (!wc_decoder_read_config(&l, slice) || !wc_decoder_new(&l, &names) ||
+    if (!wc_decoder_read_config(&l, slice) || !wc_decoder_new(&l, &wc_decoder_names_llama) ||
         !wc_decoder_read_act(&l, "hidden_act", "silu", &l.m->act) ||
         !wc_config_bool_or(l.file, l.config, "attention_bias", false, &l.o_bias, err))
         return false;
