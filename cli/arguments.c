@@ -57,6 +57,14 @@ const cli_option cli_sampling_options[] = {
     {NULL},
 };
 
+const cli_option cli_window_options[] = {
+    {"ctx", 'c', "context,ctx-size", CLI_INT, "N", offsetof(struct cli_window_args, ctx),
+     "Tokens of a window (default: the longest context of every model here, at most 2048)", 2, INT_MAX},
+    {"stride", 0, NULL, CLI_INT, "N", offsetof(struct cli_window_args, stride),
+     "Tokens from one window's beginning to the next's (default 512)", 1, INT_MAX},
+    {NULL},
+};
+
 wc_model_options cli_model_of(const struct cli_model_args *a)
 {
     return (wc_model_options){
@@ -75,6 +83,15 @@ wc_session_options cli_session_of(const struct cli_session_args *a)
              : strcmp(a->kv, "f32") == 0          ? WC_KV_F32
                                                   : WC_KV_BF16;
     return (wc_session_options){.size = sizeof(wc_session_options), .ctx = a->ctx.value, .kv_type = kv};
+}
+
+wc_text_options cli_windows_of(const struct cli_window_args *a, struct cli *c)
+{
+    return (wc_text_options){.size = sizeof(wc_text_options),
+                             .ctx = a->ctx.value,
+                             .stride = a->stride.value,
+                             .progress = cli_progress,
+                             .progress_user = c};
 }
 
 bool cli_generate_of(const struct cli_sampling_args *a, wc_generate_options *out, wc_error *err)

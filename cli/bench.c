@@ -46,8 +46,9 @@ static const struct row {
     {"ceiling_bytes_per_second", "memory read", NULL, NULL, "GB/s", 1e9},
 };
 
-static void print_table(const wc_json *root)
+static void print_table(const wc_json *root, const void *arguments)
 {
+    (void)arguments;
     const wc_json *level = wc_json_get(root, "level");
     printf("level %s, %.0f threads, medians of %.0f\n",
            wc_json_is(level, WC_JSON_STRING) ? level->u.text : "?",
@@ -94,17 +95,8 @@ static int run(struct cli *c, void *arguments)
         return cli_usage(c, "--dtype goes with --shape");
     if (a->shape)
         model_options.random_dtype = a->dtype ? a->dtype : "bf16";
-    char *text = wc_bench(name, &model_options, &options, &err);
-    const wc_json *root = text ? wc_json_parse(c->arena, text, strlen(text), "bench", 0, &err) : NULL;
-    int status = CLI_EXIT_OK;
-    if (!root)
-        status = cli_fail(c, CLI_MODEL_PHASE, &err);
-    else if (a->json)
-        status = cli_print_json(c, text);
-    else
-        print_table(root);
-    wc_free(text);
-    return status ? status : cli_flush(c);
+    return cli_report(c, wc_bench(name, &model_options, &options, &err), a->json, print_table, a,
+                      CLI_MODEL_PHASE, &err);
 }
 
 static const cli_group groups[] = {

@@ -1,6 +1,4 @@
 /* compare.c - whinchat compare: how far two models, or two ways of computing one, are from each other on a text. */
-#include <limits.h>
-#include <string.h>
 
 #include "base/file_map.h"
 #include "cli.h"
@@ -8,7 +6,7 @@
 struct compare_args {
     struct cli_common common;
     struct cli_model_args model;
-    struct cli_int ctx, stride;
+    struct cli_window_args windows;
     const char *text, *compute_a;
     bool json;
 };
@@ -19,10 +17,6 @@ static const cli_option compare_options[] = {
     {"text", 0, NULL, CLI_TEXT, "FILE", AT(text), "The text that both read (required)", .value = CLI_FILE},
     {"compute-a", 0, NULL, CLI_TEXT, "TYPE", AT(compute_a),
      "Type of activations of A: auto or f32 (default: as --compute)", .choices = "auto,f32"},
-    {"ctx", 'c', "context,ctx-size", CLI_INT, "N", AT(ctx),
-     "Tokens of a window (default: the longest context of both, at most 2048)", 2, INT_MAX},
-    {"stride", 0, NULL, CLI_INT, "N", AT(stride),
-     "Tokens from one window's beginning to the next's (default 512)", 1, INT_MAX},
     {"json", 0, NULL, CLI_FLAG, NULL, AT(json), "Print one JSON object"},
     {NULL},
 };
@@ -38,8 +32,9 @@ static const struct row {
     {"perplexity_b", "perplexity of B"},
 };
 
-static void print_table(const wc_json *root)
+static void print_table(const wc_json *root, const void *arguments)
 {
+    (void)arguments;
     printf("%.0f tokens\n", wc_json_number(wc_json_get(root, "scored"), 0));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         printf("%-30s %.6g\n", rows[i].label, wc_json_number(wc_json_get(root, rows[i].key), 0));
@@ -48,40 +43,34 @@ static void print_table(const wc_json *root)
 static int run(struct cli *c, void *arguments)
 {
     const struct compare_args *a = arguments;
-    wc_model_options options = cli_model_of(&a->model), options_a = options;
-    const wc_text_options o = {.size = sizeof o,
-                               .ctx = a->ctx.value,
-                               .stride = a->stride.value,
-                               .progress = cli_progress,
-                               .progress_user = c};
+    const wc_model_options options = cli_model_of(&a->model);
+    const wc_text_options windows = cli_windows_of(&a->windows, c);
+    struct cli_model_args first_args = a->model;
     wc_error err;
     size_t n;
     if (!a->text)
         return cli_usage(c, "missing option --text FILE");
     if (a->compute_a)
-        options_a.compute = strcmp(a->compute_a, "f32") == 0 ? WC_COMPUTE_F32 : WC_COMPUTE_AUTO;
-    wc_model *first = wc_model_open(a->common.operands.items[0], &options_a, &err);
+        first_args.compute = a->compute_a;
+    const wc_model_options first_options = cli_model_of(&first_args);
+    wc_model *first = wc_model_open(a->common.operands.items[0], &first_options, &err);
     wc_model *second = first ? wc_model_open(a->common.operands.items[1], &options, &err) : NULL;
-    int status = second ? CLI_EXIT_OK : cli_fail(c, CLI_MODEL_PHASE, &err);
-    char *text = second ? wc_file_read(c->arena, a->text, CLI_INPUT_BYTES, &n, &err) : NULL;
-    char *figures = text ? wc_compare(first, second, text, n, &o, &err) : NULL;
-    const wc_json *root = figures ? wc_json_parse(c->arena, figures, strlen(figures), "compare", 0, &err)
-                                  : NULL;
-    cli_progress_end(c);
-    if (second && !root)
-        status = cli_fail(c, CLI_INPUT_PHASE, &err);
-    else if (root && a->json)
-        status = cli_print_json(c, figures);
-    else if (root)
-        print_table(root);
-    wc_free(figures);
+    if (!second) {
+        wc_model_free(first);
+        return cli_fail(c, CLI_MODEL_PHASE, &err);
+    }
+    cli_warnings(c, first);
+    cli_warnings(c, second);
+    char *text = wc_file_read(c->arena, a->text, CLI_INPUT_BYTES, &n, &err);
+    char *figures = text ? wc_compare(first, second, text, n, &windows, &err) : NULL;
     wc_model_free(second);
     wc_model_free(first);
-    return status ? status : cli_flush(c);
+    return cli_report(c, figures, a->json, print_table, a, CLI_INPUT_PHASE, &err);
 }
 
 static const cli_group groups[] = {
     {"Comparison", compare_options, 0},
+    {"Windows", cli_window_options, AT(windows)},
     {"Model", cli_model_options, AT(model)},
     {"General", cli_common_options, 0},
     {NULL},

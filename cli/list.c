@@ -32,8 +32,10 @@ static void print_model(const wc_json *model, int width)
     putchar('\n');
 }
 
-static void print_models(const wc_json *models, bool names)
+static void print_models(const wc_json *root, const void *arguments)
 {
+    const struct list_args *a = arguments;
+    const wc_json *models = wc_json_get(root, "models");
     int width = 0;
     for (size_t i = 0; i < wc_json_count(models); i++) {
         size_t n = strlen(text_of(wc_json_item(models, i), "name"));
@@ -41,7 +43,7 @@ static void print_models(const wc_json *models, bool names)
     }
     for (size_t i = 0; i < wc_json_count(models); i++) {
         const wc_json *model = wc_json_item(models, i);
-        if (!names) {
+        if (!a->names) {
             print_model(model, width);
         } else {
             cli_print_word(text_of(model, "name"));
@@ -54,17 +56,7 @@ static int run(struct cli *c, void *arguments)
 {
     const struct list_args *a = arguments;
     wc_error err;
-    char *text = wc_list(&err);
-    const wc_json *root = text ? wc_json_parse(c->arena, text, strlen(text), "list", 0, &err) : NULL;
-    int status = CLI_EXIT_OK;
-    if (!root)
-        status = cli_fail(c, CLI_MODEL_PHASE, &err);
-    else if (a->json)
-        status = cli_print_json(c, text);
-    else
-        print_models(wc_json_get(root, "models"), a->names);
-    wc_free(text);
-    return status ? status : cli_flush(c);
+    return cli_report(c, wc_list(&err), a->json, print_models, a, CLI_MODEL_PHASE, &err);
 }
 
 static const cli_group groups[] = {

@@ -264,6 +264,23 @@ int cli_print_json(struct cli *c, const char *json)
     return cli_flush(c);
 }
 
+int cli_report(struct cli *c, char *json, bool as_json,
+               void (*print)(const wc_json *root, const void *arguments), const void *arguments,
+               enum cli_phase phase, wc_error *err)
+{
+    const wc_json *root = json ? wc_json_parse(c->arena, json, strlen(json), c->command->name, 0, err) : NULL;
+    int status = CLI_EXIT_OK;
+    cli_progress_end(c);
+    if (!root)
+        status = cli_fail(c, phase, err);
+    else if (as_json)
+        status = cli_print_json(c, json);
+    else
+        print(root, arguments);
+    wc_free(json);
+    return status ? status : cli_flush(c);
+}
+
 int cli_print_json_buf(struct cli *c, const wc_buf *json)
 {
     wc_error err;

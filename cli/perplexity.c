@@ -1,6 +1,4 @@
 /* perplexity.c - whinchat perplexity: how well a model foretells a text. */
-#include <limits.h>
-#include <string.h>
 
 #include "base/file_map.h"
 #include "cli.h"
@@ -8,30 +6,32 @@
 struct perplexity_args {
     struct cli_common common;
     struct cli_model_args model;
-    struct cli_int ctx, stride;
+    struct cli_window_args windows;
     bool json;
 };
 
 #define AT(field) offsetof(struct perplexity_args, field)
 
 static const cli_option perplexity_options[] = {
-    {"ctx", 'c', "context,ctx-size", CLI_INT, "N", AT(ctx),
-     "Tokens of a window (default: the model's longest context, at most 2048)", 2, INT_MAX},
-    {"stride", 0, NULL, CLI_INT, "N", AT(stride),
-     "Tokens from one window's beginning to the next's (default 512)", 1, INT_MAX},
     {"json", 0, NULL, CLI_FLAG, NULL, AT(json), "Print one JSON object"},
     {NULL},
 };
+
+static void print_line(const wc_json *root, const void *arguments)
+{
+    (void)arguments;
+    printf("perplexity %.4f   mean -log p %.6f   %.0f of %.0f tokens, windows of %.0f every %.0f\n",
+           wc_json_number(wc_json_get(root, "perplexity"), 0),
+           wc_json_number(wc_json_get(root, "mean_nll"), 0), wc_json_number(wc_json_get(root, "scored"), 0),
+           wc_json_number(wc_json_get(root, "tokens"), 0), wc_json_number(wc_json_get(root, "ctx"), 0),
+           wc_json_number(wc_json_get(root, "stride"), 0));
+}
 
 static int run(struct cli *c, void *arguments)
 {
     const struct perplexity_args *a = arguments;
     const wc_model_options model_options = cli_model_of(&a->model);
-    const wc_text_options o = {.size = sizeof o,
-                               .ctx = a->ctx.value,
-                               .stride = a->stride.value,
-                               .progress = cli_progress,
-                               .progress_user = c};
+    const wc_text_options windows = cli_windows_of(&a->windows, c);
     wc_error err;
     size_t n;
     wc_model *model = wc_model_open(a->common.operands.items[0], &model_options, &err);
@@ -39,28 +39,14 @@ static int run(struct cli *c, void *arguments)
         return cli_fail(c, CLI_MODEL_PHASE, &err);
     cli_warnings(c, model);
     char *text = wc_file_read(c->arena, a->common.operands.items[1], CLI_INPUT_BYTES, &n, &err);
-    char *figures = text ? wc_perplexity(model, text, n, &o, &err) : NULL;
-    const wc_json *root = figures ? wc_json_parse(c->arena, figures, strlen(figures), "perplexity", 0, &err)
-                                  : NULL;
-    int status = CLI_EXIT_OK;
-    cli_progress_end(c);
-    if (!root)
-        status = cli_fail(c, CLI_INPUT_PHASE, &err);
-    else if (a->json)
-        status = cli_print_json(c, figures);
-    else
-        printf("perplexity %.4f   mean -log p %.6f   %.0f of %.0f tokens, windows of %.0f every %.0f\n",
-               wc_json_number(wc_json_get(root, "perplexity"), 0),
-               wc_json_number(wc_json_get(root, "mean_nll"), 0),
-               wc_json_number(wc_json_get(root, "scored"), 0), wc_json_number(wc_json_get(root, "tokens"), 0),
-               wc_json_number(wc_json_get(root, "ctx"), 0), wc_json_number(wc_json_get(root, "stride"), 0));
-    wc_free(figures);
+    char *figures = text ? wc_perplexity(model, text, n, &windows, &err) : NULL;
     wc_model_free(model);
-    return status ? status : cli_flush(c);
+    return cli_report(c, figures, a->json, print_line, a, CLI_INPUT_PHASE, &err);
 }
 
 static const cli_group groups[] = {
-    {"Windows", perplexity_options, 0},
+    {"Windows", cli_window_options, AT(windows)},
+    {"Output", perplexity_options, 0},
     {"Model", cli_model_options, AT(model)},
     {"General", cli_common_options, 0},
     {NULL},
