@@ -14,6 +14,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,8 +338,15 @@ struct places {
     size_t n;
 };
 
-static void add_place(struct places *p, const char *dir)
+/* Each folder once, under its shortest name. */
+static void add_place(wc_arena *a, struct places *p, const char *dir)
 {
+    char real[PATH_MAX];
+    if (dir && realpath(dir, real))
+        dir = wc_arena_strndup(a, real, strlen(real));
+    for (size_t i = 0; dir && i < p->n; i++)
+        if (strcmp(p->dir[i], dir) == 0)
+            return;
     if (dir && p->n < MAX_PLACES)
         p->dir[p->n++] = dir;
 }
@@ -350,9 +358,9 @@ static void add_beside(wc_arena *a, struct places *p, const char *file)
     const char *dir = slash ? wc_arena_strndup(a, file, (size_t)(slash - file)) : NULL;
     if (!dir)
         return;
-    add_place(p, wc_path_join(a, dir, "../models"));
-    add_place(p, wc_path_join(a, dir, "models"));
-    add_place(p, wc_path_join(a, dir, "../share/whinchat/models"));
+    add_place(a, p, wc_path_join(a, dir, "../models"));
+    add_place(a, p, wc_path_join(a, dir, "models"));
+    add_place(a, p, wc_path_join(a, dir, "../share/whinchat/models"));
 }
 
 static void find_places(wc_arena *a, struct places *p)
@@ -362,7 +370,7 @@ static void find_places(wc_arena *a, struct places *p)
     *p = (struct places){0};
     const char *given = env("WHINCHAT_MODELS");
     if (given)
-        add_place(p, expand(a, given));
+        add_place(a, p, expand(a, given));
     ssize_t n = readlink("/proc/self/exe", file, sizeof file - 1);
     if (n > 0) {
         file[n] = '\0';
@@ -370,7 +378,7 @@ static void find_places(wc_arena *a, struct places *p)
     }
     if (dladdr(&by_text, &info) && info.dli_fname && (n <= 0 || strcmp(info.dli_fname, file) != 0))
         add_beside(a, p, info.dli_fname);
-    add_place(p, WC_DATA_DIR "/models");
+    add_place(a, p, WC_DATA_DIR "/models");
 }
 
 /* The folder of a shipped model; NULL without an error when there is none. */
@@ -570,7 +578,7 @@ static void list_places(wc_arena *a, wc_buf *out)
 {
     struct places p;
     find_places(a, &p);
-    add_place(&p, cache_folder(a));
+    add_place(a, &p, cache_folder(a));
     for (size_t i = 0; i < p.n; i++) {
         wc_buf_puts(out, i ? ",{\"path\":" : "{\"path\":");
         wc_buf_json_string(out, p.dir[i], strlen(p.dir[i]));
