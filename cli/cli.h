@@ -70,8 +70,9 @@ int cli_print_json(struct cli *c, const char *json);
 int cli_print_json_buf(struct cli *c, const wc_buf *json);
 /* Ends a command with what the library found: json as it is, or through print; json NULL: it failed with err.  json is
  * freed. */
-int cli_report(struct cli *c, char *json, bool as_json, void (*print)(const wc_json *root, const void *arguments),
-               const void *arguments, enum cli_phase phase, wc_error *err);
+int cli_report(struct cli *c, char *json, bool as_json,
+               void (*print)(const wc_json *root, const void *arguments), const void *arguments,
+               enum cli_phase phase, wc_error *err);
 /* "1.5 GiB" in out. */
 const char *cli_bytes(double bytes, char *out, size_t room);
 /* A number in JSON; null for what is not finite. */
@@ -120,7 +121,8 @@ struct cli_sampling_args {
     bool greedy, ignore_eos;
 };
 
-extern const cli_option cli_model_options[], cli_session_options[], cli_window_options[], cli_sampling_options[];
+extern const cli_option cli_model_options[], cli_session_options[], cli_window_options[],
+    cli_sampling_options[];
 
 wc_model_options cli_model_of(const struct cli_model_args *a);
 wc_session_options cli_session_of(const struct cli_session_args *a);

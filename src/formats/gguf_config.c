@@ -187,36 +187,6 @@ static const float *floats_of(const struct builder *b, const char *name, size_t 
     return NULL;
 }
 
-/* Llama 3.1's stretched wavelengths come as divisors of the frequencies.  They are those of its rule with the numbers that
- * all its models have, or they are not supported. */
-static bool put_llama3_rope(struct builder *b, const float *divisors, size_t n)
-{
-    const double base = wc_json_number(value_of(b, "rope.freq_base"), 10000), original = 8192, low = 1,
-                 high = 4;
-    float factor = 1;
-    for (size_t i = 0; i < n; i++)
-        factor = divisors[i] > factor ? divisors[i] : factor;
-    if (factor == 1)
-        return true;
-    for (size_t i = 0; i < n; i++) {
-        const double wavelength = 2 * 3.14159265358979323846 * pow(base, (double)i / (double)n);
-        const double g = (original / wavelength - low) / (high - low);
-        const double want = wavelength < original / high  ? 1
-                            : wavelength > original / low ? (double)factor
-                                                          : 1 / ((1 - g) / (double)factor + g);
-        if (!(fabs((double)divisors[i] - want) <= 1e-4 * want))
-            return wc_fail(b->err, WC_UNSUPPORTED,
-                           "%s: tensor rope_freqs.weight: expected the divisors of Llama 3.1, found "
-                           "%g in place of %g",
-                           b->f->path, (double)divisors[i], want);
-    }
-    wc_buf_printf(&b->out,
-                  "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":%.9g,\"low_freq_factor\":1.0,"
-                  "\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192},",
-                  (double)factor);
-    return true;
-}
-
 static void put_list(struct builder *b, const char *name, const float *x, size_t n)
 {
     wc_buf_printf(&b->out, "\"%s\":[", name);
@@ -229,8 +199,14 @@ static bool put_rope_scaling(struct builder *b)
 {
     size_t n = 0, n_short = 0;
     const float *divisors = floats_of(b, "rope_freqs.weight", &n);
-    if (divisors)
-        return put_llama3_rope(b, divisors, n);
+    if (divisors) { /* Llama 3.1's stretched wavelengths: LongRoPE with one list for all lengths */
+        wc_buf_puts(&b->out, "\"rope_scaling\":{\"type\":\"longrope\",\"attention_factor\":1.0,");
+        put_list(b, "long_factor", divisors, n);
+        wc_buf_puts(&b->out, ",");
+        put_list(b, "short_factor", divisors, n);
+        wc_buf_puts(&b->out, "},");
+        return true;
+    }
     const float *far = floats_of(b, "rope_factors_long.weight", &n),
                 *near = floats_of(b, "rope_factors_short.weight", &n_short);
     if (far && near) {

@@ -164,6 +164,43 @@ static bool is_gemma(const struct writer *w)
     return strncmp(w->arch->name, "gemma", 5) == 0;
 }
 
+static bool same_scalar(const wc_json *a, const wc_json *b)
+{
+    return wc_json_is(b, WC_JSON_STRING) ? wc_json_string_is(a, b->u.text)
+           : wc_json_is(b, WC_JSON_INT)  ? wc_json_number(a, -1) == wc_json_number(b, -1)
+                                         : a->type == b->type;
+}
+
+/* Refuses what the architecture's files cannot tell: they would be read as another model.  Gemma's names of its activation are
+ * many and mean one. */
+static bool check_fixed(struct writer *w)
+{
+    const size_t n = strlen(w->arch->fixed); /* ends with a comma */
+    wc_buf text;
+    wc_buf_init(&text, n + 2);
+    wc_buf_printf(&text, "{%.*s}", (int)(n > 0 ? n - 1 : 0), w->arch->fixed);
+    const wc_json *fixed = wc_json_parse(w->arena, wc_buf_str(&text), text.size,
+                                         wc_checkpoint_config_file(w->c), 0, w->err);
+    wc_buf_release(&text);
+    if (!fixed)
+        return false;
+    for (size_t i = 0; !is_gemma(w) && i < wc_json_count(fixed); i++) {
+        const char *key = wc_json_key(fixed, i)->u.text;
+        const wc_json *own = field(w, key);
+        if (own && !same_scalar(own, wc_json_value(fixed, i)))
+            return wc_fail(w->err, WC_UNSUPPORTED,
+                           "%s: %s: this value cannot be written: GGUF files of %s have no such key",
+                           wc_checkpoint_config_file(w->c), key, w->arch->name);
+    }
+    const wc_json *rope = field(w, "no_rope_layers"); /* SmolLM3: every fourth is 0 */
+    for (size_t i = 0; i < wc_json_count(rope); i++)
+        if ((wc_json_number(wc_json_item(rope, i), -1) != 0) != ((i + 1) % 4 != 0))
+            return wc_fail(w->err, WC_UNSUPPORTED,
+                           "%s: no_rope_layers: GGUF files of %s have every fourth layer 0",
+                           wc_checkpoint_config_file(w->c), w->arch->name);
+    return true;
+}
+
 /* What the families' configurations leave out. */
 static double default_of(const struct writer *w, const char *key)
 {
@@ -360,7 +397,7 @@ static bool put_metadata(struct writer *w)
     put_number(&w->head, file_type(w->o->type), 4);
     put_key(w, "general.quantization_version", U32);
     put_number(&w->head, 2, 4);
-    if (!put_keys(w, wc_gguf_common_keys) || !put_own_keys(w) || !put_rope_scaling(w))
+    if (!check_fixed(w) || !put_keys(w, wc_gguf_common_keys) || !put_own_keys(w) || !put_rope_scaling(w))
         return false;
     put_heads(w);
     put_layer_kinds(w);

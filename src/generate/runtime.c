@@ -133,6 +133,16 @@ static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
     }
     if (broken.code && err)
         *err = broken;
+    if (wc_json_string_is(wc_json_get(wc_checkpoint_config(c), "model_type"), "openelm"))
+        wc_fail(why, WC_NOT_FOUND,
+                "%s: no tokenizer: OpenELM comes without one, give the folder of Llama 2's by "
+                "--tokenizer",
+                folder);
+    else
+        wc_fail(why, WC_NOT_FOUND,
+                "%s: no tokenizer: expected tokenizer.json or tokenizer.model, found neither; "
+                "--tokenizer names a folder that has one",
+                folder);
     return !broken.code;
 }
 

@@ -126,7 +126,7 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
             first = sessions[i];
         total += (size_t)n_rows[i];
     }
-    if (n_seqs == 0)
+    if (!first)
         return true;
     struct wc_model *m = first->model;
     const size_t width = (size_t)m->net->hidden_size, n_vocab = (size_t)m->net->n_vocab;
@@ -173,14 +173,10 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
 bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper,
              float *out_all, wc_error *err)
 {
-    size_t total = 0;
     const struct wc_session *first = NULL;
-    for (size_t i = 0; i < n; i++) {
-        total += (size_t)n_rows[i];
-        if (n_rows[i] > 0 && !first)
+    for (size_t i = n; i-- > 0;)
+        if (n_rows[i] > 0)
             first = sessions[i];
-    }
-    assert(total <= (size_t)stepper->max_rows);
     if (!first || !first->observe)
         return step_in(stepper->arena, sessions, n_rows, n, out_all, err);
     wc_arena *shown = wc_arena_new(0); /* what is computed only to be shown was not rehearsed */

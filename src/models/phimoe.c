@@ -27,7 +27,7 @@ static bool rows_of(wc_ctx *c, const struct experts *own, int e, wc_tensor weigh
                     size_t *n_first, size_t *n)
 {
     *n_first = wc_op_chosen(c, weights, (size_t)e, rows);
-    *n = *n_first + wc_op_chosen(c, weights, (size_t)(own->n + e), rows + *n_first);
+    *n = *n_first + wc_op_chosen(c, weights, (size_t)own->n + (size_t)e, rows + *n_first);
     return *n > 0;
 }
 
@@ -45,7 +45,7 @@ static void run_expert(wc_ctx *c, const wc_decoder *m, int l, int e, wc_tensor f
     wc_tensor out = wc_op_linear(c, wc_op_act_mul(c, gate, up, m->act), w->down);
     wc_op_add_rows(c, y, wc_tensor_slice(out, 0, n_first), rows, weights, (size_t)e);
     wc_op_add_rows(c, y, wc_tensor_slice(out, n_first, n - n_first), rows + n_first, weights,
-                   (size_t)(own->n + e));
+                   (size_t)own->n + (size_t)e);
 }
 
 /* sum over the two experts of weight * expert(f): [N,D].  The weights need not sum to 1. */

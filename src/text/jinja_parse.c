@@ -6,6 +6,7 @@
 #define WC_DEFINES_PARSE_FAILURES
 #include "text/jinja_parse.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,6 +176,7 @@ const wc_jname *wc_jparse_intern(wc_jparser *p, const char *s, size_t n)
     wc_jinja *t = p->t;
     if (!grow_names(p))
         return NULL;
+    assert(p->name_index);
     for (size_t i = hash_name(s, n) & (p->name_index_size - 1); p->name_index[i];
          i = (i + 1) & (p->name_index_size - 1)) {
         const wc_jname *name = t->names[p->name_index[i] - 1];
