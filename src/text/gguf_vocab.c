@@ -245,6 +245,19 @@ static wc_tokenizer *from_pieces(struct vocab *v, enum wc_spm_model_type type)
     SPLIT(LEAD UPPER "*" LOWER "+" FOLDED "?|" LEAD UPPER "+" LOWER "*" FOLDED "?|\\\\p{N}{1,3}|" SLASHES)   \
     BYTES
 #define TEKKEN SPLIT(LEAD UPPER "*" LOWER "+|" LEAD UPPER "+" LOWER "*|\\\\p{N}|" SLASHES) BYTES
+#define QWEN35                                                                                               \
+    SPLIT(FOLDED                                                                                             \
+          "|" LEAD                                                                                           \
+          "[\\\\p{L}\\\\p{M}]+|\\\\p{N}| "                                                                   \
+          "?[^\\\\s\\\\p{L}\\\\p{M}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+")      \
+    BYTES
+#define DEEPSEEK3                                                                                            \
+    SPLIT("\\\\p{N}{1,3}")                                                                                   \
+    SPLIT("[一-龥぀-ゟ゠-ヿ]+")                                                                        \
+    SPLIT("[!\\\"#$%&'()*+,\\\\-./"                                                                          \
+          ":;<=>?@\\\\[\\\\\\\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\\\p{L}\\\\p{P}\\\\p{S}]?[\\\\p{L}\\\\p{M}]+" \
+          "| ?[\\\\p{P}\\\\p{S}]+[\\r\\n]*|\\\\s*[\\r\\n]+|\\\\s+(?!\\\\S)|\\\\s+")                          \
+    BYTES
 #define DIGITS "{\"type\":\"Digits\",\"individual_digits\":true}," GPT2
 
 /* The pre-tokenizers by the names that the files have for them. */
@@ -256,11 +269,15 @@ static const struct pre {
     {" gpt-2 phi-2 mpt olmo jais gigachat modern-bert exaone4 trillion granite-docling mellum a.x-4.0 ", GPT2,
      false, false, false},
     {" smollm starcoder refact command-r codeshell exaone minerva-7b mellum2 ", DIGITS, false, false, false},
-    {" llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 ", LLAMA3, true, true, false},
+    {" llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano ", LLAMA3, true, true,
+     false},
     {" dbrx smaug-bpe chatglm-bpe glm4 ", LLAMA3, false, false, false},
-    {" qwen2 deepseek-r1-qwen stablelm2 hunyuan kormo megrez ", QWEN2, false, false, true},
+    {" qwen2 deepseek-r1-qwen stablelm2 hunyuan kormo megrez f2llmv2 openpangu solar-open grok-2 ", QWEN2,
+     false, false, true},
     {" gpt-4o llama4 kanana2 minimax-m2 ", O200K, false, false, false},
     {" tekken ", TEKKEN, true, true, false},
+    {" qwen35 ", QWEN35, false, false, true},
+    {" deepseek-v3 hunyuan-dense joyai-llm ", DEEPSEEK3, false, false, false},
 };
 
 static const struct pre *find_pre(const struct vocab *v)
@@ -369,15 +386,18 @@ static void put_added(const struct vocab *v, wc_buf *out)
     wc_buf_puts(out, "]");
 }
 
-/* One of the special tokens in a template, and its entry beside. */
-static void put_special(const struct vocab *v, wc_buf *out, int64_t id, bool entry)
+/* One of the special tokens beside text 0 or 1 of a template. */
+static void put_special(const struct vocab *v, wc_buf *out, int64_t id, int text)
 {
-    wc_buf_puts(out, entry ? "" : "{\"SpecialToken\":{\"type_id\":0,\"id\":");
+    wc_buf_printf(out, "{\"SpecialToken\":{\"type_id\":%d,\"id\":", text);
     put_token(v, out, id);
-    if (entry)
-        wc_buf_printf(out, ":{\"ids\":[%lld]}", (long long)id);
-    else
-        wc_buf_puts(out, "}}");
+    wc_buf_puts(out, "}}");
+}
+
+static void put_special_ids(const struct vocab *v, wc_buf *out, int64_t id)
+{
+    put_token(v, out, id);
+    wc_buf_printf(out, ":{\"ids\":[%lld]}", (long long)id);
 }
 
 static void put_template(const struct vocab *v, wc_buf *out, int64_t bos, int64_t eos)
@@ -388,23 +408,23 @@ static void put_template(const struct vocab *v, wc_buf *out, int64_t bos, int64_
         for (int text = 0; text <= pair; text++) {
             wc_buf_puts(out, text ? "," : "");
             if (bos >= 0) {
-                put_special(v, out, bos, false);
+                put_special(v, out, bos, text);
                 wc_buf_puts(out, ",");
             }
             wc_buf_printf(out, "{\"Sequence\":{\"id\":\"%c\",\"type_id\":%d}}", text ? 'B' : 'A', text);
             if (eos >= 0) {
                 wc_buf_puts(out, ",");
-                put_special(v, out, eos, false);
+                put_special(v, out, eos, text);
             }
         }
         wc_buf_puts(out, "]");
     }
     wc_buf_puts(out, ",\"special_tokens\":{");
     if (bos >= 0)
-        put_special(v, out, bos, true);
+        put_special_ids(v, out, bos);
     if (eos >= 0 && eos != bos) {
         wc_buf_puts(out, bos >= 0 ? "," : "");
-        put_special(v, out, eos, true);
+        put_special_ids(v, out, eos);
     }
     wc_buf_puts(out, "}}");
 }

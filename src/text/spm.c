@@ -302,10 +302,10 @@ static bool flag_or(const wc_json *config, const char *key, bool fallback)
     return wc_json_is(v, WC_JSON_TRUE) || (fallback && !wc_json_is(v, WC_JSON_FALSE));
 }
 
-static void put_special(const wc_spm *m, wc_buf *out, int64_t id)
+static void put_special(const wc_spm *m, wc_buf *out, int64_t id, int type)
 {
     comma(out);
-    wc_buf_puts(out, "{\"SpecialToken\":{\"type_id\":0,\"id\":");
+    wc_buf_printf(out, "{\"SpecialToken\":{\"type_id\":%d,\"id\":", type);
     put_piece(m, out, (int32_t)id);
     wc_buf_puts(out, "}}");
 }
@@ -327,11 +327,11 @@ static void put_template(const wc_spm *m, const wc_json *config, wc_buf *out)
         wc_buf_puts(out, pair ? ",\"pair\":[" : ",\"single\":[");
         for (int text = 0; text <= pair; text++) {
             if (bos)
-                put_special(m, out, m->bos_id);
+                put_special(m, out, m->bos_id, text);
             comma(out);
             wc_buf_printf(out, "{\"Sequence\":{\"id\":\"%c\",\"type_id\":%d}}", text ? 'B' : 'A', text);
             if (eos)
-                put_special(m, out, m->eos_id);
+                put_special(m, out, m->eos_id, text);
         }
         wc_buf_putc(out, ']');
     }
