@@ -1,9 +1,14 @@
 /* bpe.c - see bpe.h.
  *
- * A word is a doubly linked list of symbols in an array.  A heap holds the pairs that can merge as rank << 32 | position,
- * so that the lowest rank comes first and the leftmost among equals.  Entries are not removed when a neighbour changes;
- * a stale one is skipped when it is popped, unless the pair that stands there now merges to the same token: that is what
- * the library does, and it can matter. */
+ * A short word is an array of symbols whose best pair is searched for again after every merge.  A long one is a doubly linked
+ * list, and a heap holds the pairs that can merge as rank << 32 | position, so that the lowest rank comes first and the
+ * leftmost among equals.  Entries are not removed when a neighbour changes; a stale one is skipped when it is popped, unless the
+ * pair that stands there now merges to the same token: that is what the library does.  (Without a prefix it never happens:
+ * another pair at that place reaches further, and so makes a longer token.)
+ *
+ * Most words never get there.  A vocabulary written with \u2581 for spaces has no pre-tokenizer, and a whole text is one word; but
+ * where no token has a \u2581 behind some byte, no merge leads across that place, and it can be cut there.  And a word that is a token
+ * is most often encoded as that one: whether it is, is found out at its first use and noted. */
 #include "text/bpe.h"
 
 #include <string.h>
@@ -12,15 +17,62 @@
 #include "base/size.h"
 #include "base/utf8.h"
 
+enum { SHORT_WORD = 32, MAX_CHAR_IDS = 0x10000 };
+static const char SPACE[] = "\u2581";
+enum { SPACE_BYTES = sizeof SPACE - 1 };
+
+/* What is known of a token.  Threads that share a tokenizer may note the same of one at the same time. */
+enum note {
+    NOTE_WHOLE = 1, /* its spelling is encoded as the token itself, */
+    NOTE_PARTS = 2, /* or is not; neither: not tried yet */
+    NOTE_BYTE = 4   /* it stands for a byte, not for its spelling */
+};
+
 struct wc_bpe_symbol {
     int32_t id;         /* -1: merged into the symbol before it */
     int32_t prev, next; /* -1: none */
 };
 
+/* ---- tables ---------------------------------------------------------------------------------------------------- */
+
+/* The code point of a token that is one character, else n_char_ids' bound. */
+static uint32_t char_of(const char *s, size_t n)
+{
+    uint32_t c;
+    return n > 0 && n <= 4 && wc_utf8_decode(s, n, &c) == n && c < MAX_CHAR_IDS ? c : MAX_CHAR_IDS;
+}
+
+/* Looks through the vocabulary once: for tokens of one character, the longest one, and where a \u2581 follows something. */
+static bool survey(wc_bpe *b, wc_arena *a)
+{
+    const wc_vocab *v = b->vocab;
+    size_t n;
+    for (size_t id = 0; id < v->n_ids; id++) {
+        const char *s = wc_vocab_token(v, (int32_t)id, &n);
+        const uint32_t c = s ? char_of(s, n) : MAX_CHAR_IDS;
+        if (c < MAX_CHAR_IDS)
+            b->n_char_ids = wc_max_size(b->n_char_ids, c + 1);
+        b->longest = s ? wc_max_size(b->longest, n) : b->longest;
+        for (size_t i = 1; s && i + SPACE_BYTES <= n; i++)
+            if (s[i] == SPACE[0] && memcmp(s + i, SPACE, SPACE_BYTES) == 0)
+                b->joins[(unsigned char)s[i - 1]] = true;
+    }
+    b->char_ids = wc_arena_alloc(a, b->n_char_ids * sizeof *b->char_ids);
+    if (!b->char_ids)
+        return false;
+    memset(b->char_ids, 0xff, b->n_char_ids * sizeof *b->char_ids);
+    for (size_t id = 0; id < v->n_ids; id++) {
+        const char *s = wc_vocab_token(v, (int32_t)id, &n);
+        const uint32_t c = s ? char_of(s, n) : MAX_CHAR_IDS;
+        if (c < MAX_CHAR_IDS)
+            b->char_ids[c] = (int32_t)id;
+    }
+    return true;
+}
+
 bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges)
 {
     size_t slots = 16;
-    char bytes[4];
     *b = (wc_bpe){.vocab = vocab, .unk_id = -1, .room = n_merges, .seed = wc_random_seed()};
     if (n_merges > UINT32_MAX / 4)
         return false;
@@ -29,32 +81,44 @@ bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges)
     b->mask = slots - 1;
     b->merges = wc_arena_alloc(a, n_merges * sizeof *b->merges);
     b->slots = wc_arena_zalloc(a, slots, sizeof *b->slots);
-    if (!b->merges || !b->slots)
+    b->notes = wc_arena_zalloc(a, vocab->n_ids, 1);
+    if (!b->merges || !b->slots || !b->notes || !survey(b, a))
         return false;
-    for (uint32_t c = 0; c < 0x800; c++)
-        b->char_ids[c] = wc_vocab_find(vocab, bytes, wc_utf8_encode(c, bytes));
     wc_vocab_byte_ids(vocab, b->byte_ids);
+    for (int i = 0; i < 256; i++)
+        if (b->byte_ids[i] >= 0)
+            b->notes[b->byte_ids[i]] = NOTE_BYTE;
+    b->may_cut = wc_vocab_find(vocab, SPACE, SPACE_BYTES) >= 0;
     return true;
 }
 
-static size_t hash_pair(const wc_bpe *b, int32_t left, int32_t right)
+static uint64_t hash_pair(const wc_bpe *b, int32_t left, int32_t right)
 {
     uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) ^ b->seed;
     unsigned __int128 product = (unsigned __int128)h * (0x9e3779b97f4a7c15 ^ b->seed << 1);
-    return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64));
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 /* The slot of a pair, or the free one where it would go. */
-static uint32_t *find_slot(const wc_bpe *b, int32_t left, int32_t right)
+static struct wc_bpe_slot *find_slot(const wc_bpe *b, uint64_t hash, int32_t left, int32_t right)
 {
-    for (size_t i = hash_pair(b, left, right);; i++) {
-        uint32_t *slot = &b->slots[i & b->mask];
-        if (*slot == 0)
+    const uint32_t tag = (uint32_t)(hash >> 32);
+    for (size_t i = (size_t)hash;; i++) {
+        struct wc_bpe_slot *slot = &b->slots[i & b->mask];
+        if (slot->index == 0)
             return slot;
-        const struct wc_bpe_merge *merge = &b->merges[*slot - 1];
-        if (merge->left == left && merge->right == right)
+        const struct wc_bpe_merge *merge = &b->merges[slot->index - 1];
+        if (slot->tag == tag && merge->left == left && merge->right == right)
             return slot;
     }
+}
+
+static const uint32_t NO_MERGE = UINT32_MAX;
+
+/* The rank of a pair, NO_MERGE when it does not merge. */
+static uint32_t rank_of(const wc_bpe *b, int32_t left, int32_t right)
+{
+    return find_slot(b, hash_pair(b, left, right), left, right)->index - 1;
 }
 
 void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right)
@@ -64,13 +128,18 @@ void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right)
 
 void wc_bpe_add_merge(wc_bpe *b, int32_t left, int32_t right, int32_t id)
 {
-    uint32_t *slot = find_slot(b, left, right);
+    const uint64_t hash = hash_pair(b, left, right);
+    struct wc_bpe_slot *slot = find_slot(b, hash, left, right);
     b->merges[b->n_merges] = (struct wc_bpe_merge){left, right, id};
-    *slot = (uint32_t)++b->n_merges;
+    *slot = (struct wc_bpe_slot){(uint32_t)(hash >> 32), (uint32_t)++b->n_merges};
+    /* a symbol that is not what it is spelled: what stands beside it in tokens says nothing of the text */
+    if ((b->notes[left] | b->notes[right]) & NOTE_BYTE || left == b->unk_id || right == b->unk_id)
+        b->may_cut = false;
 }
 
 void wc_bpe_scratch_release(wc_bpe_scratch *z)
 {
+    wc_ids_release(&z->ids);
     wc_mem_free(z->symbols);
     wc_mem_free(z->heap);
     *z = (wc_bpe_scratch){0};
@@ -113,23 +182,7 @@ static uint64_t heap_pop(wc_bpe_scratch *z)
     return top;
 }
 
-/* ---- symbols --------------------------------------------------------------------------------------------------- */
-
-static bool add_symbol(wc_bpe_scratch *z, int32_t id)
-{
-    if (z->n_symbols == z->symbols_room) {
-        size_t room = z->symbols_room ? 2 * z->symbols_room : 256;
-        struct wc_bpe_symbol *grown = room > INT32_MAX ? NULL
-                                                       : wc_mem_realloc(z->symbols, room * sizeof *grown);
-        if (!grown)
-            return false;
-        z->symbols = grown;
-        z->symbols_room = room;
-    }
-    int32_t at = (int32_t)z->n_symbols++;
-    z->symbols[at] = (struct wc_bpe_symbol){id, at - 1, at + 1};
-    return true;
-}
+/* ---- symbols ---------------------------------------------------------------------------------------------------- */
 
 /* The token of character s [n], which is the word's first or last or neither: with prefix and suffix as they apply. */
 static int32_t find_char(const wc_bpe *b, const char *s, size_t n, bool first, bool last)
@@ -139,7 +192,9 @@ static int32_t find_char(const wc_bpe *b, const char *s, size_t n, bool first, b
     if (b->n_prefix == 0 && b->n_suffix == 0) {
         uint32_t c;
         wc_utf8_decode(s, n, &c);
-        return c < 0x800 ? b->char_ids[c] : wc_vocab_find(b->vocab, s, n);
+        if (c < b->n_char_ids)
+            return b->char_ids[c];
+        return c < MAX_CHAR_IDS ? -1 : wc_vocab_find(b->vocab, s, n);
     }
     if (!first) {
         memcpy(text, b->prefix, b->n_prefix);
@@ -164,32 +219,59 @@ static bool has_bytes(const wc_bpe *b, const char *s, size_t n)
 }
 
 /* Characters to symbols.  Unknown ones become bytes, or unk (neighbours as one when fused), or nothing. */
-static bool split_word(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n)
+static bool split_word(const wc_bpe *b, wc_ids *out, const char *s, size_t n)
 {
     bool unk = false; /* one is waiting to be added */
     bool ok = true;
-    z->n_symbols = 0;
+    out->size = 0;
     for (size_t i = 0, len; ok && i < n; i += len) {
         uint32_t c;
         len = wc_utf8_decode(s + i, n - i, &c);
         int32_t id = find_char(b, s + i, len, i == 0, i + len == n);
         if (id >= 0) {
-            ok = (!unk || add_symbol(z, b->unk_id)) && add_symbol(z, id);
+            ok = (!unk || wc_ids_add(out, b->unk_id)) && wc_ids_add(out, id);
             unk = false;
         } else if (b->byte_fallback && has_bytes(b, s + i, len)) {
             for (size_t k = 0; ok && k < len; k++)
-                ok = add_symbol(z, b->byte_ids[(unsigned char)s[i + k]]);
+                ok = wc_ids_add(out, b->byte_ids[(unsigned char)s[i + k]]);
         } else if (b->unk_id >= 0) {
             if (unk && !b->fuse_unk)
-                ok = add_symbol(z, b->unk_id);
+                ok = wc_ids_add(out, b->unk_id);
             unk = true;
         }
     }
     if (ok && unk)
-        ok = add_symbol(z, b->unk_id);
-    if (z->n_symbols > 0)
-        z->symbols[z->n_symbols - 1].next = -1;
-    return ok;
+        ok = wc_ids_add(out, b->unk_id);
+    return ok && out->size <= INT32_MAX;
+}
+
+/* ---- merging --------------------------------------------------------------------------------------------------- */
+
+static void merge_short(const wc_bpe *b, wc_ids *word)
+{
+    int32_t *ids = word->data;
+    uint32_t ranks[SHORT_WORD]; /* of each symbol with the next one */
+    size_t n = word->size;
+    for (size_t i = 0; i + 1 < n; i++)
+        ranks[i] = rank_of(b, ids[i], ids[i + 1]);
+    while (n > 1) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            best = ranks[i] < ranks[best] ? i : best;
+        if (ranks[best] == NO_MERGE)
+            break;
+        ids[best] = b->merges[ranks[best]].id;
+        n--;
+        for (size_t i = best + 1; i < n; i++) {
+            ids[i] = ids[i + 1];
+            ranks[i - 1] = ranks[i];
+        }
+        if (best > 0)
+            ranks[best - 1] = rank_of(b, ids[best - 1], ids[best]);
+        if (best + 1 < n)
+            ranks[best] = rank_of(b, ids[best], ids[best + 1]);
+    }
+    word->size = n;
 }
 
 /* Puts the pair that begins at symbol pos on the heap if it can merge. */
@@ -198,16 +280,36 @@ static bool push_pair(const wc_bpe *b, wc_bpe_scratch *z, int32_t pos)
     int32_t next = z->symbols[pos].next;
     if (next < 0)
         return true;
-    uint32_t slot = *find_slot(b, z->symbols[pos].id, z->symbols[next].id);
-    return slot == 0 || heap_push(z, (uint64_t)(slot - 1) << 32 | (uint32_t)pos);
+    uint32_t rank = rank_of(b, z->symbols[pos].id, z->symbols[next].id);
+    return rank == NO_MERGE || heap_push(z, (uint64_t)rank << 32 | (uint32_t)pos);
 }
 
-static bool merge_all(const wc_bpe *b, wc_bpe_scratch *z)
+/* The symbols of the word as a list, every pair that can merge on the heap. */
+static bool link_symbols(const wc_bpe *b, wc_bpe_scratch *z)
 {
+    const size_t n = z->ids.size;
+    if (n > z->symbols_room) {
+        wc_mem_free(z->symbols);
+        z->symbols_room = 0;
+        z->symbols = wc_mem_alloc(n * sizeof *z->symbols);
+        if (!z->symbols)
+            return false;
+        z->symbols_room = n;
+    }
+    for (size_t i = 0; i < n; i++)
+        z->symbols[i] = (struct wc_bpe_symbol){z->ids.data[i], (int32_t)i - 1,
+                                               i + 1 < n ? (int32_t)i + 1 : -1};
     z->n_heap = 0;
-    for (size_t i = 0; i + 1 < z->n_symbols; i++)
+    for (size_t i = 0; i + 1 < n; i++)
         if (!push_pair(b, z, (int32_t)i))
             return false;
+    return true;
+}
+
+static bool merge_long(const wc_bpe *b, wc_bpe_scratch *z)
+{
+    if (!link_symbols(b, z))
+        return false;
     while (z->n_heap > 0) {
         uint64_t entry = heap_pop(z);
         const struct wc_bpe_merge *merge = &b->merges[entry >> 32];
@@ -217,8 +319,8 @@ static bool merge_all(const wc_bpe *b, wc_bpe_scratch *z)
             continue;
         struct wc_bpe_symbol *right = &z->symbols[left->next];
         if (left->id != merge->left || right->id != merge->right) {
-            uint32_t slot = *find_slot(b, left->id, right->id);
-            if (slot == 0 || b->merges[slot - 1].id != merge->id)
+            uint32_t rank = rank_of(b, left->id, right->id);
+            if (rank == NO_MERGE || b->merges[rank].id != merge->id)
                 continue;
         }
         left->id = merge->id;
@@ -229,20 +331,66 @@ static bool merge_all(const wc_bpe *b, wc_bpe_scratch *z)
         if ((left->prev >= 0 && !push_pair(b, z, left->prev)) || !push_pair(b, z, pos))
             return false;
     }
+    size_t n = 0;
+    for (int32_t i = 0; i >= 0; i = z->symbols[i].next)
+        z->ids.data[n++] = z->symbols[i].id;
+    z->ids.size = n;
     return true;
+}
+
+/* ---- words ----------------------------------------------------------------------------------------------------- */
+
+/* A word, or what lies between two cuts of one. */
+static bool encode_part(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out)
+{
+    const int32_t token = n <= b->longest ? wc_vocab_find(b->vocab, s, n) : -1;
+    unsigned note = token < 0 ? NOTE_PARTS : __atomic_load_n(&b->notes[token], __ATOMIC_RELAXED);
+    if (note & NOTE_WHOLE)
+        return wc_ids_add(out, token);
+    if (!split_word(b, &z->ids, s, n))
+        return false;
+    const bool is_short = z->ids.size <= SHORT_WORD && b->n_prefix == 0;
+    if (is_short)
+        merge_short(b, &z->ids);
+    else if (z->ids.size > 0 && !merge_long(b, z))
+        return false;
+    if (!(note & NOTE_PARTS)) {
+        note |= z->ids.size == 1 && z->ids.data[0] == token ? NOTE_WHOLE : NOTE_PARTS;
+        __atomic_store_n(&b->notes[token], (unsigned char)note, __ATOMIC_RELAXED);
+    }
+    for (size_t i = 0; i < z->ids.size; i++)
+        if (!wc_ids_add(out, z->ids.data[i]))
+            return false;
+    return true;
+}
+
+/* Where the part of s [n] that begins at start ends: before a \u2581 that no token has behind the byte before it. */
+static size_t part_end(const wc_bpe *b, const char *s, size_t n, size_t start)
+{
+    for (size_t i = start + 1; i + SPACE_BYTES <= n; i++) {
+        const char *lead = memchr(s + i, SPACE[0], n - i);
+        if (!lead)
+            break;
+        i = (size_t)(lead - s);
+        if (i + SPACE_BYTES <= n && memcmp(lead, SPACE, SPACE_BYTES) == 0 &&
+            !b->joins[(unsigned char)lead[-1]])
+            return i;
+    }
+    return n;
 }
 
 bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out, wc_error *err)
 {
+    const bool may_cut = b->may_cut && b->n_prefix == 0 && b->n_suffix == 0;
     if (b->ignore_merges) {
         int32_t id = wc_vocab_find(b->vocab, s, n);
         if (id >= 0)
             return wc_ids_add(out, id) || wc_fail_memory(err, n);
     }
-    if (!split_word(b, z, s, n) || !merge_all(b, z))
-        return wc_fail_memory(err, n * sizeof *z->symbols);
-    for (size_t i = 0; i < z->n_symbols; i++)
-        if (z->symbols[i].id >= 0 && !wc_ids_add(out, z->symbols[i].id))
-            return wc_fail_memory(err, n * sizeof *out->data);
+    for (size_t start = 0, end; start < n; start = end) {
+        end = may_cut ? part_end(b, s, n, start) : n;
+        if (!encode_part(b, z, s + start, end - start, out))
+            return wc_fail_memory(err, n * sizeof *z->symbols);
+    }
     return true;
 }

@@ -15,12 +15,21 @@ typedef struct wc_bpe {
     /* private */
     struct wc_bpe_merge {
         int32_t left, right, id;
-    } * merges;      /* [n_merges]; the index is the rank */
-    uint32_t *slots; /* [mask + 1] index + 1 of a merge, hashed by its pair; 0: free */
+    } * merges; /* [n_merges]; the index is the rank */
+    struct wc_bpe_slot {
+        uint32_t tag;   /* upper half of the hash */
+        uint32_t index; /* of the merge, plus 1; 0: free */
+    } * slots;          /* [mask + 1] hashed by the pair */
     size_t n_merges, room, mask;
     uint64_t seed;
-    int32_t char_ids[0x800]; /* token of a one-character string, -1: none */
-    int32_t byte_ids[256];   /* <0x00> to <0xFF>, -1: none */
+    int32_t
+        *char_ids; /* [n_char_ids] token of a one-character string, -1: none; those beyond are looked up */
+    size_t n_char_ids;
+    int32_t byte_ids[256]; /* <0x00> to <0xFF>, -1: none */
+    size_t longest;        /* bytes of the longest token */
+    unsigned char *notes;  /* [n_ids] enum note, see bpe.c */
+    bool may_cut;          /* before a \u2581, */
+    bool joins[256];       /* unless the byte before it is followed by one in some token */
 } wc_bpe;
 
 /* Fills the tables; the public fields are set by the caller, here or later.  Room for n_merges in the arena. */
@@ -32,9 +41,10 @@ void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right);
 
 /* One thread's memory for wc_bpe_encode; {0} is a valid empty one. */
 typedef struct wc_bpe_scratch {
+    wc_ids ids;
     struct wc_bpe_symbol *symbols;
     uint64_t *heap;
-    size_t n_symbols, symbols_room, n_heap, heap_room;
+    size_t symbols_room, n_heap, heap_room;
 } wc_bpe_scratch;
 void wc_bpe_scratch_release(wc_bpe_scratch *z);
 
