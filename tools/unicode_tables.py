@@ -19,6 +19,7 @@ CLASSES = [
     ("BERT_MARK", "bert strip_accents removes (after NFD)"),
 ]
 UNICODE_15_DECOMPOSED = [(0x1e030, 0x1e06d)]  # newer than Python's and the library's tables, known to utf8proc
+PAGE, PAGED = 32, 0x20000  # characters of a page; below this one pages, from it on ranges
 OTHER_ALPHABETIC = [(0x24b6, 0x24e9), (0x1f130, 0x1f149), (0x1f150, 0x1f169), (0x1f170, 0x1f189)]
 
 
@@ -51,9 +52,11 @@ def main():
             flags[c] |= 1 << bit
     sets = sorted(set(flags))
     index = {f: i for i, f in enumerate(sets)}
+    pages = [bytes(index[f] for f in flags[c:c + PAGE]) for c in range(0, PAGED, PAGE)]
+    distinct = list(dict.fromkeys(pages))
     starts, last = [], None
-    for c, f in enumerate(flags):
-        if f != last and not 0xd800 <= c <= 0xdfff:
+    for c, f in enumerate(flags[PAGED:], PAGED):
+        if f != last:
             starts.append("0x%x" % (c << 8 | index[f]))
             last = f
     plain = members(data["NFKD of one character differs from Unicode 14.0.0"])
@@ -70,7 +73,17 @@ def main():
     print("const uint16_t wc_unicode_ascii[128] = {")
     wrap("0x%x" % f for f in flags[:128])
     print("};\n")
-    print("/* First code point of a range << 8 | index of its set, rising. */")
+    print("/* Pages of 32 characters: for each its set. */")
+    print("const unsigned char wc_unicode_pages[][32] = {")
+    for page in distinct:
+        print("    {" + ", ".join(map(str, page)) + "},")
+    print("};\n")
+    print("/* The page of c is that of c / 32. */")
+    print("const uint16_t wc_unicode_page_of[] = {")
+    places = {page: i for i, page in enumerate(distinct)}
+    wrap(str(places[page]) for page in pages)
+    print("};\n")
+    print("/* Beyond the pages: first code point of a range << 8 | index of its set, rising. */")
     print("const uint32_t wc_unicode_ranges[] = {")
     wrap(starts)
     print("};")

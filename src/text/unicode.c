@@ -1,6 +1,6 @@
-/* unicode.c - classes by binary search in ranges; normal forms in three linear steps: decompose every character, sort
- * each run of combining marks by class, compose.  utf8proc's own decomposition sorts marks by insertion, which is
- * quadratic on a long run of them, so only its tables and its composition are used. */
+/* unicode.c - classes from pages, beyond these by binary search in ranges; normal forms in three linear steps: decompose
+ * every character, sort each run of combining marks by class, compose.  utf8proc's own decomposition sorts marks by
+ * insertion, which is quadratic on a long run of them, so only its tables and its composition are used. */
 #include "text/unicode.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "base/size.h"
 #include "base/utf8.h"
 
-unsigned wc_char_classes_of(uint32_t c)
+unsigned wc_char_classes_beyond(uint32_t c)
 {
     size_t low = 0, high = wc_unicode_n_ranges;
     while (high - low > 1) {

@@ -30,12 +30,21 @@ enum wc_char_class {
     WC_CHAR_L = WC_CHAR_LU | WC_CHAR_LL | WC_CHAR_LT | WC_CHAR_LM | WC_CHAR_LO
 };
 
+/* unicode_tables.c */
+enum { WC_UNICODE_PAGED = 0x20000 };
 extern const uint16_t wc_unicode_ascii[128];
-unsigned wc_char_classes_of(uint32_t c);
+extern const uint16_t wc_unicode_sets[];
+extern const uint16_t wc_unicode_page_of[];
+extern const unsigned char wc_unicode_pages[][32];
+unsigned wc_char_classes_beyond(uint32_t c); /* c >= WC_UNICODE_PAGED */
 /* Flags of wc_char_class that c has. */
 static inline unsigned wc_char_classes(uint32_t c)
 {
-    return c < 128 ? wc_unicode_ascii[c] : wc_char_classes_of(c);
+    if (c < 128)
+        return wc_unicode_ascii[c];
+    if (c < WC_UNICODE_PAGED)
+        return wc_unicode_sets[wc_unicode_pages[wc_unicode_page_of[c / 32]][c % 32]];
+    return wc_char_classes_beyond(c);
 }
 
 /* Lower case of one character, 1 or 2 code points in out; returns how many. */
@@ -51,7 +60,6 @@ bool wc_unicode_normalize(const char *s, size_t n, enum wc_normal_form form, wc_
 size_t wc_grapheme_bytes(const char *s, size_t n);
 
 /* unicode_tables.c */
-extern const uint16_t wc_unicode_sets[];
 extern const uint32_t wc_unicode_ranges[];
 extern const size_t wc_unicode_n_ranges;
 extern const uint32_t wc_unicode_whole[];
