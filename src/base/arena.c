@@ -21,7 +21,7 @@
 #define UNPOISON(p, n) ((void)0)
 #endif
 
-enum { ALIGN = 64, FIRST_BLOCK = 16 * 1024, LARGEST_STEP = 8 * 1024 * 1024 };
+enum { ALIGN = 64, FIRST_BLOCK = 16 * 1024, LARGEST_STEP = 8 * 1024 * 1024, MAPPED_FROM = 4 * 1024 * 1024 };
 
 struct block {
     struct block *prev;
@@ -38,8 +38,35 @@ struct wc_arena {
     bool dry, fixed;
 };
 
+/* Memory from the system on large pages, which cost fewer page faults and misses; NULL when there is none. */
+static void *map_pages(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    madvise(p, bytes, MADV_HUGEPAGE); /* where it is refused nothing is lost */
+#endif
+    return p;
+}
+
+static struct block *block_mapped(size_t size, size_t start)
+{
+    struct block *b = wc_mem_zalloc(1, sizeof *b);
+    char *data = b ? map_pages(size) : NULL;
+    if (!data) {
+        wc_mem_free(b);
+        return NULL;
+    }
+    *b = (struct block){.start = start, .size = size, .mapped = true, .data = data};
+    POISON(data, size);
+    return b;
+}
+
 static struct block *block_new(size_t size, size_t start)
 {
+    if (size >= MAPPED_FROM)
+        return block_mapped(size, start);
     struct block *b = wc_mem_alloc(sizeof *b + size + ALIGN);
     if (!b)
         return NULL;
@@ -71,24 +98,14 @@ wc_arena *wc_arena_new(size_t max_bytes)
 wc_arena *wc_arena_new_fixed(size_t bytes)
 {
     wc_arena *a = wc_arena_new(bytes);
-    struct block *b = wc_mem_zalloc(1, sizeof *b);
-    if (!a || !b || bytes == 0 || bytes > SIZE_MAX / 2)
-        goto fail;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        goto fail;
-#ifdef MADV_HUGEPAGE
-    madvise(p, bytes, MADV_HUGEPAGE); /* fewer page faults; where it is refused nothing is lost */
-#endif
-    *b = (struct block){.size = bytes, .mapped = true, .data = p};
-    POISON(b->data, bytes);
-    a->top = b;
+    if (a && bytes > 0 && bytes <= SIZE_MAX / 2)
+        a->top = block_mapped(bytes, 0);
+    if (!a || !a->top) {
+        wc_mem_free(a);
+        return NULL;
+    }
     a->fixed = true;
     return a;
-fail:
-    wc_mem_free(a);
-    wc_mem_free(b);
-    return NULL;
 }
 
 wc_arena *wc_arena_new_dry(void)

@@ -1,10 +1,16 @@
 // json.cpp - the one C++ file: RapidJSON's iterative reader fills our tree.  Nothing of it shows in json.h.
 //
-// Values wait on a stack (an array that grows); the end of an array or object moves its items from there to the arena,
-// so that the children of a node lie side by side.
+// The text is copied to the arena, and strings are unescaped there, in place.  Values wait on a stack (an array that
+// grows); the end of an array or object moves its items from there to the arena, so that the children of a node lie side
+// by side.
 #define RAPIDJSON_HAS_STDSTRING 0
 #define RAPIDJSON_NEW(x)        nullptr // never reached: the allocator is ours
 #define RAPIDJSON_DELETE(x)     ((void)(x))
+#if defined(__x86_64__) // both are part of every CPU of the kind; reads may go PADDING bytes past the text
+#define RAPIDJSON_SSE2
+#elif defined(__aarch64__)
+#define RAPIDJSON_NEON
+#endif
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
@@ -14,14 +20,13 @@
 extern "C" {
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 }
 // RapidJSON adds to the null pointer of its empty stack before it compares: harmless, but the sanitizer stops there.
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
 #endif
-#include <rapidjson/encodedstream.h>
 #include <rapidjson/error/en.h>
-#include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -29,18 +34,15 @@ extern "C" {
 
 namespace {
 
+constexpr size_t PADDING = 16;
+
 // What RapidJSON's own stack lies in: one block, taken before the parse, since the reader does not ask whether an
-// allocation has failed.  The stack holds at most one string of the text and 16 bytes a level, and grows by halves.
+// allocation has failed.  It holds 16 bytes a level, and grows by halves.
 struct Block {
     [[maybe_unused]] static const bool kNeedFree = false;
+    static constexpr size_t size = 64 * (WC_JSON_MAX_DEPTH + 2) + 1024;
     char *data;
-    size_t size;
 
-    static size_t bytes_for(size_t text_bytes)
-    {
-        size_t most = text_bytes + 32 * (WC_JSON_MAX_DEPTH + 2);
-        return most + most / 2 + 1024;
-    }
     void *Malloc(size_t n)
     {
         return n && n <= size ? data : nullptr;
@@ -56,8 +58,8 @@ struct Block {
 
 struct Handler {
     wc_arena *arena;
-    char *text_at; // strings are packed into chunks of the arena
-    size_t text_room;
+    wc_json *items_at; // short lists of items are packed into chunks of the arena
+    size_t items_room;
     wc_json *stack;
     size_t size, room;
     unsigned flags;
@@ -86,34 +88,30 @@ struct Handler {
         return true;
     }
 
-    char *text(const char *s, size_t n)
+    wc_json *items(size_t n)
     {
-        if (n + 1 > text_room) {
-            if (n + 1 > 1024) {
-                return wc_arena_strndup(arena, s, n);
-            }
-            text_room = 16384;
-            text_at = static_cast<char *>(wc_arena_alloc(arena, text_room));
-            if (!text_at) {
-                text_room = 0;
+        constexpr size_t chunk = 1024, most = 64;
+        if (n > most)
+            return static_cast<wc_json *>(wc_arena_alloc(arena, n * sizeof(wc_json)));
+        if (n > items_room) {
+            items_at = static_cast<wc_json *>(wc_arena_alloc(arena, chunk * sizeof(wc_json)));
+            items_room = items_at ? chunk : 0;
+            if (!items_at)
                 return nullptr;
-            }
         }
-        char *p = text_at;
-        memcpy(p, s, n);
-        p[n] = '\0';
-        text_at += n + 1;
-        text_room -= n + 1;
-        return p;
+        items_at += n;
+        items_room -= n;
+        return items_at - n;
     }
 
+    // s lies in the arena already
     bool add_text(wc_json_type type, const char *s, size_t n)
     {
         wc_json v = {};
         v.type = type;
         v.n = static_cast<uint32_t>(n);
-        v.u.text = text(s, n);
-        return v.u.text ? push(v) : stop("out of memory");
+        v.u.text = s;
+        return push(v);
     }
 
     bool simple(wc_json_type type)
@@ -165,19 +163,22 @@ struct Handler {
             for (rapidjson::SizeType i = negative; i < n; i++) {
                 unsigned digit = static_cast<unsigned>(s[i] - '0');
                 if (value > (limit - digit) / 10)
-                    return add_text(WC_JSON_BIGINT, s, n);
+                    return big_int(s, n);
                 value = 10 * value + digit;
             }
             v.type = WC_JSON_INT;
             v.u.integer = negative ? static_cast<int64_t>(0 - value) : static_cast<int64_t>(value);
             return push(v);
         }
-        char *copy = text(s, n);
-        if (!copy)
-            return stop("out of memory");
         v.type = WC_JSON_DOUBLE;
-        v.u.number = to_double(copy);
+        v.u.number = to_double(s); // what follows a number is none of its characters
         return push(v);
+    }
+
+    bool big_int(const char *s, size_t n)
+    {
+        char *copy = wc_arena_strndup(arena, s, n);
+        return copy ? add_text(WC_JSON_BIGINT, copy, n) : stop("out of memory");
     }
 
     // strtod of the C locale, whatever the program has set
@@ -211,12 +212,12 @@ struct Handler {
         v.type = type;
         v.n = static_cast<uint32_t>(n);
         if (cells) {
-            wc_json *items = static_cast<wc_json *>(wc_arena_alloc(arena, cells * sizeof *items));
-            if (!items)
+            wc_json *own = items(cells);
+            if (!own)
                 return stop("out of memory");
             size -= cells;
-            memcpy(items, stack + size, cells * sizeof *items);
-            v.u.items = items;
+            memcpy(own, stack + size, cells * sizeof *own);
+            v.u.items = own;
             if (type == WC_JSON_OBJECT && (flags & WC_JSON_UNIQUE_KEYS) && !unique(v))
                 return false;
         }
@@ -285,21 +286,26 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
     handler.arena = a;
     handler.flags = flags;
     handler.c_locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
-    rapidjson::MemoryStream memory(text + skip, bytes - skip);
-    rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(memory);
     Block block = {};
-    block.size = Block::bytes_for(bytes);
-    block.data = static_cast<char *>(wc_mem_alloc(block.size));
-    if (!block.data) {
-        wc_fail_memory(err, block.size);
+    block.data = static_cast<char *>(wc_mem_alloc(Block::size));
+    char *copy = static_cast<char *>(wc_arena_alloc(a, bytes - skip + PADDING));
+    if (!block.data || !copy) {
+        wc_fail_memory(err, bytes);
+        wc_mem_free(block.data);
         if (handler.c_locale)
             freelocale(handler.c_locale);
         return nullptr;
     }
+    memcpy(copy, text + skip, bytes - skip);
+    memset(copy + bytes - skip, 0, PADDING);
+    rapidjson::InsituStringStream stream(copy);
     Reader reader(&block);
-    constexpr unsigned parse_flags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag |
-                                     rapidjson::kParseValidateEncodingFlag;
-    rapidjson::ParseResult result = reader.Parse<parse_flags>(stream, handler);
+    constexpr unsigned flags_known_valid = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag |
+                                           rapidjson::kParseNumbersAsStringsFlag;
+    constexpr unsigned flags_to_validate = flags_known_valid | rapidjson::kParseValidateEncodingFlag;
+    rapidjson::ParseResult result = wc_utf8_valid(text + skip, bytes - skip)
+                                        ? reader.Parse<flags_known_valid>(stream, handler)
+                                        : reader.Parse<flags_to_validate>(stream, handler);
     wc_json *root = nullptr;
     if (result.IsError()) {
         size_t at = result.Offset() < bytes - skip ? result.Offset() : bytes - skip, line = 1, column = 1;

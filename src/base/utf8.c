@@ -1,6 +1,8 @@
 /* utf8.c - decoding by the table of well-formed byte sequences (Unicode 3.9, table 3-7). */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* Length of a sequence by its first byte and the range of its second; 0 when the byte begins nothing. */
 static size_t lead(unsigned char b, unsigned char *low, unsigned char *high)
 {
@@ -68,6 +70,14 @@ bool wc_utf8_valid(const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
         uint32_t c;
+        uint64_t eight;
+        if (n - i >= sizeof eight) {
+            memcpy(&eight, s + i, sizeof eight);
+            if ((eight & 0x8080808080808080) == 0) {
+                i += sizeof eight;
+                continue;
+            }
+        }
         size_t len = wc_utf8_decode(s + i, n - i, &c);
         if (c == 0xfffd && !(len == 3 && (unsigned char)s[i] == 0xef))
             return false;
