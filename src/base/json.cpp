@@ -288,8 +288,8 @@ extern "C" const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t by
     handler.c_locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
     Block block = {};
     block.data = static_cast<char *>(wc_mem_alloc(Block::size));
-    char *copy = static_cast<char *>(wc_arena_alloc(a, bytes - skip + PADDING));
-    if (!block.data || !copy) {
+    char *copy = block.data ? static_cast<char *>(wc_arena_alloc(a, bytes - skip + PADDING)) : nullptr;
+    if (!copy) {
         wc_fail_memory(err, bytes);
         wc_mem_free(block.data);
         if (handler.c_locale)
