@@ -247,8 +247,7 @@ static wc_tokenizer *from_pieces(struct vocab *v, enum wc_spm_model_type type)
 #define TEKKEN SPLIT(LEAD UPPER "*" LOWER "+|" LEAD UPPER "+" LOWER "*|\\\\p{N}|" SLASHES) BYTES
 #define QWEN35                                                                                               \
     SPLIT(FOLDED                                                                                             \
-          "|" LEAD                                                                                           \
-          "[\\\\p{L}\\\\p{M}]+|\\\\p{N}| "                                                                   \
+          "|" LEAD "[\\\\p{L}\\\\p{M}]+|\\\\p{N}| "                                                          \
           "?[^\\\\s\\\\p{L}\\\\p{M}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+")      \
     BYTES
 #define DEEPSEEK3                                                                                            \
