@@ -140,6 +140,34 @@ static void test_families(void **state)
     }
 }
 
+/* What convert writes is the same model, layer by layer; what its file could not tell is refused. */
+static void test_families_as_gguf(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t points;
+    } cases[] = {{"gemma1", 48},     {"gemma2", 51}, {"gemma3_text", 56},   {"llama3", 48},
+                 {"llama_bias", 47}, {"phi2", 46},   {"phi3_longrope", 57}, {"phi4_mini", 45},
+                 {"qwen3", 50},      {"smollm3", 50}};
+    const char *tmp = getenv("TMPDIR");
+    char out[400], folder[400];
+    snprintf(out, sizeof out, "%s/whinchat-verify-%d.gguf", tmp ? tmp : "/tmp", (int)getpid());
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wc_error err = {0};
+        snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
+        const wc_verify_options options = {.size = sizeof options, .golden = folder};
+        if (!wc_convert(folder, out, "f32", NULL, NULL, &err))
+            fail_msg("%s", err.text);
+        expect_pass(out, NULL, &options, cases[i].points);
+        unlink(out);
+    }
+    wc_error err = {0};
+    assert_false(wc_convert(GOLDENS "qwen2_untied_window", out, "f32", NULL, NULL, &err));
+    assert_int_equal(err.code, WC_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "config.json: use_sliding_window: "));
+    assert_int_not_equal(access(out, F_OK), 0);
+}
+
 /* Pictures by themselves; the folder is that of test_image, or the one beside the source. */
 static void test_image_preprocess(void **state)
 {
@@ -392,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_sound_is_not_passed_over),
         cmocka_unit_test(test_hub_spelling),
         cmocka_unit_test(test_families),
+        cmocka_unit_test(test_families_as_gguf),
         cmocka_unit_test(test_image_preprocess),
         cmocka_unit_test(test_only),
         WITH_COPY(test_wrong_weight),
