@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/nearest.h"
 #include "formats/config.h"
 
 enum { MAX_CONFIG = 1 << 20, KEY_ROOM = 128, MAX_FACTORS = 4096 };
@@ -294,10 +295,14 @@ const wc_gguf_arch *wc_gguf_config_arch(const wc_gguf_file *f, wc_error *err)
         return arch;
     wc_buf list;
     wc_buf_init(&list, 600);
-    for (size_t i = 0; wc_gguf_arch_at(i); i++)
+    wc_nearest nearest = {0};
+    for (size_t i = 0; wc_gguf_arch_at(i); i++) {
         wc_buf_printf(&list, "%s%s", i ? ", " : "", wc_gguf_arch_at(i)->name);
-    wc_fail(err, WC_UNSUPPORTED, "%s: general.architecture: \"%.60s\" is not supported; supported: %s",
-            f->path, name->u.text, wc_buf_str(&list));
+        wc_nearest_try(&nearest, name->u.text, wc_gguf_arch_at(i)->name);
+    }
+    wc_fail(err, WC_UNSUPPORTED,
+            "%s: general.architecture: \"%.60s\" is not supported; nearest is %s; supported: %s", f->path,
+            name->u.text, nearest.name ? nearest.name : "none", wc_buf_str(&list));
     wc_buf_release(&list);
     return NULL;
 }

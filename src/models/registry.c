@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/nearest.h"
 #include "models/model.h"
 
 /* clang-format off */
@@ -50,47 +51,18 @@ static const wc_family *find(const char *type)
     return NULL;
 }
 
-/* Edits that turn a into b (Levenshtein), for the nearest name; long names count as far. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[64], n = strlen(b);
-    if (n >= 64 || strlen(a) >= 64)
-        return 64;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            size_t change = diagonal + (a[i] != b[j]), least = change;
-            diagonal = row[j + 1];
-            if (row[j + 1] + 1 < least)
-                least = row[j + 1] + 1;
-            if (row[j] + 1 < least)
-                least = row[j] + 1;
-            row[j + 1] = least;
-        }
-    }
-    return row[n];
-}
-
 static bool unknown(const wc_checkpoint *files, const char *type, wc_error *err)
 {
     wc_buf list;
     wc_buf_init(&list, 600);
-    const char *nearest = NULL;
-    size_t least = 64;
+    wc_nearest nearest = {0};
     for (const wc_family *const *f = families; *f; f++)
         for (const char *const *t = (*f)->model_types; *t; t++) {
             wc_buf_printf(&list, "%s%s", list.size ? ", " : "", *t);
-            size_t d = distance(type, *t);
-            if (d < least) {
-                least = d;
-                nearest = *t;
-            }
+            wc_nearest_try(&nearest, type, *t);
         }
     wc_fail(err, WC_UNSUPPORTED, "%s: model_type: \"%.60s\" is not supported; nearest is %s; supported: %s",
-            wc_checkpoint_config_file(files), type, nearest, wc_buf_str(&list));
+            wc_checkpoint_config_file(files), type, nearest.name ? nearest.name : "none", wc_buf_str(&list));
     wc_buf_release(&list);
     return false;
 }
