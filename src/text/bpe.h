@@ -13,7 +13,8 @@ typedef struct wc_bpe {
     const char *suffix; /* [n_suffix] of the last part of a word, "</w>" */
     size_t n_prefix, n_suffix;
     /* private */
-    const double *scores; /* [n_ids] in place of merges: any two tokens merge whose concatenation is one, the best score first */
+    const double *
+        scores; /* [n_ids] in place of merges: any two tokens merge whose concatenation is one, the best score first */
     struct wc_bpe_merge {
         int32_t left, right, id;
     } * merges; /* [n_merges]; the index is the rank */
