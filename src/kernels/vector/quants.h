@@ -212,24 +212,19 @@ static void quantize(int8_t *q, float *scale, int16_t *sum, const float *x, size
             top = v_max(top, v_abs(v));
             none = v_fma(v, v_zero(), none); /* NaN when x is not finite */
         }
-        float lanes[L], most = 0, rounded[32];
-        v_store(lanes, top);
-        for (size_t l = 0; l < L; l++)
-            most = lanes[l] > most ? lanes[l] : most;
+        const float most = v_top(top);
         const vec inverse = v_all(most > 0 ? 127 / most : 0);
         scale[i / 32] = most / 127 + v_sum(none);
-        for (size_t j = 0; j < 32; j += L) {
-            vec v = v_round(v_mul(v_load(x + i + j), inverse));
-            v = v_if_nan(v, v_zero(), v_max(v_min(v, v_all(127)), v_all(-127)));
-            v_store(rounded + j, v);
+        for (size_t half = 0; half < 2; half++) {
+            vec total = v_zero();
+            for (size_t j = 16 * half; j < 16 * half + 16; j += L) {
+                vec v = v_round(v_mul(v_load(x + i + j), inverse));
+                v = v_if_nan(v, v_zero(), v_max(v_min(v, v_all(127)), v_all(-127)));
+                v_store_bytes(q + i + j, v);
+                total = v_add(total, v); /* whole numbers, in any order */
+            }
+            sum[i / 16 + half] = (int16_t)v_sum(total);
         }
-        int sums[2] = {0, 0};
-        for (size_t j = 0; j < 32; j++) {
-            q[i + j] = (int8_t)(int)rounded[j];
-            sums[j / 16] += (int)rounded[j];
-        }
-        sum[i / 16] = (int16_t)sums[0];
-        sum[i / 16 + 1] = (int16_t)sums[1];
     }
 }
 
