@@ -1,6 +1,8 @@
 /* checks.h - one verification under way: which checks are wanted, and how their outcomes are told. */
 #ifndef WC_VERIFY_CHECKS_H
 #define WC_VERIFY_CHECKS_H
+#include "audio/decode.h"
+#include "audio/mel.h"
 #include "verify/golden.h"
 
 typedef struct wc_checks {
@@ -27,4 +29,9 @@ bool wc_verify_model(wc_checks *c, const char *name, const wc_model_options *opt
 /* Folders without a model. */
 bool wc_verify_sampling(wc_checks *c, wc_error *err);
 bool wc_verify_pictures(wc_checks *c, wc_error *err);
+bool wc_verify_sounds(wc_checks *c, wc_error *err);
+/* The features of sounds [n] padded to the longest against features [n, frames, bands] and mask [n, frames], either of which
+ * may be NULL; alone: n is 1 and the values lack the first dimension. */
+bool wc_verify_features(wc_checks *c, const wc_mel *m, const struct wc_audio *sounds, size_t n, bool alone,
+                        wc_golden_item *features, wc_golden_item *mask, wc_error *err);
 #endif

@@ -146,6 +146,8 @@ bool wc_verify_run(const char *name, const wc_model_options *model_options, cons
         ok = wc_verify_sampling(&c, err);
     else if (ok && strcmp(c.golden.name, "image_preprocess") == 0)
         ok = wc_verify_pictures(&c, err);
+    else if (ok && strcmp(c.golden.name, "audio_preprocess") == 0)
+        ok = wc_verify_sounds(&c, err);
     else if (ok)
         ok = wc_verify_model(&c, name, model_options, err);
     if (ok) {

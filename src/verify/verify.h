@@ -1,7 +1,7 @@
 /* verify.h - a model against reference values, point by point: the work behind wc_verify.
  *
  * A golden folder (golden.h) belongs to a model, or to a part that works without one: the sampler ("sampling"), the
- * decoding and resizing of pictures ("image_preprocess").
+ * decoding and resizing of pictures ("image_preprocess"), of sound ("audio_preprocess").
  *
  * Every value of the folder becomes one check, in the order of the computation, so that the first one that fails is the
  * first step that is off.  A value that the model never announces fails.  Beside these there are checks of our own:

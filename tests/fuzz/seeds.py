@@ -25,6 +25,7 @@ KIT = {
     "tokenizer": ("tokenizer", ("tokenizer.json",)),
     "template": ("template", (".jinja",)),
     "image": ("images", ("",)),
+    "audio": ("audio", ("",)),
 }
 MAGIC = {
     "png": (b"\x89PNG",),
