@@ -552,6 +552,10 @@ static void maps_level(void)
     conv_case(same_conv(7, 20, 70, 33, 3, 1), false, false);
     conv_case(same_conv(2, 2, 130, 40, 5, 1), false, true);
     conv_case(same_conv(3, 3, 5, 4, 1, 2), false, false);
+    /* time padded behind only, bands on both sides; and time before only */
+    conv_case((wc_conv){11, 16, 1, 6, 8, 12, 3, 3, 2, 0, 1}, false, false);
+    conv_case((wc_conv){1, 8, 12, 1, 4, 5, 3, 3, 2, 0, 1}, false, true);
+    conv_case((wc_conv){19, 1, 40, 19, 1, 40, 5, 1, 1, 4, 0}, true, true);
     for (int stride = 1; stride <= 2; stride++) {
         conv_case(same_conv(14, 11, 37, 37, 3, stride), true, stride == 1);
         conv_case(same_conv(9, 30, 64, 64, 5, stride), true, false);
@@ -618,6 +622,9 @@ static bool run_row_op(wc_backend *b, int which, const struct inputs *in, wc_ten
     case 8:
         b->soft_cap(b, y, x, 0.5f);
         return true;
+    case 9:
+        b->clamp(b, y, x, 0.25f);
+        return true;
     default:
         return false;
     }
@@ -650,7 +657,10 @@ static void row_op_exact(int which, const struct inputs *in, double *y)
                                 v * w + (double)z[i],
                                 0.5 * v * (1 + tanh(u)) * (double)z[i],
                                 (v + (double)z[i]) * 0.7,
-                                0.5 * tanh(v / 0.5)};
+                                0.5 * tanh(v / 0.5),
+                                v > 0.25    ? 0.25
+                                : v < -0.25 ? -0.25
+                                            : v};
             y[r * WIDTH + i] = results[which];
         }
     }
@@ -761,6 +771,124 @@ static void rope_level(void)
     release(f), release(table), release(x), release(y);
 }
 
+/* ---- frames of sound ---- */
+
+/* cumulative_norm with memory of its own to work in. */
+static void cumulative_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w)
+{
+    const size_t T = x.shape[0];
+    wc_tensor work = wc_tensor_of(aligned_alloc(64, (T * 16 + 63) / 64 * 64), WC_F32, WC_SHAPE(T, 4));
+    b->cumulative_norm(b, y, x, w, 1e-3f, WC_ACT_RELU, work);
+    free(work.data);
+}
+
+static void cumulative_norm_level(void)
+{
+    enum { T = 23, F = 5, C = 19, FRAME = F * C };
+    wc_tensor x = random_tensor(WC_SHAPE(T, F, C)), w = random_tensor(WC_SHAPE(C)),
+              y = zeros(WC_SHAPE(T, F, C)), z = zeros(WC_SHAPE(T, F, C));
+    double *want = calloc(T * FRAME, sizeof *want), sum = 0, squares = 0;
+    for (size_t t = 0; t < T; t++) {
+        for (size_t i = 0; i < FRAME; i++)
+            sum += (double)at(x, t * FRAME + i);
+        const double n = (double)(t + 1) * FRAME, mean = sum / n;
+        for (size_t i = 0; i < FRAME; i++)
+            squares += pow((double)at(x, t * FRAME + i) - mean, 2);
+        for (size_t i = 0; i < FRAME; i++)
+            want[t * FRAME + i] = fmax(0, ((double)at(x, t * FRAME + i) - mean) / sqrt(squares / n + 1e-3) *
+                                              (double)at(w, i % C));
+    }
+    for (int b = 0; b < N_BACKENDS; b++) {
+        cumulative_norm(backends[b], b ? z : y, x, w);
+        if (b)
+            assert_same(y, z, "cumulative_norm: threads");
+    }
+    assert_near(y, want, 2e-6, "cumulative_norm");
+    cumulative_norm(backends[0], wc_tensor_slice(z, 0, 7), wc_tensor_slice(x, 0, 7), w);
+    assert_same(y, z, "cumulative_norm: later frames");
+    cumulative_norm(backends[1], x, x, w);
+    assert_same(y, x, "cumulative_norm: in place");
+    free(want);
+    release(x), release(w), release(y), release(z);
+}
+
+/* The score of frame t and key j of a head, in double. */
+static double local_score(wc_tensor q, wc_tensor k, wc_tensor r, const wc_local_attention *a, size_t t,
+                          size_t j, size_t h)
+{
+    const size_t d = (size_t)a->head_dim, width = d * (size_t)a->n_heads;
+    double sum = 0;
+    for (size_t i = h * d; i < (h + 1) * d; i++)
+        sum += (double)at(q, t * width + i) *
+               ((double)at(k, j * width + i) + (double)at(r, (j + (size_t)a->past - t) * width + i));
+    return sum;
+}
+
+static void local_exact(double *y, wc_tensor q, wc_tensor k, wc_tensor v, wc_tensor r,
+                        const wc_local_attention *a)
+{
+    const size_t d = (size_t)a->head_dim, width = d * (size_t)a->n_heads;
+    for (size_t t = 0; t < q.shape[0]; t++)
+        for (size_t h = 0; h < (size_t)a->n_heads; h++) {
+            double z = 0, *out = y + t * width + h * d;
+            memset(out, 0, d * sizeof *out);
+            for (size_t j = 0; j < a->n_valid; j++) {
+                if (j + (size_t)a->past < t || j > t + (size_t)a->future)
+                    continue;
+                const double p = exp(a->soft_cap * tanh(local_score(q, k, r, a, t, j, h) / a->soft_cap));
+                z += p;
+                for (size_t i = 0; i < d; i++)
+                    out[i] += p * (double)at(v, j * width + h * d + i);
+            }
+            for (size_t i = 0; z > 0 && i < d; i++)
+                out[i] /= z;
+        }
+}
+
+static void local_case(wc_local_attention a, size_t n)
+{
+    const size_t width = (size_t)(a.n_heads * a.head_dim), span = (size_t)(a.past + a.future) + 1;
+    wc_tensor q = random_tensor(WC_SHAPE(n, width)), k = random_tensor(WC_SHAPE(n, width)),
+              v = random_tensor(WC_SHAPE(n, width)), r = random_tensor(WC_SHAPE(span, width)),
+              y = zeros(WC_SHAPE(n, width)), z = zeros(WC_SHAPE(n, width));
+    double *want = calloc(n * width, sizeof *want);
+    local_exact(want, q, k, v, r, &a);
+    for (int b = 0; b < N_BACKENDS; b++) {
+        backends[b]->local_attention(backends[b], b ? z : y, q, k, v, r, &a);
+        if (b)
+            assert_same(y, z, "local_attention: threads");
+    }
+    assert_near(y, want, 5e-6, "local_attention");
+
+    const size_t chunk = 4, chunks = (n + chunk - 1) / chunk, context = chunk + span - 1;
+    wc_tensor s = zeros(WC_SHAPE((size_t)a.n_heads, chunks, chunk, context));
+    backends[1]->local_scores(backends[1], s, q, k, r, &a);
+    for (size_t h = 0; h < (size_t)a.n_heads; h++)
+        for (size_t t = 0; t < n; t++)
+            for (size_t c = t % chunk; c < t % chunk + span; c++) {
+                const size_t j = t - t % chunk + c - (size_t)a.past;
+                if (j < n && !(fabs((double)at(s, ((h * chunks * chunk) + t) * context + c) -
+                                    local_score(q, k, r, &a, t, j, h)) < 2e-6))
+                    fail_msg("local_scores: head %zu, frame %zu, slot %zu", h, t, c);
+            }
+    free(want);
+    release(q), release(k), release(v), release(r), release(y), release(z), release(s);
+}
+
+static void local_level(void)
+{
+    local_case((wc_local_attention){4, 8, 12, 0, 50, 30}, 30);
+    local_case((wc_local_attention){1, 37, 3, 2, 0.5f, 9}, 21); /* the last frames see no key */
+    local_case((wc_local_attention){2, 16, 0, 0, 5, 1}, 1);
+    local_case((wc_local_attention){3, 24, 40, 7, 50, 11}, 13); /* more past than there is */
+}
+
+static void test_frames_of_sound(void **state)
+{
+    at_each_level(cumulative_norm_level, true);
+    at_each_level(local_level, true);
+}
+
 static void test_rows(void **state)
 {
     at_each_level(rows_level, true);
@@ -838,7 +966,8 @@ int main(void)
         cmocka_unit_test(test_matmul),     cmocka_unit_test(test_quantized),
         cmocka_unit_test(test_attention),  cmocka_unit_test(test_broken_neighbour),
         cmocka_unit_test(test_maps),       cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_frames_of_sound),
+        cmocka_unit_test(test_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,7 @@ wc_backend *wc_backend_cpu_open(int n_threads, bool exact, wc_error *err)
     wc_cpu_fill_products(&c->base);
     wc_cpu_fill_attention(&c->base);
     wc_cpu_fill_experts(&c->base);
+    wc_cpu_fill_local(&c->base);
     wc_cpu_fill_probs(&c->base);
     wc_cpu_fill_rows(&c->base);
     wc_cpu_fill_elementwise(&c->base);

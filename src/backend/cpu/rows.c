@@ -86,6 +86,68 @@ static void layer_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_
     for_rows(&j, run_layer_norm, wc_tensor_rows(&x), width_of(&x));
 }
 
+/* ---- norms over time ---- */
+
+/* Of frame t: its sum and its mean so far, then its sum of squares and its variance so far. */
+struct moments {
+    double sum, mean;
+};
+
+static void run_frame_sums(void *job, size_t first, size_t n)
+{
+    const struct job *j = job;
+    const size_t F = j->x.shape[1], C = j->x.shape[2];
+    struct moments *m = j->z.data;
+    for (size_t t = first; t < first + n; t++) {
+        const float *x = f32(j->x) + t * F * C;
+        double sum = 0;
+        for (size_t f = 0; f < F; f++)
+            sum += j->active ? j->c->k->sum_squares(x + f * C, (float)m[t].mean, C)
+                             : j->c->k->sum(x + f * C, C);
+        m[t].sum = sum;
+    }
+}
+
+static void run_cumulative_norm(void *job, size_t first, size_t n)
+{
+    const struct job *j = job;
+    const size_t F = j->x.shape[1], C = j->x.shape[2];
+    const struct moments *m = j->z.data;
+    for (size_t t = first; t < first + n; t++) {
+        const float mean = (float)m[t].mean, inverse = (float)(1 / sqrt(m[t].sum + (double)j->b));
+        for (size_t f = 0; f < F; f++) {
+            const float *x = f32(j->x) + (t * F + f) * C;
+            float *y = f32(j->y) + (t * F + f) * C;
+            for (size_t c = 0; c < C; c++)
+                y[c] = (x[c] - mean) * inverse;
+            times_weight(j, y, j->w, 0, C);
+            j->c->k->act[j->act](y, y, C);
+        }
+    }
+}
+
+static void cumulative_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float eps, wc_act act,
+                            wc_tensor work)
+{
+    const size_t T = x.shape[0], frame = x.shape[1] * x.shape[2];
+    struct job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .z = work, .b = eps, .act = act};
+    struct moments *m = work.data;
+    double total = 0;
+    for_rows(&j, run_frame_sums, T, frame);
+    for (size_t t = 0; t < T; t++) {
+        total += m[t].sum;
+        m[t].mean = total / ((double)(t + 1) * (double)frame);
+    }
+    j.active = 1; /* now squares about each frame's own mean */
+    for_rows(&j, run_frame_sums, T, frame);
+    total = 0;
+    for (size_t t = 0; t < T; t++) {
+        total += m[t].sum;
+        m[t].sum = total / ((double)(t + 1) * (double)frame);
+    }
+    for_rows(&j, run_cumulative_norm, T, frame);
+}
+
 static void run_softmax(void *job, size_t first, size_t n)
 {
     const struct job *j = job;
@@ -321,6 +383,7 @@ void wc_cpu_fill_rows(wc_backend *b)
 {
     b->rms_norm = rms_norm;
     b->layer_norm = layer_norm;
+    b->cumulative_norm = cumulative_norm;
     b->softmax = softmax;
     b->rope_table = rope_table;
     b->rope = rope;
