@@ -1,4 +1,4 @@
-/* verify_model.c - runs the prompts and pictures of a golden folder through a model, with an observer that compares. */
+/* verify_model.c - runs the prompts, pictures and sounds of a golden folder through a model, with an observer that compares. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,11 +6,10 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "generate/session.h"
+#include "generate/sound.h"
 #include "verify/checks.h"
 
 enum { CHUNK_ROWS = 7, NAME_ROOM = 300, NOTE_ROOM = 300 };
-
-static const char NO_AUDIO[] = "sound is not supported yet";
 
 /* One of the folder's prompts. */
 struct prompt {
@@ -18,7 +17,8 @@ struct prompt {
     int32_t *ids, *greedy_ids;
     size_t n_ids, n_greedy;
     wc_media *pictures;
-    size_t n_pictures;
+    wc_sound *sounds;
+    size_t n_pictures, n_sounds;
     const wc_json *picture_files, *sound_files;
     float *last; /* [n_vocab] of the last row, once computed */
 };
@@ -56,20 +56,34 @@ static bool read_ids(const struct verification *v, const wc_json *prompt, const 
     return true;
 }
 
-static bool read_pictures(const wc_golden *g, struct prompt *p, wc_error *err)
+/* The path of a file that a prompt names, in the arena; key is for messages. */
+static const char *media_path(const wc_golden *g, const struct prompt *p, const char *key,
+                              const wc_json *file, wc_error *err)
+{
+    const char *path = NULL;
+    if (!wc_json_is(file, WC_JSON_STRING))
+        wc_fail(err, WC_BAD_FILE, "%s: prompt %s: %s: expected file names, found %s", g->file, p->name, key,
+                wc_json_type_name(file));
+    else if (!(path = wc_path_join(g->arena, g->folder, file->u.text)))
+        wc_fail_memory(err, file->n);
+    return path;
+}
+
+static bool read_media(const wc_golden *g, struct prompt *p, wc_error *err)
 {
     p->n_pictures = wc_json_count(p->picture_files);
+    p->n_sounds = wc_json_count(p->sound_files);
     p->pictures = wc_arena_zalloc(g->arena, p->n_pictures + 1, sizeof *p->pictures);
-    for (size_t i = 0; p->pictures && i < p->n_pictures; i++) {
-        const wc_json *file = wc_json_item(p->picture_files, i);
-        if (!wc_json_is(file, WC_JSON_STRING))
-            return wc_fail(err, WC_BAD_FILE, "%s: prompt %s: images: expected file names, found %s", g->file,
-                           p->name, wc_json_type_name(file));
-        p->pictures[i].path = wc_path_join(g->arena, g->folder, file->u.text);
-        if (!p->pictures[i].path)
-            return wc_fail_memory(err, file->n);
-    }
-    return p->pictures ? true : wc_fail_memory(err, p->n_pictures * sizeof *p->pictures);
+    p->sounds = wc_arena_zalloc(g->arena, p->n_sounds + 1, sizeof *p->sounds);
+    if (!p->pictures || !p->sounds)
+        return wc_fail_memory(err, p->n_pictures * sizeof *p->pictures);
+    for (size_t i = 0; i < p->n_pictures; i++)
+        if (!(p->pictures[i].path = media_path(g, p, "images", wc_json_item(p->picture_files, i), err)))
+            return false;
+    for (size_t i = 0; i < p->n_sounds; i++)
+        if (!(p->sounds[i].path = media_path(g, p, "sounds", wc_json_item(p->sound_files, i), err)))
+            return false;
+    return true;
 }
 
 static bool read_prompts(struct verification *v, wc_error *err)
@@ -92,7 +106,7 @@ static bool read_prompts(struct verification *v, wc_error *err)
         p->picture_files = wc_json_get(inputs ? inputs : json, "images");
         p->sound_files = wc_json_get(inputs, "sounds");
         if (!read_ids(v, json, "ids", &p->ids, &p->n_ids, err) ||
-            !read_ids(v, json, "greedy_ids", &p->greedy_ids, &p->n_greedy, err) || !read_pictures(g, p, err))
+            !read_ids(v, json, "greedy_ids", &p->greedy_ids, &p->n_greedy, err) || !read_media(g, p, err))
             return false;
     }
     return true;
@@ -206,7 +220,9 @@ static bool set_ids(struct wc_session *s, const struct prompt *p, wc_error *err)
                               .ids = p->ids,
                               .n_ids = p->n_ids,
                               .media = p->pictures,
-                              .n_media = p->n_pictures};
+                              .n_media = p->n_pictures,
+                              .sounds = p->sounds,
+                              .n_sounds = p->n_sounds};
     return wc_session_set_prompt(s, &prompt, err);
 }
 
@@ -343,13 +359,37 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
     return ok;
 }
 
-/* Text and pictures become the ids. */
+static wc_golden_item *find_point(const struct verification *v, const char *point)
+{
+    char name[NAME_ROOM];
+    snprintf(name, sizeof name, "%s.%s", v->group, point);
+    return wc_golden_find(&v->c->golden, name);
+}
+
+/* What the sounds of a prompt become together, where the folder says. */
+static bool check_features(struct verification *v, const struct prompt *p, wc_error *err)
+{
+    size_t padded;
+    wc_golden_item *features = find_point(v, "input_features"), *mask = find_point(v, "input_features_mask");
+    if (p->n_sounds == 0 || !v->m->mel || !(features || mask))
+        return true;
+    struct wc_audio *sounds = wc_sounds_read(v->m, p->sounds, p->n_sounds, &padded, err);
+    bool ok = sounds && wc_verify_features(v->c, v->m->mel, sounds, p->n_sounds, false, features, mask, err);
+    wc_sounds_free(sounds, p->n_sounds);
+    return ok;
+}
+
+/* Text, pictures and sounds become the ids. */
 static void check_prompt_ids(struct verification *v, struct wc_session *s, const struct prompt *p)
 {
     char note[NOTE_ROOM];
     wc_error why = {0};
-    const wc_prompt prompt = {
-        .size = sizeof prompt, .text = p->text, .media = p->pictures, .n_media = p->n_pictures};
+    const wc_prompt prompt = {.size = sizeof prompt,
+                              .text = p->text,
+                              .media = p->pictures,
+                              .n_media = p->n_pictures,
+                              .sounds = p->sounds,
+                              .n_sounds = p->n_sounds};
     if (!p->text)
         return;
     if (!wc_session_set_prompt(s, &prompt, &why))
@@ -379,7 +419,7 @@ static bool run_prompt(struct verification *v, struct prompt *p, wc_error *err)
     if (!s)
         goto done;
     check_prompt_ids(v, s, p);
-    if (!watch_prompt(v, s, p, all, err))
+    if (!check_features(v, p, err) || !watch_prompt(v, s, p, all, err))
         goto done;
     memcpy(p->last, all + (p->n_ids - 1) * n_vocab, n_vocab * sizeof *p->last);
     memcpy(s->logits, p->last, n_vocab * sizeof *p->last);
@@ -399,9 +439,7 @@ static void check_prompt(struct verification *v, struct prompt *p)
     v->group = p->name;
     if (!group_wanted(v))
         return;
-    if (wc_json_count(p->sound_files) > 0)
-        wc_fail(&why, WC_UNSUPPORTED, "%s", NO_AUDIO);
-    else if (run_prompt(v, p, &why))
+    if (run_prompt(v, p, &why))
         return;
     fail_group(v, why.text);
     tell(v, "greedy_ids", false, why.text);
@@ -485,6 +523,34 @@ static bool run_picture(struct verification *v, const wc_media *picture, wc_erro
     return ok;
 }
 
+static bool run_sound(struct verification *v, const wc_sound *given, wc_error *err)
+{
+    struct wc_model *m = v->m;
+    char note[NOTE_ROOM];
+    size_t padded;
+    wc_media_hold hold = {0}, again = {0};
+    const wc_ctx watch = {.observe = on_point, .observe_user = v}, anew = {.observe = ignore_point};
+    if (m->net->audio.n_tokens == 0)
+        return wc_fail(err, WC_UNSUPPORTED, "this model takes no sound");
+    struct wc_audio *sound = wc_sounds_read(m, given, 1, &padded, err);
+    bool ok = sound && wc_sound_encode(m, sound, padded, &watch, &hold, err);
+    if (ok) {
+        wc_backend *own = m->backend;
+        m->backend = v->other; /* observed, so that the cache is not asked */
+        ok = wc_sound_encode(m, sound, padded, &anew, &again, err);
+        m->backend = own;
+    }
+    if (ok)
+        tell(v, "threads",
+             same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens, (size_t)m->net->hidden_size,
+                       note),
+             note);
+    wc_media_release(m->media, &hold);
+    wc_media_release(m->media, &again);
+    wc_sounds_free(sound, 1);
+    return ok;
+}
+
 /* Makes a file the current group: its name without what follows the last dot.  false when that is no group's name. */
 static bool enter_file(struct verification *v, const wc_json *file)
 {
@@ -514,19 +580,17 @@ static void check_media(struct verification *v)
 {
     for (size_t i = 0; i < v->n_prompts; i++) {
         const struct prompt *p = &v->prompts[i];
-        for (size_t k = 0; k < p->n_pictures; k++) {
+        for (size_t k = 0; k < p->n_pictures + p->n_sounds; k++) {
             wc_error why = {0};
-            if (!enter_file(v, wc_json_item(p->picture_files, k)) || group_done(v) || !group_wanted(v))
+            const bool picture = k < p->n_pictures;
+            const size_t n = picture ? k : k - p->n_pictures;
+            if (!enter_file(v, wc_json_item(picture ? p->picture_files : p->sound_files, n)) ||
+                group_done(v) || !group_wanted(v))
                 continue;
-            if (!run_picture(v, &p->pictures[k], &why))
+            if (picture ? !run_picture(v, &p->pictures[n], &why) : !run_sound(v, &p->sounds[n], &why))
                 fail_group(v, why.text);
             else
                 fail_group(v, "the model has no such point");
-        }
-        for (size_t k = 0; k < wc_json_count(p->sound_files); k++) {
-            const wc_json *file = wc_json_item(p->sound_files, k);
-            if (wc_json_is(file, WC_JSON_STRING) && enter_file(v, file) && !group_done(v))
-                fail_group(v, NO_AUDIO);
         }
     }
 }
