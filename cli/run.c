@@ -60,6 +60,8 @@ static void add_timings(wc_buf *b, const wc_result *r, double load_seconds)
     wc_buf_puts(b, ",");
     add_second(b, "image_seconds", r->image_seconds);
     wc_buf_puts(b, ",");
+    add_second(b, "audio_seconds", r->audio_seconds);
+    wc_buf_puts(b, ",");
     add_second(b, "prefill_seconds", r->prefill_seconds);
     wc_buf_puts(b, ",");
     add_second(b, "first_token_seconds", r->first_token_seconds);
@@ -116,7 +118,7 @@ static int answer(struct run *r, const cli_prompt *p, const wc_generate_options 
         o.n_logprobs = r->args->logprobs.value;
     }
     bool chat = wants_chat(r->model, p, &r->args->prompt, r->c->arena);
-    bool ok = cli_prompt_make(p, chat, &r->request, &prompt, &err) &&
+    bool ok = cli_prompt_make(r->c, p, chat, &r->request, &prompt, &err) &&
               cli_answer(&a, r->session, &prompt, &o, &err);
     if (a.failed)
         return cli_flush(r->c);
@@ -209,21 +211,27 @@ static const cli_group groups[] = {
 const cli_command cli_run = {
     .name = "run",
     .summary = "Answer one prompt",
-    .details = "The prompt is PROMPT, or what --prompt and --file give, or stdin. A chat model gets it\n"
-               "through its chat template as the user's message, with the pictures of --image before the\n"
-               "words; other models continue the text. The answer goes to stdout as it comes and ends\n"
-               "with one line feed; all else goes to stderr.\n"
-               "\n"
-               "Decoding is greedy unless a sampling option or the model's generation configuration asks\n"
-               "otherwise.\n"
-               "\n"
-               "--messages takes a chat as transformers does: content is a string or a list of\n"
-               "{\"type\":\"text\",\"text\":...} and {\"type\":\"image\",\"path\":...}; pictures\n"
-               "without a path are those of --image, in order. Nothing is fetched from the network.",
+    .details =
+        "The prompt is PROMPT, or what --prompt and --file give, or stdin. A chat model gets it\n"
+        "through its chat template as the user's message, with the pictures of --image and the\n"
+        "sounds of --audio before the words; other models continue the text. The answer goes to\n"
+        "stdout as it comes and ends with one line feed; all else goes to stderr.\n"
+        "\n"
+        "Decoding is greedy unless a sampling option or the model's generation configuration asks\n"
+        "otherwise.\n"
+        "\n"
+        "--messages takes a chat as transformers does: content is a string or a list of\n"
+        "{\"type\":\"text\",\"text\":...}, {\"type\":\"image\",\"path\":...} and\n"
+        "{\"type\":\"audio\",\"path\":...}; those without a path are of --image and --audio, in order.\n"
+        "Nothing is fetched from the network.\n"
+        "\n"
+        "Sounds are WAV, FLAC, MP3 or Ogg of any rate and number of channels; what is longer than\n"
+        "30 seconds is cut, as transformers does, and a note says so.",
     .examples =
         "whinchat run gemma-3n-mini-it --image guitarist.png -p \"What musical instrument is the person "
         "playing?\"\n"
         "git diff | whinchat run google/gemma-3n-E4B-it -f - -p \"Write a commit message for this.\"\n"
+        "whinchat run google/gemma-3n-E2B-it --audio speech.mp3 -p \"Write down what is said.\"\n"
         "whinchat run ./model --messages chat.json --json --logprobs 5",
     .operands = {"MODEL", "[PROMPT]"},
     .operand_value = CLI_MODEL,

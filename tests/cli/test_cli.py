@@ -245,7 +245,8 @@ def group_messages():
     ask("http", chat({"type": "image", "url": "http://localhost/x.png"}, words), 6, err="nothing is fetched")
     ask("absent picture", chat({"type": "image", "path": "no.png"}, words), 6, err="messages[0].content[0]: path: image: no.png")
     ask("a path that is no string", chat({"type": "image", "path": 5}, words), 6, err="path: expected the path of a file, found a number")
-    ask("sound", chat({"type": "audio", "path": "x.wav"}, words), 6, err="found audio")
+    ask("video", chat({"type": "video", "path": "x.mp4"}, words), 6, err="type: expected text, image or audio, found video")
+    ask("absent sound", chat({"type": "audio", "path": "no.wav"}, words), 6, err="messages[0].content[0]: path: audio: no.wav")
     ask("no messages", '{"a": 1}', 6, err="messages: expected an array")
     ask("no JSON", "{", 6, err="chat.json")
     ask("empty", "[]", 6, err="found an empty one")
@@ -255,6 +256,58 @@ def group_messages():
     exits("messages: absent", run("run", MODEL, "-m", "no.json"), 6, "no.json")
     text = chat({"type": "image", "path": PICTURE}, words)
     exits("messages: stdin", run("run", MODEL, "-m", "-", stdin=text.encode()), 0, "", ANSWER + "\n")
+
+
+def hearing():
+    """A tiny model with ears and the shipped model's chat template."""
+    folder = os.path.join(WORK, "hearing")
+    if not os.path.isdir(folder):
+        shutil.copytree(os.path.join(GOLDENS, "gemma3n_mm"), folder)
+        shutil.copy(os.path.join(MODEL, "chat_template.jinja"), folder)
+    return folder
+
+
+def group_sound():
+    model, formats = hearing(), os.path.join(GOLDENS, "audio_formats")
+    a, b, picture = (os.path.join(model, n) for n in ("sound_a.wav", "sound_b.wav", "image_a.png"))
+    # The ids that transformers 5.23 generates for the same messages and files.
+    mixed = [{"type": "audio", "path": a}, {"type": "image"}, {"type": "text", "text": "same?"}, {"type": "audio"}]
+    path = write("mixed.json", json.dumps([{"role": "user", "content": mixed}]))
+    more = ["-n", "12", "--ignore-eos", "--json"]
+    o = object_of("sounds and a picture", run("run", model, "-m", path, "--audio", b, "--image", picture, *more))
+    check("sounds and a picture: ids", o.get("ids") == [51, 183, 143, 141, 120, 6, 90, 146, 68, 123, 123, 28], o)
+    check("sounds: places", o.get("prompt_ids", []).count(177) == 24 and o["prompt_ids"].count(161) == 9, o.get("prompt_ids"))
+    check("sounds: timings", o.get("timings", {}).get("audio_seconds", 0) > 0, o.get("timings"))
+    for name, ids in (("mp3_44100_stereo.mp3", [113, 143, 141, 104, 90, 28, 23, 140, 143, 85, 10, 40]),
+                      ("flac_s24_96000_stereo.flac", [113, 43, 151, 151, 151, 16, 30, 118, 27, 177, 88, 157])):
+        o = object_of(name, run("run", model, "--audio", os.path.join(formats, name), "-p", "what", *more))
+        check("%s: ids" % name, o.get("ids") == ids, o)
+    with open(a, "rb") as f:
+        first = run("run", model, "--audio", "-", "-p", "what", "-n", "6", stdin=f.read())
+    check("a sound on stdin", first.code == 0 and first.out == run("run", model, "--audio", a, "-p", "what", "-n", "6").out, first)
+    check("timings name sounds", ", sounds 0." in run("run", model, "--audio", a, "-p", "x", "-n", "1", "-v").err)
+    exits("a sound too few", run("run", model, "-m", path, "--image", picture), 6, "1 sound without a path, 0 given with --audio")
+    exits("stdin twice", run("run", model, "--image", "-", "--audio", "-", "-p", "x"), 2, "stdin can be only one")
+    exits("a sound from the network", run("run", model, "--audio", "https://a.b/c.wav", "-p", "x"), 6, "nothing is fetched")
+    exits("an absent sound", run("run", model, "--audio", "no.wav", "-p", "x"), 6, "audio: no.wav")
+    exits("a picture as sound", run("run", model, "--audio", PICTURE, "-p", "x"), 6, "found a picture (PNG)")
+    exits("no ears", run("run", MODEL, "--audio", a, "-p", "x"), 6, "takes no sound (its audio tower was never trained)")
+    exits("show of a sound", run("show", os.path.join(formats, "mp3_44100_stereo.mp3")), 0, "", "MP3 44100 Hz, 2 channels, 0.150 s\n")
+    o = object_of("show of a sound --json", run("show", a, "--json"))
+    check("show of a sound: keys", (o.get("format"), o.get("rate"), o.get("channels"), o.get("cut")) == ("WAV", 16000, 1, False), o)
+    with open(b, "rb") as f:
+        head = f.read(44)
+    minute = 2 * 16000 * 60
+    long = write("long.wav", head[:40] + minute.to_bytes(4, "little") + bytes(minute))
+    exits("show of a long sound", run("show", long), 0, "", "WAV 16000 Hz, 1 channel, 60.000 s, of which the first 30 are heard\n")
+    r = run("run", model, "--audio", long, "-p", "x")
+    check("a long sound is told of", "only the first 30 of 60 seconds are heard" in r.err, r)
+    o = object_of("show of a model that hears", run("show", model, "--json"))
+    check("show: audio", o.get("audio", {}).get("tokens") == 12 and "audio" in o["modalities"], o)
+    check("show: no ears", "audio" not in object_of("show", run("show", MODEL, "--json"))["modalities"])
+    o = object_of("bench --audio", run("bench", model, "--prefill", "4", "--audio", "--repeat", "1", "--json"))
+    check("bench --audio: measured", o.get("audio_encode_seconds", 0) > 0, o)
+    exits("bench --audio without ears", run("bench", MODEL, "--prefill", "4", "--audio", "--repeat", "1"), 3, "takes no sound")
 
 
 def group_errors():
@@ -652,6 +705,8 @@ def group_chat():
     step("unknown command", t.until("unknown command '/nonsense'") and t.until("> "))
     t.type("/image no.png\r")
     step("an absent picture", t.until("no.png") and t.until("> "))
+    t.type("/audio no.wav\r")
+    step("an absent sound", t.until("no.wav") and t.until("> "))
     t.type("half a line\x03")
     step("Ctrl-C at the prompt", t.until("leaves") and t.until("> "))
     t.type("\x04")
@@ -680,6 +735,37 @@ def group_chat():
     t = Terminal("run", MODEL, "--badflag", TERM="dumb")
     code = t.end()
     step("TERM=dumb", code == 2 and b"\x1b" not in t.seen)
+
+
+def group_chat_sound():
+    model = hearing()
+    a = os.path.join(model, "sound_a.wav")
+    want = run("run", model, "--audio", a, "-p", "hear", "-n", "5", "--ignore-eos").out.strip()
+    try:
+        t = Terminal("chat", model, "-n", "5", "--ignore-eos", NO_COLOR="1")
+    except OSError as e:
+        print("not run: chat with sound: no terminal can be had: %s" % e)
+        return
+
+    def step(name, good):
+        return check("chat with sound: " + name, good, t.seen[-500:])
+    step("begins", t.until("/help") and t.until("> "))
+    t.type("/audio %s\r" % a)
+    step("takes a sound", t.until("WAV, 16000 Hz, 1.2 s; it goes with your next message") and t.until("> "))
+    t.type("hear\r")
+    step("hears it", t.until("hear\r\n") and t.until("\r\n> ") and t.before.decode().strip() == want)
+    saved = os.path.join(WORK, "heard.json")
+    t.type("/save %s\r" % saved)
+    step("/save", t.until("saved") and t.until("> "))
+    with open(saved) as f:
+        content = json.load(f)["messages"][0]["content"]
+    step("the file", content == [{"type": "audio", "path": a}, {"type": "text", "text": "hear"}])
+    t.type("/load %s\r" % saved)
+    step("/load", t.until("2 messages") and t.until("> "))
+    t.type("/regen\r")
+    step("/regen hears it again", t.until("regen\r\n") and t.until("\r\n> ") and t.before.decode().strip() == want)
+    t.type("\x04")
+    step("leaves", t.end() == 0)
 
 
 def main():
