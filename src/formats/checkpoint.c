@@ -181,8 +181,20 @@ const char *wc_checkpoint_tokenizer_model(const wc_checkpoint *c, size_t *n, wc_
     return path && wc_path_exists(path) ? wc_file_read(c->arena, path, MAX_TOKENIZER, n, err) : NULL;
 }
 
+/* The first file's bytes before its first tensor: metadata, most of it the vocabulary. */
+static size_t head_bytes(const wc_checkpoint *c)
+{
+    uint64_t n = c->files[0].map.size;
+    for (size_t i = 0; i < c->n_tensors; i++)
+        if (c->tensors[i].file == 0 && c->tensors[i].begin < n)
+            n = c->tensors[i].begin;
+    return (size_t)n;
+}
+
 void wc_checkpoint_drop_tokenizer(const wc_checkpoint *c)
 {
+    if (c->lazy->gguf_tokenizer)
+        wc_file_map_done(&c->files[0].map, 0, head_bytes(c));
     wc_arena_free(c->lazy->tokenizer_arena);
     *c->lazy = (struct wc_lazy){0};
 }
