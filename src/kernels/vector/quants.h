@@ -362,7 +362,7 @@ ALWAYS_INLINE size_t add_blocks(quad *acc, const wc_bytes *x, const char *const 
 
 /* nx rows of x times four rows of w.  What lies AHEAD is fetched meanwhile, line after line: that is the order in which memory
  * gives most, and so far off that it has come when it is needed. */
-enum { AHEAD = 16 * 1024 };
+enum { AHEAD = 8 * 1024 };
 ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t k, quant t,
                             run_fn run, pair_fn pair, scales_fn scales, const int nx)
 {
