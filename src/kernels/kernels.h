@@ -130,6 +130,7 @@ typedef struct wc_kernels {
     /* n fused multiply-adds a lane on registers only: the bare stream of tile; returns a value so that it is computed. */
     float (*burn)(size_t n);
     float (*burn_pairs)(size_t n); /* of tile_pairs; NULL with it */
+    float (*burn_bytes)(size_t n); /* of tile_bytes: n times four products a lane */
     /* Reads n bytes and returns something of them. */
     uint64_t (*read)(const void *p, size_t n);
 } wc_kernels;

@@ -90,16 +90,11 @@ static void quantize_rows(void *job, size_t first, size_t n)
 
 /* ---- either ---- */
 
-static bool takes_bytes(const struct cpu *c, wc_dtype weights)
-{
-    return !c->base.exact && wc_dtype_is_quantized(weights);
-}
-
 static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 {
     const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
     const struct layout l = layout_of(n, k);
-    return takes_bytes(cpu_of(b), w->dtype)          ? l.q + l.scale + l.sum
+    return wc_cpu_takes_bytes(cpu_of(b), w->dtype)   ? l.q + l.scale + l.sum
            : wc_cpu_takes_pairs(cpu_of(b), w->dtype) ? (k + stride - 1) / stride * n * stride / 2
                                                      : 0;
 }
@@ -109,7 +104,7 @@ static void round_x(struct product *p, float *work)
 {
     const struct layout l = layout_of(p->n, p->k);
     const size_t least = ROUND_LEAST / (p->k + 1) + 1;
-    if (takes_bytes(p->c, p->w.dtype)) {
+    if (wc_cpu_takes_bytes(p->c, p->w.dtype)) {
         p->bytes = (wc_bytes){(int8_t *)work, work + l.q, (int16_t *)(work + l.q + l.scale), p->k};
         wc_cpu_for(p->c, quantize_rows, p, p->n, least);
     } else if (wc_cpu_takes_pairs(p->c, p->w.dtype)) {

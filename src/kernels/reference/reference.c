@@ -329,6 +329,7 @@ const wc_kernels *wc_kernels_reference(void)
         .shrink = shrink,
         .depthwise = depthwise,
         .burn = burn,
+        .burn_bytes = wc_reference_burn_bytes,
         .read = read_all,
     };
     return &table;

@@ -180,3 +180,4 @@ static inline ivec p_join(ivec acc, part p)
 {
     return i_add(acc, p);
 }
+#define HIDE(v) __asm__("" : "+w"(v))

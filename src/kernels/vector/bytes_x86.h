@@ -280,3 +280,6 @@ static inline ivec p_join(ivec acc, part p)
     return i_add(acc, i_join(p));
 }
 #endif
+#ifndef HIDE
+#define HIDE(v) __asm__("" : "+v"(v))
+#endif

@@ -55,5 +55,5 @@
         .act_mul = {mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul}, .add = add,    \
         .mul = mul, .scale = scale, .mul_add = mul_add, .axpy = axpy, .soft_cap = soft_cap, .sum = sum,      \
         .sum_squares = sum_squares, .maximum = maximum, .exp_sum = exp_sum, .shrink = shrink,                \
-        .depthwise = depthwise, .burn = burn, .read = read_all LEVEL_PAIRS                                   \
+        .depthwise = depthwise, .burn = burn, .burn_bytes = burn_bytes, .read = read_all LEVEL_PAIRS         \
     }

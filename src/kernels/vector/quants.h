@@ -537,6 +537,26 @@ ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size
         tile_rows(y, y_stride, add, add_stride, x, r, panel, n_cols, k, t, 1);
 }
 
+/* The bare stream of a tile.  What is multiplied is hidden from the compiler, which would do it once. */
+static float burn_bytes(size_t n)
+{
+    enum { CHAINS = 12 };
+    part c[CHAINS];
+    ivec w = i_all(0x01020301), x = i_all(0x02010103);
+    for (int r = 0; r < CHAINS; r++)
+        c[r] = i_all(r);
+    for (size_t i = 0; i < n; i += CHAINS)
+        UNROLL
+    for (int r = 0; r < CHAINS; r++) {
+        HIDE(w);
+        c[r] = p_step(c[r], w, x, false);
+    }
+    ivec total = i_zero();
+    for (int r = 0; r < CHAINS; r++)
+        total = i_add(total, c[r]);
+    return v_sum(i_to_vec(total));
+}
+
 /* ---- the entries of a type ---- */
 
 #define ROW_BYTES(name, w_stride) ((w_stride) / quant_##name.block * quant_##name.block_bytes)
