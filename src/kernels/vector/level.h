@@ -44,7 +44,7 @@
 
 #define LEVEL_TABLE(level_name)                                                                              \
     {                                                                                                        \
-        .level = level_name, .lanes = L, .panel_cols = COLS,                                                 \
+        .level = level_name, .lanes = L, .panel_cols = COLS, .bytes_cols = BYTES_COLS,                       \
         .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK_ENTRY)}, .tile = tile,          \
         .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT_ENTRY)}, .quantize = quantize,                 \
         .unpack_bytes = {WC_EACH_QUANT(UNPACK_BYTES_ENTRY)},                                                 \
