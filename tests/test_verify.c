@@ -140,6 +140,21 @@ static void test_families(void **state)
     }
 }
 
+/* Encoders: each point, and the same bits alone, in a batch and with other threads. */
+static void test_encoders(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t points;
+    } cases[] = {{"bert", 33},        {"bert_classify", 32}, {"bert_pooled", 32},
+                 {"bert_rerank", 40}, {"bert_tokens", 27},   {"minilm", 19}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char folder[400];
+        snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
+        expect_pass(folder, NULL, NULL, cases[i].points);
+    }
+}
+
 /* What convert writes is the same model, layer by layer; what its file could not tell is refused. */
 static void test_families_as_gguf(void **state)
 {
@@ -420,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_sound_is_not_passed_over),
         cmocka_unit_test(test_hub_spelling),
         cmocka_unit_test(test_families),
+        cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_families_as_gguf),
         cmocka_unit_test(test_image_preprocess),
         cmocka_unit_test(test_only),
