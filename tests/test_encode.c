@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/file_map.h"
 #include "base/json.h"
+#include "formats/checkpoint.h"
 #include "whinchat.h"
 
 #define GOLDENS SOURCE_ROOT "/tests/goldens/"
@@ -116,6 +117,42 @@ static void test_embed_options(void **state)
     x = wc_embed(m, NULL, 0, NULL, &width, &err);
     assert_non_null(x);
     wc_free(x);
+    wc_model_free(m);
+}
+
+/* EmbeddingGemma: prompts, dense layers, a window to both sides; the first dimensions by themselves. */
+static void test_embeddinggemma(void **state)
+{
+    enum { D = 40, FEW = 16 };
+    wc_error err = {0};
+    size_t width;
+    wc_model *m = open_model(GOLDENS "embeddinggemma");
+    wc_checkpoint *golden = wc_checkpoint_open_tensors(GOLDENS "embeddinggemma/golden.safetensors", &err);
+    wc_tensor want;
+    assert_true(golden && wc_checkpoint_find(golden, "doc.4_Normalize", &want));
+    const wc_string text = S("a phone runs it");
+    wc_encode_options o = {.size = sizeof o, .prompt_name = "document"};
+    float *x = wc_embed(m, &text, 1, &o, &width, &err);
+    assert_non_null(x);
+    assert_int_equal(width, D);
+    assert_close(x, want.data, D, 2e-6);
+
+    float first[FEW];
+    double squares = 0;
+    for (int i = 0; i < FEW; i++)
+        squares += (double)x[i] * (double)x[i];
+    for (int i = 0; i < FEW; i++)
+        first[i] = (float)((double)x[i] / sqrt(squares));
+    wc_free(x);
+    o.dimensions = FEW;
+    o.normalize = true;
+    x = wc_embed(m, &text, 1, &o, &width, &err);
+    assert_int_equal(width, FEW);
+    assert_close(x, first, FEW, 1e-6);
+    wc_free(x);
+    o.prompt_name = "poem";
+    assert_null(wc_embed(m, &text, 1, &o, &width, &err));
+    wc_checkpoint_close(golden);
     wc_model_free(m);
 }
 
@@ -397,11 +434,11 @@ static void test_poolings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embed),    cmocka_unit_test(test_embed_options),
-        cmocka_unit_test(test_batches),  cmocka_unit_test(test_rerank),
-        cmocka_unit_test(test_classify), cmocka_unit_test(test_classify_tokens),
-        cmocka_unit_test(test_fill),     WITH_COPY(test_broken_modules),
-        WITH_COPY(test_poolings),
+        cmocka_unit_test(test_embed),           cmocka_unit_test(test_embed_options),
+        cmocka_unit_test(test_embeddinggemma),  cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_rerank),          cmocka_unit_test(test_classify),
+        cmocka_unit_test(test_classify_tokens), cmocka_unit_test(test_fill),
+        WITH_COPY(test_broken_modules),         WITH_COPY(test_poolings),
     };
     return cmocka_run_group_tests_name("encode", tests, NULL, NULL);
 }

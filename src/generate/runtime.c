@@ -201,13 +201,9 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
     return true;
 }
 
-/* Encoders, and decoders that are published to make vectors. */
 static bool open_sentence(struct wc_model *m, wc_error *err)
 {
-    const char *list = wc_path_join(m->arena, wc_checkpoint_path(m->files), "modules.json");
-    if (!list)
-        return wc_fail_memory(err, 100);
-    if (!m->net->family->encode || (!m->net->encoder && !wc_path_exists(list)))
+    if (!m->net->encoder)
         return true;
     m->sentence = wc_sentence_open(m->arena, m->files, m->net, err);
     return m->sentence != NULL;

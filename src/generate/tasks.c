@@ -227,9 +227,8 @@ float *wc_task_embed(struct wc_model *m, const wc_string *texts, size_t n, const
     const int own = m->sentence ? wc_sentence_width(m->sentence) : 0;
     if (!own) {
         wc_fail(err, m->net ? WC_UNSUPPORTED : WC_BAD_ARGUMENT,
-                m->net
-                    ? "%s: gives no vectors: expected an encoder such as BERT, or a folder with modules.json"
-                    : "%s: was opened for its tokenizer only",
+                m->net ? "%s: gives no vectors: expected an encoder such as BERT or EmbeddingGemma"
+                       : "%s: was opened for its tokenizer only",
                 m->name);
         return NULL;
     }

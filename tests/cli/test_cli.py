@@ -535,7 +535,7 @@ def group_encoders():
     exits("embed: no such prompt", run("embed", minilm, "cat", "--prompt-name", "poem"), 2, "document, query")
     exits("embed: two prompts", run("embed", minilm, "cat", "--prompt-name", "query", "-p", "x"), 2, "--prompt")
     exits("embed: texts and --jsonl", run("embed", minilm, "cat", "--jsonl"), 2, "TEXT")
-    exits("embed: a model that makes no vectors", run("embed", MODEL, "cat"), 6, "modules.json")
+    exits("embed: a model that makes no vectors", run("embed", MODEL, "cat"), 6, "encoder")
     exits("run: an encoder writes nothing", run("run", minilm, "-p", "cat"), 3, "embed, rerank, classify or fill")
     documents = ["search and rank data fast!", "the cat", "the tree"]
     r = run("rerank", pairs, "--query", "fast search", *documents)
