@@ -99,10 +99,12 @@ void cli_print_overview(FILE *to)
 {
     fprintf(to, "Usage: whinchat COMMAND [ARGUMENTS] [OPTIONS]\n"
                 "Runs small language models on this machine; nothing leaves it.\n\n");
-    for (size_t i = 0; cli_commands[i]; i++)
+    size_t i = 0;
+    for (; cli_commands[i] && cli_commands[i] != &cli_doctor; i++)
         fprintf(to, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    fprintf(to, "\nMODEL is a folder, a name in the Hugging Face cache, or a model shipped here.\n"
-                "'whinchat help COMMAND' tells more, --version the version. For a start:\n\n"
+    for (; cli_commands[i]; i++) /* those about the program itself, so that all fits one screen */
+        fprintf(to, "  %s%s", cli_commands[i]->name, cli_commands[i + 1] ? "" : " \n");
+    fprintf(to, "\nMODEL is a folder or a name; 'whinchat help COMMAND' tells more. For a start:\n"
                 "  whinchat run gemma-3n-mini-it -p \"Hello, who are you?\"\n");
 }
 

@@ -72,6 +72,11 @@ static bool check_fixed(wc_gguf_writer *w)
                            "%s: %s: this value cannot be written: GGUF files of %s have no such key",
                            wc_checkpoint_config_file(w->c), key, w->arch->name);
     }
+    if (wc_json_is(wc_gguf_field(w, "use_bidirectional_attention"), WC_JSON_TRUE)) /* EmbeddingGemma */
+        return wc_fail(w->err, WC_UNSUPPORTED,
+                       "%s: use_bidirectional_attention: this value cannot be written: GGUF files of %s have "
+                       "no such key",
+                       wc_checkpoint_config_file(w->c), w->arch->name);
     const wc_json *rope = wc_gguf_field(w, "no_rope_layers"); /* SmolLM3: every fourth is 0 */
     for (size_t i = 0; i < wc_json_count(rope); i++)
         if ((wc_json_number(wc_json_item(rope, i), -1) != 0) != ((i + 1) % 4 != 0))

@@ -11,6 +11,7 @@
 #include "base/os.h"
 #include "formats/config.h"
 #include "generate/sound.h"
+#include "generate/tasks.h"
 #include "image/decode.h"
 
 enum { MEDIA_CACHE_BYTES = 64 << 20, F32_INDEX = 0, BF16_INDEX = 1 };
@@ -218,11 +219,19 @@ static bool open_audio(struct wc_model *m, wc_error *err)
                    file, in->bands, m->mel->n_mels);
 }
 
+static bool open_sentence(struct wc_model *m, wc_error *err)
+{
+    if (!m->net->encoder)
+        return true;
+    m->sentence = wc_sentence_open(m->arena, m->files, m->net, err);
+    return m->sentence != NULL;
+}
+
 static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *err)
 {
     m->net = wc_net_load(m->arena, m->files, o->slice, err);
     if (!m->net || !read_generation_config(m, err) || !open_images(m, o->random_dtype != NULL, err) ||
-        !open_audio(m, err))
+        !open_audio(m, err) || !open_sentence(m, err))
         return false;
     check_vocabulary(m);
     m->backend = wc_backend_cpu_open(o->n_threads, o->compute == WC_COMPUTE_F32, err);
@@ -260,6 +269,7 @@ static bool write_info(struct wc_model *m, wc_error *err)
                           wc_sound_max_seconds(m), n->audio.n_tokens);
         wc_buf_printf(&b, ",\"modalities\":[\"text\"%s%s]", n->image.n_tokens ? ",\"image\"" : "",
                       n->audio.n_tokens ? ",\"audio\"" : "");
+        wc_task_info(m, &b);
     }
     if (m->tokenizer)
         wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_vocab_size(m->tokenizer));
@@ -334,6 +344,7 @@ void wc_runtime_close(struct wc_model *m)
     wc_kv_store_free(m->kv[BF16_INDEX]);
     wc_media_cache_free(m->media);
     wc_backend_close(m->backend);
+    wc_sentence_close(m->sentence);
     wc_jinja_free(m->chat_template);
     wc_tokenizer_free(m->tokenizer);
     wc_checkpoint_close(m->files);
@@ -363,6 +374,8 @@ wc_kv_store *wc_runtime_kv(struct wc_model *m, wc_dtype dtype)
 
 bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *cost, wc_error *err)
 {
+    if (m->net->encoder)
+        return wc_encode_cost(m, rows, cost, err);
     wc_arena *dry = wc_arena_new_dry();
     if (!dry)
         return wc_fail_memory(err, 100);

@@ -24,7 +24,7 @@ PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
 GOLDENS = os.path.join(SOURCE, "tests", "goldens")
 QUESTION = "What musical instrument is the person playing?"
 ANSWER = "The person in the image is playing an electric guitar."
-COMMANDS = "run chat show verify tokenize template bench perplexity compare convert list doctor completion help version".split()
+COMMANDS = "run chat embed rerank classify fill show verify tokenize template bench perplexity compare convert list doctor completion help version".split()
 TIME = 120.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))  # what takes longer hangs; nothing else here asks for a time
 WORK = tempfile.mkdtemp(prefix="whinchat-cli-")
 count = {True: 0, False: 0}
@@ -99,6 +99,14 @@ def object_of(name, result):
     good = result.code == 0 and isinstance(value, dict) and result.out.count("\n") == 1 and result.out.endswith("\n")
     check(name + ": one object", good, result)
     return value if isinstance(value, dict) else {}
+
+
+def lines(*objects):
+    return "".join(json.dumps(o) + "\n" for o in objects).encode()
+
+
+def answers(r):
+    return [json.loads(x) for x in r.out.splitlines()]
 
 
 # ---- groups ----
@@ -391,11 +399,6 @@ def group_show():
 
 
 def group_text():
-    def lines(*objects):
-        return "".join(json.dumps(o) + "\n" for o in objects).encode()
-
-    def answers(r):
-        return [json.loads(x) for x in r.out.splitlines()]
     text = "What colour is the shirt?\n\u00e9 \U0001f600"
     r = run("tokenize", MODEL, "--jsonl", stdin=lines({"text": text}, {"text": text, "add_special_tokens": False}))
     a = answers(r)
@@ -568,6 +571,55 @@ def group_gguf():
     exits("perplexity: no such text", run("perplexity", folder, "nothing.txt"), 6, "nothing.txt")
     exits("compare without a text", run("compare", folder, folder), 2, "--text")
     exits("compare: other vocabularies", run("compare", folder, MODEL, "--text", "text"), 6, "vocabulary")
+
+
+def group_encoders():
+    minilm, bert, pairs = (os.path.join(GOLDENS, n) for n in ("minilm", "bert", "bert_rerank"))
+    r = run("embed", minilm, "cat", "", "the tree")
+    vectors = [json.loads(line) for line in r.out.splitlines()]
+    check("embed: a line of numbers for each text", r.code == 0 and [len(v) for v in vectors] == [36] * 3, r)
+    check("embed: length 1, as the folder says", all(abs(sum(x * x for x in v) - 1) < 1e-5 for v in vectors), r)
+    exits("embed: lines of stdin, an empty one too", run("embed", minilm, stdin=b"cat\n\nthe tree\n"), 0, out=r.out)
+    exits("embed: lines of a file with CR LF", run("embed", minilm, "-f", write("lines.txt", "cat\r\n\r\nthe tree\r\n")), 0, out=r.out)
+    exits("embed: nothing to do", run("embed", minilm), 0, out="")
+    o = object_of("embed --json", run("embed", minilm, "--json", "cat", "", "the tree"))
+    check("embed --json", o == {"width": 36, "embeddings": vectors, "cut": [False] * 3}, o)
+    r = run("embed", minilm, "--jsonl", stdin=lines({"texts": ["cat", "", "the tree"]}, {"text": "cat"}, {"text": 1}, {}, {"texts": ["a", 2]}))
+    a = answers(r)
+    check("embed --jsonl", r.code == 6 and a[0] == {"embeddings": vectors, "cut": [False] * 3} and
+          a[1] == {"embedding": vectors[0], "cut": False} and ["error" in x for x in a] == [False, False, True, True, True], r)
+    r = run("embed", minilm, "cat " * 100)
+    check("embed: a text that is cut is said to be", r.code == 0 and "text 1 is longer" in r.err and len(json.loads(r.out)) == 36, r)
+    short = object_of("embed --max-tokens", run("embed", minilm, "cat cat", "--max-tokens", "3", "--json", "-d", "2", "-q"))
+    check("embed --max-tokens cuts", short.get("cut") == [True] and short["embeddings"][0] == vectors[0][:2], short)
+    exits("embed: too many dimensions", run("embed", minilm, "cat", "-d", "37"), 2, "dimensions")
+    exits("embed: no such prompt", run("embed", minilm, "cat", "--prompt-name", "poem"), 2, "document, query")
+    exits("embed: two prompts", run("embed", minilm, "cat", "--prompt-name", "query", "-p", "x"), 2, "--prompt")
+    exits("embed: texts and --jsonl", run("embed", minilm, "cat", "--jsonl"), 2, "TEXT")
+    exits("embed: a model that makes no vectors", run("embed", MODEL, "cat"), 6, "encoder")
+    exits("run: an encoder writes nothing", run("run", minilm, "-p", "cat"), 3, "embed, rerank, classify or fill")
+    documents = ["search and rank data fast!", "the cat", "the tree"]
+    r = run("rerank", pairs, "--query", "fast search", *documents)
+    check("rerank: best first", r.code == 0 and sorted(r.out.splitlines(), reverse=True) == r.out.splitlines()
+          and re.search(r"0\.4274\d\d  1  search and rank data fast!", r.out), r)
+    o = object_of("rerank --json", run("rerank", pairs, "--query", "fast search", "--top", "1", "--json", *documents))
+    line = answers(run("rerank", pairs, "--jsonl", "--top", "1", stdin=lines({"query": "fast search", "documents": documents})))
+    check("rerank --jsonl is the same", len(o["results"]) == 1 and line == [o], (o, line))
+    exits("rerank: no query", run("rerank", pairs, "x"), 2, "--query")
+    exits("rerank: a model for words", run("rerank", bert, "--query", "x", "y"), 6, "text-classification")
+    r = run("classify", os.path.join(GOLDENS, "bert_classify"), "--top", "1", "the cat is in the tree.", "")
+    check("classify", r.code == 0 and re.fullmatch(r"0\.6553\d\d  bad\n\n0\.3912\d\d  good\n", r.out), r)
+    o = object_of("classify tokens", run("classify", os.path.join(GOLDENS, "bert_tokens"), "--json", "the cat"))
+    check("classify tokens", [t["token"] for t in o["results"][0]["tokens"]] == ["the", "cat"], o)
+    line = answers(run("classify", os.path.join(GOLDENS, "bert_tokens"), "--jsonl", stdin=lines({"text": "the cat"})))
+    check("classify --jsonl is the same", line == o["results"], (o, line))
+    r = run("fill", bert, "--top", "1", "the small [MASK] runs on a phone.")
+    check("fill", r.code == 0 and re.fullmatch(r"0\.7687\d\d  b  the small b runs on a phone\.\n", r.out), r)
+    o = object_of("fill --json", run("fill", bert, "--json", "the [MASK] is in the [MASK]."))
+    check("fill --json: a list for each mask", [len(m) for m in o["results"][0]["masks"]] == [5, 5], o)
+    line = answers(run("fill", bert, "--jsonl", stdin=lines({"text": "the [MASK] is in the [MASK]."}, {"text": "none"})))
+    check("fill --jsonl is the same", line[0] == o["results"][0] and "[MASK]" in line[1]["error"], (o, line))
+    exits("fill: no mask", run("fill", bert, "none"), 6, "[MASK]")
 
 
 def group_scripts():
