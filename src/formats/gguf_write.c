@@ -285,8 +285,10 @@ static bool is_embedding(const wc_gguf_writer *w, wc_tensor head)
 {
     wc_tensor embed;
     size_t bytes;
-    const bool tied = wc_json_is(wc_gguf_field(w, "tie_word_embeddings"), WC_JSON_TRUE);
-    if (!wc_checkpoint_find(w->c, "model.embed_tokens.weight", &embed))
+    const bool tied = wc_json_is(wc_gguf_field(w, "tie_word_embeddings"), WC_JSON_TRUE) ||
+                      wc_json_is(wc_gguf_field(w, "share_input_output_layers"), WC_JSON_TRUE);
+    if (!wc_checkpoint_find(w->c, "model.embed_tokens.weight", &embed) &&
+        !wc_checkpoint_find(w->c, "transformer.token_embeddings.weight", &embed))
         return false;
     return tied && embed.dtype == head.dtype && wc_tensor_elems(&embed) == wc_tensor_elems(&head) &&
            wc_dtype_bytes(head.dtype, wc_tensor_elems(&head), &bytes) &&
