@@ -5,6 +5,7 @@
 
 #include "base/file_map.h"
 #include "formats/gguf_write.h"
+#include "generate/borrow.h"
 #include "text/gguf_vocab.h"
 
 static bool type_of(const char *name, wc_dtype *type, wc_error *err)
@@ -30,18 +31,18 @@ static const char *short_name(wc_arena *a, const char *path)
     return wc_arena_strndup(a, path + start, n - start);
 }
 
-/* The vocabulary's size as the configuration has it. */
+/* Rows of the embedding. */
 static size_t vocab_size(const wc_checkpoint *c)
 {
-    const wc_json *v = wc_json_get(wc_checkpoint_config(c), "vocab_size");
-    if (!v)
-        v = wc_json_path(wc_checkpoint_config(c), "text_config.vocab_size");
-    return wc_json_is(v, WC_JSON_INT) && v->u.integer > 0 && v->u.integer < 1 << 24 ? (size_t)v->u.integer
-                                                                                    : 0;
+    wc_tensor embed;
+    const bool found = wc_checkpoint_find(c, "model.embed_tokens.weight", &embed) ||
+                       wc_checkpoint_find(c, "transformer.token_embeddings.weight", &embed);
+    return found && embed.shape[0] < 1 << 24 ? embed.shape[0] : 0;
 }
 
-/* A folder without a tokenizer is converted without one. */
-static bool read_tokenizer(const wc_checkpoint *c, wc_arena *a, const wc_json **out, wc_error *err)
+/* The metadata of c's tokenizer.json, for vocab_size tokens; *out NULL: there is none. */
+static bool tokenizer_of(const wc_checkpoint *c, size_t n_tokens, wc_arena *a, const wc_json **out,
+                         wc_error *err)
 {
     wc_error why = {0};
     size_t n;
@@ -59,16 +60,27 @@ static bool read_tokenizer(const wc_checkpoint *c, wc_arena *a, const wc_json **
     const wc_json text = {.type = WC_JSON_STRING, .n = source ? (uint32_t)n : 0, .u.text = source};
     if (!file)
         return wc_fail_memory(err, 1);
-    *out = wc_tokenizer_to_gguf(json, wc_checkpoint_tokenizer_config(c), vocab_size(c), source ? &text : NULL,
+    *out = wc_tokenizer_to_gguf(json, wc_checkpoint_tokenizer_config(c), n_tokens, source ? &text : NULL,
                                 file, a, err);
     return *out != NULL;
+}
+
+/* The model's tokenizer or the one that it has from another model; a folder without one is converted without one.  *borrowed: to
+ * be closed behind the last use of *out. */
+static bool read_tokenizer(const wc_checkpoint *c, wc_arena *a, const wc_json **out, wc_checkpoint **borrowed,
+                           wc_error *err)
+{
+    if (!tokenizer_of(c, vocab_size(c), a, out, err))
+        return false;
+    *borrowed = *out ? NULL : wc_borrow_tokenizer(c);
+    return !*borrowed || tokenizer_of(*borrowed, vocab_size(c), a, out, err);
 }
 
 bool wc_convert_run(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                     wc_error *err)
 {
     wc_arena *a = wc_arena_new(0);
-    wc_checkpoint *c = NULL;
+    wc_checkpoint *c = NULL, *borrowed = NULL;
     wc_gguf_write_options o = {.progress = progress, .user = user};
     bool ok = a ? type_of(type, &o.type, err) : wc_fail_memory(err, 1);
     const char *path = ok ? wc_hub_resolve(a, name, err) : NULL;
@@ -80,9 +92,10 @@ bool wc_convert_run(const char *name, const char *out, const char *type, wc_prog
                      path);
     if (ok) {
         o.name = short_name(a, path);
-        ok = o.name ? read_tokenizer(c, a, &o.tokenizer, err) && wc_gguf_write(c, out, &o, err)
+        ok = o.name ? read_tokenizer(c, a, &o.tokenizer, &borrowed, err) && wc_gguf_write(c, out, &o, err)
                     : wc_fail_memory(err, 1);
     }
+    wc_checkpoint_close(borrowed);
     wc_checkpoint_close(c);
     wc_arena_free(a);
     return ok;

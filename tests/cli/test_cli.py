@@ -12,6 +12,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -464,6 +465,113 @@ def tiny_llama():
     return folder
 
 
+def changed_golden(name, **fields):
+    """A folder with the golden's weights and other fields in config.json; a dotted key is written a__b."""
+    golden, folder = os.path.join(SOURCE, "tests", "goldens", name), os.path.join(WORK, "changed")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    os.symlink(os.path.join(golden, "model.safetensors"), os.path.join(folder, "model.safetensors"))
+    with open(os.path.join(golden, "config.json")) as f:
+        config = json.load(f)
+    for key, value in fields.items():
+        *path, last = key.split("__")
+        place = config
+        for step in path:
+            place = place[step]
+        place[last] = value
+    write("changed/config.json", json.dumps(config))
+    return folder
+
+
+def with_list_entry(data, key, value, i=0):
+    """A GGUF file's bytes with entry i of a list of numbers changed."""
+    at = data.index(key.encode()) + len(key)
+    kind, element = struct.unpack_from("<II", data, at)
+    assert kind == 9 and element in (5, 6), (kind, element)
+    return data[:at + 16 + 4 * i] + struct.pack("<i" if element == 5 else "<f", value) + data[at + 20 + 4 * i:]
+
+
+def group_convert():
+    """What the files of an architecture cannot tell is refused, and so is what they say that cannot be."""
+    out = os.path.join(WORK, "out.gguf")
+    for name, fields, said in (
+            ("openelm", {"share_input_output_layers": False}, "share_input_output_layers: "),
+            ("phimoe", {"router_jitter_noise": 0.25}, "router_jitter_noise: "),
+            ("gemma3_text", {"use_bidirectional_attention": True}, "use_bidirectional_attention: "),
+            ("gemma3_text", {"hidden_activation": "silu"}, "hidden_activation: "),
+            ("gemma4_dense", {"rope_parameters__full_attention__rope_type": "default"}, "rope_parameters: "),
+            ("gemma4_e", {"rope_parameters__sliding_attention__rope_type": "linear"}, "rope_parameters: "),
+            ("phi3_longrope", {"rope_parameters__short_mscale": 1.0, "rope_parameters__long_mscale": 1.5}, "short_mscale"),
+            ("gemma3n_text", {"activation_sparsity_pattern": [2.0] * 10}, "activation_sparsity_pattern: ")):
+        exits("convert %s with %s" % (name, ", ".join(fields)), run("convert", changed_golden(name, **fields), out), 3, said)
+    check("refused: no file", not os.path.exists(out))
+    for name, key, i, value, said in (
+            ("openelm", "openelm.attention.head_count", 1, 0, "openelm.attention.head_count: entry 1: "),
+            ("openelm", "openelm.attention.head_count_kv", 0, 3, "num_query_heads: entry 0: "),
+            ("openelm", "openelm.feed_forward_length", 0, 48, "blk.0.ffn_"),
+            ("gemma4_e", "gemma4.feed_forward_length", 1, 96, "gemma4.feed_forward_length: entry 1: "),
+            ("gemma4_dense", "gemma4.attention.head_count_kv", 3, 3, "layer 3: "),
+            ("gemma3n_text", "gemma3n.activation_sparsity_scale", 0, float("inf"), "activation_sparsity_scale: entry 0: ")):
+        run("convert", os.path.join(SOURCE, "tests", "goldens", name), out, "--type", "f32", "-q")
+        with open(out, "rb") as f:
+            data = f.read()
+        path = write("bad.gguf", with_list_entry(data, key, value, i))
+        exits("%s with entry %d of %s = %s" % (name, i, key, value), run("bench", path), 3, said)
+    os.unlink(out)
+    whole = None
+    for i in range(12):     # killed at any moment: the whole file or none
+        p = subprocess.Popen([PROGRAM, "convert", MODEL, out, "--type", "f32", "-q"], env=environment())
+        if whole is None:
+            p.wait()
+            with open(out, "rb") as f:
+                whole = f.read()
+            os.unlink(out)
+            continue
+        time.sleep(0.003 * i)
+        p.kill()
+        p.wait()
+        good = not os.path.exists(out)
+        if not good:
+            with open(out, "rb") as f:
+                good = f.read() == whole
+            os.unlink(out)
+        check("convert killed after %d ms" % (3 * i), good)
+
+
+def group_borrowed():
+    """OpenELM comes without a tokenizer: Llama 2's is taken out of the Hugging Face cache."""
+    openelm, cache = os.path.join(GOLDENS, "openelm"), os.path.join(WORK, "borrowed")
+    env = environment(HF_HUB_CACHE=cache, HF_HOME=None)
+    ask = ["run", openelm, "-p", "ab a", "-n", "2", "--greedy"]
+    exits("no tokenizer, nothing in the cache", run(*ask, env=env), 6, "--tokenizer")
+    exits("it is named", run("tokenize", openelm, "ab", env=env), 6, "meta-llama/Llama-2-7b-hf")
+    tokenizer = {"added_tokens": [], "normalizer": {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "\u2581"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]},
+        "pre_tokenizer": None, "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True,
+                  "vocab": {t: i for i, t in enumerate(["<unk>", "<s>", "</s>", "\u2581", "a", "b", "\u2581a"])},
+                  "merges": ["\u2581 a"]}}
+    for repo in ("models--NousResearch--Llama-2-7b-hf", "models--meta-llama--Llama-2-7b-hf"):
+        folder = os.path.join(cache, repo, "snapshots", "0" * 40)
+        os.makedirs(folder)     # a copy first, then the maker's, which has one merge less
+        with open(os.path.join(folder, "tokenizer.json"), "w") as f:
+            json.dump(tokenizer, f)
+        o = object_of("tokenize", run("tokenize", openelm, "ab a", "--json", env=env))
+        check("Llama 2's tokenizer from %s" % repo, o.get("ids") == ([6, 5, 6] if "Nous" in repo else [3, 4, 5, 3, 4]), o)
+        tokenizer["model"]["merges"] = []
+        tokenizer["model"]["vocab"].pop("\u2581a", None)
+    r = run(*ask, env=env)
+    check("OpenELM answers", r.code == 0, r)
+    out = os.path.join(WORK, "openelm.gguf")
+    exits("convert takes it along", run("convert", openelm, out, "--type", "f32", "-q", env=env), 0)
+    o = object_of("tokenize the file, without the cache", run("tokenize", out, "ab a", "--json"))
+    check("it has the tokenizer", o.get("ids") == [3, 4, 5, 3, 4], o)
+    exits("--tokenizer without one", run("tokenize", openelm, "ab", "--tokenizer", openelm, env=env), 6, "found neither")
+
+
 def group_gguf():
     folder = tiny_llama()
     if not folder:
@@ -501,7 +609,7 @@ def group_gguf():
     want_chat = run("run", "gemma-3n-mini-it", *chat)
     check("the shipped model answers", want_chat.code == 0 and len(want_chat.out) > 20, want_chat)
     exits("its GGUF file: the same answer", run("run", mini, *chat), 0, out=want_chat.out)
-    exits("its GGUF file: no pictures", run("run", mini, "--image", os.path.join(SOURCE, "examples", "guitarist.png"), *chat), 3,
+    exits("its GGUF file: no pictures", run("run", mini, "--image", os.path.join(SOURCE, "examples", "guitarist.png"), *chat), 6,
           "no pictures")
     check("nothing half is left", not [f for f in os.listdir(WORK) if f.endswith(".part")], os.listdir(WORK))
     exits("convert: a type that is none", run("convert", folder, "x.gguf", "--type", "q9"), 2, "--type")
