@@ -31,13 +31,10 @@ static const char *short_name(wc_arena *a, const char *path)
     return wc_arena_strndup(a, path + start, n - start);
 }
 
-/* Rows of the embedding. */
 static size_t vocab_size(const wc_checkpoint *c)
 {
     wc_tensor embed;
-    const bool found = wc_checkpoint_find(c, "model.embed_tokens.weight", &embed) ||
-                       wc_checkpoint_find(c, "transformer.token_embeddings.weight", &embed);
-    return found && embed.shape[0] < 1 << 24 ? embed.shape[0] : 0;
+    return wc_checkpoint_embedding(c, &embed) && embed.shape[0] < 1 << 24 ? embed.shape[0] : 0;
 }
 
 /* The metadata of c's tokenizer.json, for vocab_size tokens; *out NULL: there is none. */

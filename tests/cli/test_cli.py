@@ -538,6 +538,40 @@ def group_convert():
         check("convert killed after %d ms" % (3 * i), good)
 
 
+def sparse_model(rows):
+    """A Llama whose weights are holes in a file: rows embeddings of 4 KiB, at an odd place as some savers have it."""
+    D, shapes = 2048, {"model.embed_tokens.weight": [rows, 2048], "model.norm.weight": [2048]}
+    for name in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
+                 "mlp.down_proj"):
+        shapes["model.layers.0.%s.weight" % name] = [D, D]
+    for name in ("input_layernorm", "post_attention_layernorm"):
+        shapes["model.layers.0.%s.weight" % name] = [D]
+    head, at = {}, 0
+    for name, shape in shapes.items():
+        n = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        head[name], at = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + n]}, at + n
+    text = json.dumps(head)
+    text += " " * (1 - len(text) % 2)
+    os.makedirs(os.path.join(WORK, "sparse"))
+    with open(write("sparse/model.safetensors", struct.pack("<Q", len(text)) + text.encode()), "r+b") as f:
+        f.truncate(8 + len(text) + at)
+    write("sparse/config.json", json.dumps({
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": D, "intermediate_size": D, "num_hidden_layers": 1,
+        "num_attention_heads": 16, "vocab_size": rows, "tie_word_embeddings": True}))
+    return os.path.join(WORK, "sparse")
+
+
+def group_convert_memory():
+    """A tensor is written a few rows at a time, and no page of it stays."""
+    folder, out = sparse_model(98304), os.path.join(WORK, "sparse.gguf")     # 384 MiB
+    p = subprocess.Popen([PROGRAM, "convert", folder, out, "--type", "q4_0", "-q"], env=environment())
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    check("convert 384 MiB in less than 256", p.returncode == 0 and usage.ru_maxrss < 256 << 10,
+          "exit %d, %d KiB" % (p.returncode, usage.ru_maxrss))
+    os.unlink(out)
+
+
 def group_borrowed():
     """OpenELM comes without a tokenizer: Llama 2's is taken out of the Hugging Face cache."""
     openelm, cache = os.path.join(GOLDENS, "openelm"), os.path.join(WORK, "borrowed")
