@@ -148,9 +148,12 @@ static bool open_tokenizer(struct wc_model *m, bool may_borrow, wc_error *why, w
     if (m->tokenizer || !may_borrow)
         return true;
     const char *maker = wc_borrowed_from(m->files);
-    m->tokenizer_files = wc_borrow_tokenizer(m->files);
-    if (m->tokenizer_files)
-        return open_tokenizer_of(m, m->tokenizer_files, why, err);
+    wc_checkpoint *other = wc_borrow_tokenizer(m->files);
+    if (other) {
+        const bool ok = open_tokenizer_of(m, other, why, err);
+        wc_checkpoint_close(other);
+        return ok;
+    }
     if (maker)
         wc_fail(why, WC_NOT_FOUND,
                 "%s: no tokenizer: this model has that of %s, which is not in the Hugging Face cache; fetch "
@@ -167,8 +170,6 @@ static bool open_text(struct wc_model *m, bool may_borrow, wc_error *err)
     if (!open_tokenizer(m, may_borrow, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
         return false;
     wc_checkpoint_drop_tokenizer(m->files);
-    if (m->tokenizer_files)
-        wc_checkpoint_drop_tokenizer(m->tokenizer_files);
     if (!m->tokenizer)
         m->tokenizer_error = keep_error(m, &why);
     size_t n = 0;
@@ -330,7 +331,6 @@ void wc_runtime_close(struct wc_model *m)
     wc_backend_close(m->backend);
     wc_jinja_free(m->chat_template);
     wc_tokenizer_free(m->tokenizer);
-    wc_checkpoint_close(m->tokenizer_files);
     wc_checkpoint_close(m->files);
     wc_arena_free(m->arena);
     pthread_mutex_destroy(&m->lock);

@@ -39,7 +39,6 @@ struct wc_model {
     wc_checkpoint *files;
     wc_net *net;                       /* NULL when only the tokenizer was asked for */
     wc_backend *backend;               /* NULL likewise */
-    wc_checkpoint *tokenizer_files;    /* of another model, whose tokenizer this is; NULL */
     wc_tokenizer *tokenizer;           /* NULL when the folder has none */
     wc_jinja *chat_template;           /* NULL when the model has none */
     const wc_json *special_tokens;     /* object: what the template's bos_token and its like are */
