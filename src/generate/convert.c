@@ -37,28 +37,30 @@ static size_t vocab_size(const wc_checkpoint *c)
     return wc_checkpoint_embedding(c, &embed) && embed.shape[0] < 1 << 24 ? embed.shape[0] : 0;
 }
 
-/* The metadata of c's tokenizer.json, for vocab_size tokens; *out NULL: there is none. */
+/* The metadata of c's tokenizer.json or tokenizer.model, for n_tokens tokens; *out NULL: there is neither. */
 static bool tokenizer_of(const wc_checkpoint *c, size_t n_tokens, wc_arena *a, const wc_json **out,
                          wc_error *err)
 {
     wc_error why = {0};
-    size_t n;
-    const wc_json *json = wc_checkpoint_tokenizer(c, &why);
+    size_t n, n_pieces = 0;
+    const wc_json *json = wc_checkpoint_tokenizer(c, &why), *config = wc_checkpoint_tokenizer_config(c);
     *out = NULL;
     if (!json && why.code == WC_NOT_FOUND)
-        return true;
-    if (!json) {
-        if (err)
+        why = (wc_error){0};
+    const char *pieces = json || why.code ? NULL : wc_checkpoint_tokenizer_model(c, &n_pieces, &why);
+    if (!json && !pieces) {
+        if (why.code && err)
             *err = why;
-        return false;
+        return !why.code;
     }
     const char *source = wc_checkpoint_template(c, NULL, &n),
-               *file = wc_path_join(a, wc_checkpoint_path(c), "tokenizer.json");
-    const wc_json text = {.type = WC_JSON_STRING, .n = source ? (uint32_t)n : 0, .u.text = source};
+               *file = wc_path_join(a, wc_checkpoint_path(c), json ? "tokenizer.json" : "tokenizer.model");
+    const wc_json text = {.type = WC_JSON_STRING, .n = source ? (uint32_t)n : 0, .u.text = source},
+                  *chat = source ? &text : NULL;
     if (!file)
         return wc_fail_memory(err, 1);
-    *out = wc_tokenizer_to_gguf(json, wc_checkpoint_tokenizer_config(c), n_tokens, source ? &text : NULL,
-                                file, a, err);
+    *out = json ? wc_tokenizer_to_gguf(json, config, n_tokens, chat, file, a, err)
+                : wc_sentencepiece_to_gguf(pieces, n_pieces, config, n_tokens, chat, file, a, err);
     return *out != NULL;
 }
 
