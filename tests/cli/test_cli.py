@@ -572,6 +572,31 @@ def group_convert_memory():
     os.unlink(out)
 
 
+def group_gemma4_tokenizer():
+    """Gemma 4's files have merges where Gemma 3's have scores; the ids are those of the tokenizer.json."""
+    sys.path.insert(0, os.path.join(SOURCE, "tests", "badinput"))
+    from badlib.common import ARR, BOOL, G, I32, STR, U32
+    folder = os.path.join(GOLDENS, "tokenizers", "gemma")
+    with open(os.path.join(folder, "tokenizer.json")) as f:
+        t = json.load(f)
+    tokens = {i: s for s, i in t["model"]["vocab"].items()}
+    types = {i: 6 if re.fullmatch("<0x[0-9A-F]{2}>", s) else 1 for i, s in tokens.items()}
+    for a in t["added_tokens"]:
+        tokens[a["id"]], types[a["id"]] = a["content"], 3 if a["special"] else 4
+    n = max(tokens) + 1
+    path = write("gemma4-tokenizer.gguf", G([
+        ("general.architecture", STR, "gemma4"), ("tokenizer.ggml.model", STR, "gemma4"), ("tokenizer.ggml.pre", STR, "gemma4"),
+        ("tokenizer.ggml.tokens", ARR, (STR, [tokens.get(i, "[PAD%d]" % i) for i in range(n)])),
+        ("tokenizer.ggml.token_type", ARR, (I32, [types.get(i, 5) for i in range(n)])),
+        ("tokenizer.ggml.merges", ARR, (STR, [" ".join(m) for m in t["model"]["merges"]])),
+        ("tokenizer.ggml.bos_token_id", U32, 2), ("tokenizer.ggml.unknown_token_id", U32, 3),
+        ("tokenizer.ggml.add_bos_token", BOOL, 1)], []).bytes())
+    for text in ("Hello, world", "  two  spaces\n\n\nlines\n", "caf\u00e9 \U0001f44d \u65e5\u672c", "a<unused0>b", ""):
+        want = object_of("tokenizer.json", run("tokenize", folder, text, "--json"))
+        got = object_of("gemma4", run("tokenize", path, text, "--json"))
+        check("gemma4: the ids of %r" % text, want.get("ids") and got.get("ids") == want["ids"], "%s %s" % (want, got))
+
+
 def group_borrowed():
     """OpenELM comes without a tokenizer: Llama 2's is taken out of the Hugging Face cache."""
     openelm, cache = os.path.join(GOLDENS, "openelm"), os.path.join(WORK, "borrowed")
@@ -614,6 +639,9 @@ def group_gguf():
     want = run("run", folder, *ask)
     check("the tiny Llama answers", want.code == 0 and want.out.strip(), want)
     exits("run file.gguf: as its folder", run("run", os.path.join(WORK, "tiny.gguf"), *ask), 0, out=want.out)
+    with open(os.path.join(WORK, "tiny.gguf"), "rb") as f:
+        data = f.read()
+    exits("run a file of version 2", run("run", write("tiny-v2.gguf", data[:4] + struct.pack("<I", 2) + data[8:]), *ask), 0, out=want.out)
     exits("a split file", run("run", os.path.join(WORK, "split-00001-of-00003.gguf"), *ask), 0, out=want.out)
     exits("a split file's second part", run("run", os.path.join(WORK, "split-00002-of-00003.gguf"), *ask), 3, "split.no")
     os.makedirs(os.path.join(WORK, "parts"))
