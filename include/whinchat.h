@@ -351,8 +351,8 @@ WC_API char *wc_compare(wc_model *a, wc_model *b, const char *text, size_t n_byt
                         wc_error *err);
 
 /* Writes the text model of a folder with safetensors to the file out as GGUF, which llama.cpp loads: matrices of type "f32",
- * "f16", "bf16", "q8_0" or "q4_0", all else f32.  The file appears when it is whole; progress may be NULL (stage "convert",
- * bytes).  false on failure. */
+ * "f16", "bf16", "q8_0" or "q4_0" (small ones and all else f32).  The file appears when it is whole; progress may be NULL (stage
+ * "convert", bytes).  false on failure. */
 WC_API bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                        wc_error *err);
 

@@ -441,6 +441,14 @@ static char *resolve_name(wc_arena *a, const char *name, wc_error *err)
     return NULL;
 }
 
+char *wc_hub_cached(wc_arena *a, const char *name)
+{
+    struct request r;
+    const char *cache = parse_request(a, name, &r, NULL) ? cache_folder(a) : NULL,
+               *repo = cache ? find_repo(a, cache, r.folder) : NULL;
+    return repo ? resolve_snapshot(a, repo, r.revision, NULL) : NULL;
+}
+
 /* What a folder stands for: itself, or its snapshot when it is a repository folder of a cache. */
 static char *resolve_folder(wc_arena *a, const char *path, wc_error *err)
 {

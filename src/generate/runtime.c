@@ -1,5 +1,6 @@
 /* runtime.c - opens a model: files, then the network, then words, pictures and sound; and rehearses what a step needs. */
 #include "generate/runtime.h"
+#include "generate/borrow.h"
 
 #include <math.h>
 #include <string.h>
@@ -99,10 +100,9 @@ static bool read_special_tokens(struct wc_model *m, wc_error *err)
     return m->special_tokens != NULL;
 }
 
-/* The tokenizer from whichever file has it; *why says what was looked for when there is none, and err is untouched. */
-static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
+/* The tokenizer from whichever file of c has it; *why says what was looked for when there is none, and err is untouched. */
+static bool open_tokenizer_of(struct wc_model *m, const wc_checkpoint *c, wc_error *why, wc_error *err)
 {
-    const wc_checkpoint *c = m->files;
     const wc_json *config = wc_checkpoint_tokenizer_config(c), *metadata = wc_checkpoint_gguf_tokenizer(c);
     const char *folder = wc_checkpoint_path(c);
     size_t n = 0;
@@ -135,24 +135,41 @@ static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
     }
     if (broken.code && err)
         *err = broken;
-    if (wc_json_string_is(wc_json_get(wc_checkpoint_config(c), "model_type"), "openelm"))
-        wc_fail(why, WC_NOT_FOUND,
-                "%s: no tokenizer: OpenELM comes without one, give the folder of Llama 2's by "
-                "--tokenizer",
-                folder);
-    else
-        wc_fail(why, WC_NOT_FOUND,
-                "%s: no tokenizer: expected tokenizer.json or tokenizer.model, found neither; "
-                "--tokenizer names a folder that has one",
-                folder);
+    wc_fail(why, WC_NOT_FOUND,
+            "%s: no tokenizer: expected tokenizer.json or tokenizer.model, found neither; "
+            "--tokenizer names a folder that has one",
+            folder);
     return !broken.code;
 }
 
+/* The model's own, or the one that its makers took from another model. */
+static bool open_tokenizer(struct wc_model *m, bool may_borrow, wc_error *why, wc_error *err)
+{
+    if (!open_tokenizer_of(m, m->files, why, err))
+        return false;
+    if (m->tokenizer || !may_borrow)
+        return true;
+    const char *maker = wc_borrowed_from(m->files);
+    wc_checkpoint *other = wc_borrow_tokenizer(m->files);
+    if (other) {
+        const bool ok = open_tokenizer_of(m, other, why, err);
+        wc_checkpoint_close(other);
+        return ok;
+    }
+    if (maker)
+        wc_fail(why, WC_NOT_FOUND,
+                "%s: no tokenizer: this model has that of %s, which is not in the Hugging Face cache; fetch "
+                "it, or "
+                "give a folder that has it by --tokenizer",
+                wc_checkpoint_path(m->files), maker);
+    return true;
+}
+
 /* Tokenizer and template.  A model without them is fine (ids go in and out); a broken file is an error. */
-static bool open_text(struct wc_model *m, wc_error *err)
+static bool open_text(struct wc_model *m, bool may_borrow, wc_error *err)
 {
     wc_error why = {0};
-    if (!open_tokenizer(m, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
+    if (!open_tokenizer(m, may_borrow, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
         return false;
     wc_checkpoint_drop_tokenizer(m->files);
     if (!m->tokenizer)
@@ -321,7 +338,7 @@ struct wc_model *wc_runtime_open(const char *name, const wc_model_options *optio
     m->arena = wc_arena_new(0);
     m->name = m->arena ? wc_arena_strdup(m->arena, name) : NULL;
     bool ok = m->name ? true : wc_fail_memory(err, strlen(name));
-    ok = ok && open_files(m, name, &o, err) && open_text(m, err) &&
+    ok = ok && open_files(m, name, &o, err) && open_text(m, !o.tokenizer, err) &&
          (o.tokenizer_only || open_net(m, &o, err)) && write_info(m, err);
     if (!ok) {
         wc_runtime_close(m);

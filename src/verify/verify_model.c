@@ -493,7 +493,7 @@ static bool run_picture(struct verification *v, const wc_media *picture, wc_erro
 static bool run_sound(struct verification *v, const wc_sound *given, wc_error *err)
 {
     struct wc_model *m = v->m;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     size_t padded;
     wc_media_hold hold = {0}, again = {0};
     const wc_ctx watch = {.observe = on_point, .observe_user = v}, anew = {.observe = ignore_point};
@@ -509,7 +509,7 @@ static bool run_sound(struct verification *v, const wc_sound *given, wc_error *e
     }
     if (ok)
         tell(v, "threads",
-             same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens, (size_t)m->net->hidden_size,
+             wc_checks_same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens, (size_t)m->net->hidden_size,
                        note),
              note);
     wc_media_release(m->media, &hold);
