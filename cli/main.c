@@ -6,7 +6,7 @@
 
 const cli_command *const cli_commands[] = {
     &cli_run,        &cli_chat,       &cli_show,    &cli_verify,  &cli_tokenize, &cli_template,
-    &cli_bench,      &cli_perplexity, &cli_compare, &cli_convert, &cli_list,     &cli_doctor,
+    &cli_bench,      &cli_perplexity, &cli_compare, &cli_convert, &cli_pull, &cli_list,     &cli_doctor,
     &cli_completion, &cli_help,       &cli_version, NULL,
 };
 

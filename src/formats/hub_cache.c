@@ -99,15 +99,21 @@ const char *wc_names_match(const wc_names *in, const char *name)
 
 /* ---- what a user calls a model ---- */
 
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 bool wc_hub_ends_with(const char *s, const char *end)
 {
     const size_t n = strlen(s), e = strlen(end);
     return n >= e && strcasecmp(s + n - e, end) == 0;
 }
 
-bool wc_hub_is_gguf(const char *name)
+bool wc_hub_is_gguf(const char *path)
 {
-    const char *of = strstr(name, "-of-");
+    const char *name = last_part(path), *of = strstr(name, "-of-");
     return wc_hub_ends_with(name, ".gguf") && strncasecmp(name, "mmproj", 6) != 0 &&
            (!of || of - name < 6 || strncmp(of - 6, "-00001", 6) == 0);
 }
@@ -148,8 +154,7 @@ bool wc_hub_is_commit(const char *s, size_t n)
 
 char *wc_hub_repo_name(wc_arena *a, const char *folder)
 {
-    const char *slash = strrchr(folder, '/');
-    const char *base = slash ? slash + 1 : folder;
+    const char *base = last_part(folder);
     if (strncmp(base, "models--", 8) != 0)
         return wc_arena_strdup(a, base);
     char *name = wc_arena_strdup(a, base + 8), *dashes = name ? strstr(name, "--") : NULL;
@@ -235,7 +240,7 @@ static bool ends_in_word(const char *part, size_t n, const char *word)
 /* Whether a GGUF file, or the first of its files, is said by its quantization: by the end of its name or of a folder's. */
 static bool is_quantized(const char *path, const char *word)
 {
-    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    const char *name = last_part(path);
     if (!wc_hub_is_gguf(name))
         return false;
     size_t n = strlen(name) - strlen(".gguf");

@@ -49,8 +49,8 @@ bool wc_hub_is_commit(const char *s, size_t n);
 bool wc_hub_is_file(const char *path);
 
 bool wc_hub_ends_with(const char *s, const char *end); /* whatever the case */
-/* Whether a name is that of a model's GGUF file, or of the first of its files; mmproj-*.gguf are picture towers. */
-bool wc_hub_is_gguf(const char *name);
+/* Whether a path is that of a model's GGUF file, or of the first of its files; mmproj-*.gguf are picture towers. */
+bool wc_hub_is_gguf(const char *path);
 /* The index of what FILE means among n paths: the path itself, or the one GGUF file whose name or folder ends in it, as
  * Q4_K_M does in "x-Q4_K_M.gguf" and "Q4_K_M/x-00001-of-00002.gguf", whatever the case.  n when it is none or several: err. */
 size_t wc_hub_pick(const char *const *paths, size_t n, const char *file, const char *where, wc_error *err);
