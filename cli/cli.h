@@ -34,10 +34,10 @@ struct cli {
     wc_arena *arena; /* lives as long as the program */
     bool quiet;
     bool color_out, color_err;
-    const char *prefix;    /* of lines on stderr: "whinchat: "; "" within a chat */
-    const char *output;    /* what messages call stdout: the file of --output, or "stdout" */
-    int write_error;       /* errno of the first failed write to stdout; 0 */
-    double progress_start; /* of the stage shown by cli_progress; 0: none */
+    const char *prefix;      /* of lines on stderr: "whinchat: "; "" within a chat */
+    const char *output;      /* what messages call stdout: the file of --output, or "stdout" */
+    int write_error;         /* errno of the first failed write to stdout; 0 */
+    double progress_start;   /* of the stage shown by cli_progress; 0: none */
     uint64_t progress_first; /* bytes done when it began */
 };
 
@@ -135,7 +135,8 @@ bool cli_generate_of(const struct cli_sampling_args *a, wc_generate_options *out
 /* ---- the commands ---- */
 
 extern const cli_command cli_run, cli_chat, cli_show, cli_verify, cli_tokenize, cli_template, cli_bench,
-    cli_perplexity, cli_compare, cli_convert, cli_pull, cli_list, cli_doctor, cli_completion, cli_help, cli_version;
+    cli_perplexity, cli_compare, cli_convert, cli_pull, cli_list, cli_doctor, cli_completion, cli_help,
+    cli_version;
 /* All of them, in the order of help; NULL at the end. */
 extern const cli_command *const cli_commands[];
 const cli_command *cli_find_command(const char *name);

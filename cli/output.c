@@ -205,15 +205,17 @@ void cli_progress_bytes(struct cli *c, const char *what, uint64_t done, uint64_t
         return;
     if (first || done < c->progress_first) /* begun anew */
         c->progress_first = done;
-    const double seconds = wc_seconds() - c->progress_start, speed = (double)(done - c->progress_first) / seconds;
+    const double seconds = wc_seconds() - c->progress_start,
+                 speed = (double)(done - c->progress_first) / seconds;
     if (seconds > 1 && speed > 0) {
         const double rest = fmin((double)(total - done) / speed, 359999);
-        snprintf(left, sizeof left, "  %s/s  %d:%02d left", cli_bytes(speed, rate, sizeof rate), (int)rest / 60,
-                 (int)rest % 60);
+        snprintf(left, sizeof left, "  %s/s  %d:%02d left", cli_bytes(speed, rate, sizeof rate),
+                 (int)rest / 60, (int)rest % 60);
     }
     const int tenths = total > 0 ? (int)(10 * ((double)done / (double)total)) : 10;
-    int n = snprintf(line, sizeof line, "[%.*s%.*s] %s of %s%s  %.80s", tenths, "##########", 10 - tenths, "..........",
-                     cli_bytes((double)done, have, sizeof have), cli_bytes((double)total, all, sizeof all), left, what);
+    int n = snprintf(line, sizeof line, "[%.*s%.*s] %s of %s%s  %.80s", tenths, "##########", 10 - tenths,
+                     "..........", cli_bytes((double)done, have, sizeof have),
+                     cli_bytes((double)total, all, sizeof all), left, what);
     if (n >= terminal_width()) /* a line that wraps cannot be erased */
         n = terminal_width() - 1;
     while (n > 0 && ((unsigned char)line[n] & 0xc0) == 0x80) /* not within a character */

@@ -78,18 +78,19 @@ static const cli_group groups[] = {
 const cli_command cli_pull = {
     .name = "pull",
     .summary = "Fetch a model from the Hugging Face Hub",
-    .details = "MODEL is OWNER/NAME, as its page on the hub is called, then perhaps @REVISION (a branch, a tag or\n"
-               "a commit) and :FILE (a file's name, or the quantization of a GGUF file, such as :Q4_K_M). What\n"
-               "comes is what a model needs: configuration, tokenizer, templates and safetensors, or one GGUF\n"
-               "file; never .bin files. It goes into the Hugging Face cache, where other programs find it too,\n"
-               "and its folder is printed.\n"
-               "\n"
-               "A pull that was stopped goes on where it was; every file's sum is checked. This is the one\n"
-               "command that asks the network.\n"
-               "\n"
-               "For models that are gated or private, HF_TOKEN or 'hf auth login' says who asks. HF_ENDPOINT\n"
-               "names another hub, https_proxy a proxy, CURL_CA_BUNDLE certificates of your own;\n"
-               "HF_HUB_OFFLINE=1 forbids it all.",
+    .details =
+        "MODEL is OWNER/NAME, as its page on the hub is called, then perhaps @REVISION (a branch, a tag or\n"
+        "a commit) and :FILE (a file's name, or the quantization of a GGUF file, such as :Q4_K_M). What\n"
+        "comes is what a model needs: configuration, tokenizer, templates and safetensors, or one GGUF\n"
+        "file; never .bin files. It goes into the Hugging Face cache, where other programs find it too,\n"
+        "and its folder is printed.\n"
+        "\n"
+        "A pull that was stopped goes on where it was; every file's sum is checked. This is the one\n"
+        "command that asks the network.\n"
+        "\n"
+        "For models that are gated or private, HF_TOKEN or 'hf auth login' says who asks. HF_ENDPOINT\n"
+        "names another hub, https_proxy a proxy, CURL_CA_BUNDLE certificates of your own;\n"
+        "HF_HUB_OFFLINE=1 forbids it all.",
     .examples = "whinchat pull google/gemma-3-270m-it\n"
                 "whinchat pull ggml-org/gemma-3-1b-it-GGUF:Q4_K_M",
     .operands = {"MODEL"},

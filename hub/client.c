@@ -18,10 +18,10 @@
 
 enum {
     MAX_REDIRECTS = 5,
-    MAX_TRIES = 5,       /* without a byte more, one after the other */
-    MAX_WAIT = 120,      /* seconds that a server may ask to wait */
-    SLOWEST = 100,       /* bytes per second; what is slower for the time below has stalled */
-    STALL_SECONDS = 10,  /* as huggingface_hub's default */
+    MAX_TRIES = 5,      /* without a byte more, one after the other */
+    MAX_WAIT = 120,     /* seconds that a server may ask to wait */
+    SLOWEST = 100,      /* bytes per second; what is slower for the time below has stalled */
+    STALL_SECONDS = 10, /* as huggingface_hub's default */
     MAX_TOKEN = 1000,
     BUFFER_BYTES = 512 << 10
 };
@@ -31,7 +31,7 @@ struct hub_client {
     CURL *easy;
     struct curl_slist *headers; /* with the token */
     const char *endpoint;       /* "https://huggingface.co", without a slash at its end */
-    bool token;
+    bool token, answered;       /* one is sent; the Hub was heard of before */
     hub_note_fn note;
     void *user;
     char detail[CURL_ERROR_SIZE];
@@ -81,7 +81,8 @@ static const char *find_endpoint(wc_arena *a, wc_error *err)
     if (strncmp(url, "https://", 8) == 0 || (strncmp(url, "http://", 7) == 0 && is_loopback(url)))
         return url;
     wc_fail(err, WC_BAD_ARGUMENT,
-            "HF_ENDPOINT: expected https://HOST (or http:// and this machine's own address), found '%.200s'", url);
+            "HF_ENDPOINT: expected https://HOST (or http:// and this machine's own address), found '%.200s'",
+            url);
     return NULL;
 }
 
@@ -107,8 +108,8 @@ static bool find_token(wc_arena *a, const char **token, wc_error *err)
     n = strcspn(v, " \t\r\n");
     for (size_t i = 0; v[i]; i++)
         if ((i < n && (v[i] < '!' || v[i] > '~')) || (i >= n && !strchr(" \t\r\n", v[i])))
-            return wc_fail(err, WC_BAD_ARGUMENT, "%s: expected one word, the token, found more or other characters",
-                           place);
+            return wc_fail(err, WC_BAD_ARGUMENT,
+                           "%s: expected one word, the token, found more or other characters", place);
     *token = n ? wc_arena_strndup(a, v, n) : NULL;
     return true;
 }
@@ -136,7 +137,8 @@ static bool set_options(hub_client *c, wc_error *err)
         stall = STALL_SECONDS;
     if (u->set(c->easy, CURLOPT_PROTOCOLS_STR, protocols) != CURLE_OK ||
         u->set(c->easy, CURLOPT_REDIR_PROTOCOLS_STR, protocols) != CURLE_OK)
-        return wc_fail(err, WC_UNSUPPORTED, "libcurl cannot be held to %s: install libcurl 7.85 or later", protocols);
+        return wc_fail(err, WC_UNSUPPORTED, "libcurl cannot be held to %s: install libcurl 7.85 or later",
+                       protocols);
     for (size_t i = 0; i < sizeof authorities / sizeof *authorities; i++)
         if (wc_hub_env(authorities[i])) {
             u->set(c->easy, CURLOPT_CAINFO, wc_hub_env(authorities[i]));
@@ -199,11 +201,6 @@ void hub_client_close(hub_client *c)
         c->curl.cleanup(c->easy);
     if (c->headers)
         c->curl.free_list(c->headers);
-}
-
-const char *hub_client_endpoint(const hub_client *c)
-{
-    return c->endpoint;
 }
 
 /* ---- one request ---- */
@@ -335,7 +332,7 @@ static enum outcome fail_transport(hub_client *c, const char *what, CURLcode cod
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
         todo = "; is this machine online? HF_ENDPOINT and https_proxy say whom to ask";
-        outcome = AGAIN;
+        outcome = c->answered ? AGAIN : NEVER;
         break;
     case CURLE_TOO_MANY_REDIRECTS:
     case CURLE_URL_MALFORMAT:
@@ -355,15 +352,18 @@ static enum outcome fail_status(hub_client *c, const hub_request *r, const hub_r
     const bool denied = reply->status == 401 || reply->status == 403;
     if (denied && strcmp(code, "GatedRepo") == 0)
         wc_fail(err, WC_NOT_FOUND, "%s: its owner wants terms to be accepted: do so on %s/%.*s%s%s", r->what,
-                c->endpoint, (int)strcspn(r->what, "@:"), r->what, c->token ? "" : ", then ", c->token ? "" : log_in);
+                c->endpoint, (int)strcspn(r->what, "@:"), r->what, c->token ? "" : ", then ",
+                c->token ? "" : log_in);
     else if (denied && c->token)
         wc_fail(err, WC_NOT_FOUND,
-                "%s: the hub denies it to this token (%ld): is the name right, has the token the right to read it? "
+                "%s: the hub denies it to this token (%ld): is the name right, has the token the right to "
+                "read it? "
                 "A new one is made on %s/settings/tokens",
                 r->what, reply->status, c->endpoint);
     else if (denied)
         wc_fail(err, WC_NOT_FOUND,
-                "%s: the hub denies it (%ld): there is no public model of that name; if it is private or gated, %s",
+                "%s: the hub denies it (%ld): there is no public model of that name; if it is private or "
+                "gated, %s",
                 r->what, reply->status, log_in);
     else if (reply->status == 404)
         wc_fail(err, WC_NOT_FOUND, "%s: the hub has no such %s (404): see %s/%.*s", r->what,
@@ -383,9 +383,11 @@ static enum outcome attempt(hub_client *c, hub_request *r, hub_reply *reply, con
     *reply = (hub_reply){.size = -1};
     const CURLcode code = perform(c, &t, url);
     c->curl.get(c->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+    c->answered = c->answered || reply->status != 0;
     if (t.refused)
         return NEVER;
-    if (reply->status == 416 || (code == CURLE_WRITE_ERROR && !t.started)) { /* it has another idea of what we have */
+    if (reply->status == 416 ||
+        (code == CURLE_WRITE_ERROR && !t.started)) { /* it has another idea of what we have */
         wc_fail(err, WC_FAILED, "%s: the hub gave another part than was asked for", r->what);
         r->at = 0;
         return AGAIN;

@@ -40,7 +40,6 @@ bool hub_is_offline(void);
  * hub_client_close. */
 hub_client *hub_client_open(wc_arena *a, hub_note_fn note, void *user, wc_error *err);
 void hub_client_close(hub_client *c); /* NULL is fine */
-const char *hub_client_endpoint(const hub_client *c);
 /* false on failure, also when the Hub answers that there is no such thing. */
 bool hub_client_get(hub_client *c, hub_request *r, hub_reply *reply, wc_error *err);
 #endif

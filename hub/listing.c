@@ -41,12 +41,14 @@ static bool read_contents(const wc_json *v, const char *where, hub_file *f, wc_e
     f->size = -1;
     if (!wc_json_is_null(size)) {
         if (!wc_json_is(size, WC_JSON_INT) || size->u.integer < 0 || size->u.integer > MAX_SIZE)
-            return wc_fail(err, WC_BAD_FILE, "%s: %s: size: expected a number of bytes, found %s", where, f->path,
+            return wc_fail(err, WC_BAD_FILE, "%s: %s: size: expected a number of bytes, found %s", where,
+                           f->path,
                            wc_json_is(size, WC_JSON_INT) ? "one out of range" : wc_json_type_name(size));
         f->size = size->u.integer;
     }
     if (hash && !hub_is_hash(hash))
-        return wc_fail(err, WC_BAD_FILE, "%s: %s: expected a SHA-256 or a SHA-1, found '%.80s'", where, f->path, hash);
+        return wc_fail(err, WC_BAD_FILE, "%s: %s: expected a SHA-256 or a SHA-1, found '%.80s'", where,
+                       f->path, hash);
     if (hash)
         memcpy(f->hash, hash, strlen(hash) + 1);
     return true;
@@ -57,12 +59,13 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const hub_file *)a)->path, ((const hub_file *)b)->path);
 }
 
-static bool read_files(wc_arena *a, const wc_json *siblings, const char *where, hub_listing *out, wc_error *err)
+static bool read_files(wc_arena *a, const wc_json *siblings, const char *where, hub_listing *out,
+                       wc_error *err)
 {
     const size_t n = wc_json_count(siblings);
     if (!wc_json_is(siblings, WC_JSON_ARRAY) || n > MAX_FILES)
-        return wc_fail(err, WC_BAD_FILE, "%s: siblings: expected a list of at most %d files, found %s", where, MAX_FILES,
-                       n > MAX_FILES ? "more" : wc_json_type_name(siblings));
+        return wc_fail(err, WC_BAD_FILE, "%s: siblings: expected a list of at most %d files, found %s", where,
+                       MAX_FILES, n > MAX_FILES ? "more" : wc_json_type_name(siblings));
     out->files = wc_arena_zalloc(a, n ? n : 1, sizeof *out->files);
     if (!out->files)
         return wc_fail_memory(err, n * sizeof *out->files);
@@ -71,7 +74,8 @@ static bool read_files(wc_arena *a, const wc_json *siblings, const char *where, 
         hub_file *f = &out->files[i];
         f->path = text_of(wc_json_get(v, "rfilename"));
         if (!f->path || !wc_hub_is_file(f->path))
-            return wc_fail(err, WC_BAD_FILE, "%s: expected names of files within the repository, found '%.200s'", where,
+            return wc_fail(err, WC_BAD_FILE,
+                           "%s: expected names of files within the repository, found '%.200s'", where,
                            f->path ? f->path : "none");
         if (!read_contents(v, where, f, err))
             return false;
@@ -85,7 +89,8 @@ static bool read_files(wc_arena *a, const wc_json *siblings, const char *where, 
     return true;
 }
 
-bool hub_listing_parse(wc_arena *a, const char *text, size_t bytes, const char *where, hub_listing *out, wc_error *err)
+bool hub_listing_parse(wc_arena *a, const char *text, size_t bytes, const char *where, hub_listing *out,
+                       wc_error *err)
 {
     *out = (hub_listing){0};
     const wc_json *root = wc_json_parse(a, text, bytes, where, 0, err);
@@ -94,8 +99,8 @@ bool hub_listing_parse(wc_arena *a, const char *text, size_t bytes, const char *
     out->id = text_of(wc_json_get(root, "id"));
     out->commit = text_of(wc_json_get(root, "sha"));
     if (!out->commit || !wc_hub_is_commit(out->commit, strlen(out->commit)))
-        return wc_fail(err, WC_BAD_FILE, "%s: sha: expected a commit of 40 hexadecimal digits, found %s", where,
-                       out->commit ? "something else" : "none");
+        return wc_fail(err, WC_BAD_FILE, "%s: sha: expected a commit of 40 hexadecimal digits, found %s",
+                       where, out->commit ? "something else" : "none");
     return read_files(a, wc_json_get(root, "siblings"), where, out, err);
 }
 
@@ -199,13 +204,16 @@ static bool choose_gguf(hub_listing *l, const char *where, wc_error *err)
     if (n == 1)
         keep_parts(l, first);
     else if (n > 1)
-        wc_fail(err, WC_BAD_ARGUMENT, "%s: holds %zu GGUF files; say which by its quantization or name, as in %s:Q4_K_M; %s%s",
-                where, n, where, there.failed ? "" : "there are ", wc_buf_ok(&there) ? wc_buf_str(&there) : "there are many");
+        wc_fail(err, WC_BAD_ARGUMENT,
+                "%s: holds %zu GGUF files; say which by its quantization or name, as in %s:Q4_K_M; %s%s",
+                where, n, where, there.failed ? "" : "there are ",
+                wc_buf_ok(&there) ? wc_buf_str(&there) : "there are many");
     else
-        wc_fail(err, WC_UNSUPPORTED, "%s: expected model.safetensors, its parts or a GGUF file, found %s", where,
-                pickle ? "weights as .bin only: such files can run any program and are not fetched; look for a "
-                         "safetensors or GGUF conversion"
-                       : "neither");
+        wc_fail(
+            err, WC_UNSUPPORTED, "%s: expected model.safetensors, its parts or a GGUF file, found %s", where,
+            pickle ? "weights as .bin only: such files can run any program and are not fetched; look for a "
+                     "safetensors or GGUF conversion"
+                   : "neither");
     wc_buf_release(&there);
     return n == 1;
 }

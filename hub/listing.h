@@ -23,7 +23,8 @@ typedef struct hub_listing {
 } hub_listing;
 
 /* Reads the Hub's answer, a JSON object with "sha" and "siblings"; where is what messages call it.  Lies in the arena. */
-bool hub_listing_parse(wc_arena *a, const char *text, size_t bytes, const char *where, hub_listing *out, wc_error *err);
+bool hub_listing_parse(wc_arena *a, const char *text, size_t bytes, const char *where, hub_listing *out,
+                       wc_error *err);
 /* Keeps the files that a model needs: all of what file means (wc_hub_pick), or, file being NULL, configuration, tokenizer,
  * templates and safetensors; where there are none, the one GGUF file. */
 bool hub_listing_choose(wc_arena *a, hub_listing *l, const char *file, const char *where, wc_error *err);

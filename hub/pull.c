@@ -41,7 +41,8 @@ static void note(const struct pull *p, const char *format, ...)
 /* ---- addresses ---- */
 
 /* start, then tail, which may hold any character, then end; its slashes are escaped where they separate nothing. */
-static const char *address(wc_arena *a, const char *start, const char *tail, bool escape_slash, const char *end)
+static const char *address(wc_arena *a, const char *start, const char *tail, bool escape_slash,
+                           const char *end)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     wc_buf b;
@@ -80,6 +81,8 @@ static bool take_text(void *user, uint64_t at, const void *bytes, size_t n, wc_e
     wc_buf *b = user;
     if (at == 0)
         wc_buf_reset(b);
+    if (n > HUB_MAX_LISTING - b->size)
+        return wc_fail(err, WC_BAD_FILE, "the hub's list of files is longer than %d bytes", HUB_MAX_LISTING);
     wc_buf_add(b, bytes, n);
     return wc_buf_check(b, "the hub's list of files", err);
 }
@@ -107,7 +110,7 @@ static bool read_listing(struct pull *p, const char *what, wc_error *err)
     r.path = start ? address(p->a, start, p->want.revision, true, "?blobs=true") : NULL;
     if (!r.path)
         return wc_fail_memory(err, strlen(p->want.name));
-    wc_buf_init(&text, HUB_MAX_LISTING);
+    wc_buf_init(&text, HUB_MAX_LISTING + 1);
     const bool ok = hub_client_get(p->client, &r, &reply, err) &&
                     hub_listing_parse(p->a, wc_buf_str(&text), text.size, what, &p->listing, err);
     wc_buf_release(&text);
@@ -124,8 +127,9 @@ static bool ask_for_sum(struct pull *p, hub_file *f, wc_error *err)
     if (!hub_client_get(p->client, &r, &reply, err))
         return false;
     if (!hub_is_hash(reply.etag) || reply.size < 0)
-        return wc_fail(err, WC_BAD_FILE, "%s: expected headers ETag with its sum and Content-Length, found '%s' and %s",
-                       r.what, reply.etag, reply.size < 0 ? "none" : "a length");
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s: expected headers ETag with its sum and Content-Length, found '%s' and %s", r.what,
+                       reply.etag, reply.size < 0 ? "none" : "a length");
     memcpy(f->hash, reply.etag, strlen(reply.etag) + 1);
     f->size = reply.size;
     return true;
@@ -246,7 +250,8 @@ static bool pull_all(struct pull *p, const char *what, hub_pulled *out, wc_error
     const char *cache = wc_hub_cache(p->a);
     int fd;
     if (!cache)
-        return wc_fail(err, WC_BAD_ARGUMENT, "no place for the cache: HOME is not set; set HF_HUB_CACHE to a folder");
+        return wc_fail(err, WC_BAD_ARGUMENT,
+                       "no place for the cache: HOME is not set; set HF_HUB_CACHE to a folder");
     if (!read_listing(p, what, err))
         return false;
     take_name(p, cache);
@@ -272,9 +277,11 @@ bool hub_pull(wc_arena *a, const char *name, const hub_events *events, hub_pulle
     if (!wc_hub_parse(a, name, &p.want, err))
         return false;
     if (!strchr(p.want.name, '/'))
-        return wc_fail(err, WC_BAD_ARGUMENT, "%s: expected OWNER/NAME, as the model's page on the hub is called", name);
+        return wc_fail(err, WC_BAD_ARGUMENT,
+                       "%s: expected OWNER/NAME, as the model's page on the hub is called", name);
     if (hub_is_offline())
-        return wc_fail(err, WC_REFUSED, "%s: HF_HUB_OFFLINE forbids to ask the network; unset it to fetch a model",
+        return wc_fail(err, WC_REFUSED,
+                       "%s: HF_HUB_OFFLINE forbids to ask the network; unset it to fetch a model",
                        p.want.name);
     const char *at = strchr(name, '@') ? join(a, p.want.name, "@", p.want.revision) : p.want.name;
     p.client = hub_client_open(a, events->note, events->user, err);

@@ -15,12 +15,12 @@ typedef struct hub_events {
 } hub_events;
 
 typedef struct hub_pulled {
-    const char *name;     /* "OWNER/NAME" */
-    const char *path;     /* of the snapshot */
-    const char *commit;   /* 40 digits */
-    size_t n_files;       /* that the model needs */
-    uint64_t bytes;       /* of them */
-    uint64_t fetched;     /* of these, bytes that were not there before */
+    const char *name;   /* "OWNER/NAME" */
+    const char *path;   /* of the snapshot */
+    const char *commit; /* 40 digits */
+    size_t n_files;     /* that the model needs */
+    uint64_t bytes;     /* of them */
+    uint64_t fetched;   /* of these, bytes that were not there before */
 } hub_pulled;
 
 /* name: OWNER/NAME[@REVISION][:FILE] (formats/hub_cache.h).  On failure and after being killed all that came stays, and the

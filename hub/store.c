@@ -58,7 +58,8 @@ static const char *hidden_name(wc_arena *a, const char *name)
     return hidden;
 }
 
-bool hub_store_init(hub_store *s, wc_arena *a, const char *cache, const char *folder, const char *commit, wc_error *err)
+bool hub_store_init(hub_store *s, wc_arena *a, const char *cache, const char *folder, const char *commit,
+                    wc_error *err)
 {
     const char *hidden = hidden_name(a, commit);
     *s = (hub_store){.a = a, .commit = commit, .repo = wc_path_join(a, cache, folder)};
@@ -146,7 +147,8 @@ bool hub_store_has_room(const hub_store *s, uint64_t bytes, wc_error *err)
     const uint64_t there = (uint64_t)v.f_bavail * v.f_frsize;
     if (there >= bytes && there - bytes >= SPARE_BYTES)
         return true;
-    return wc_fail(err, WC_REFUSED, "%s: %.2f GiB are needed, the disk has %.2f GiB left; free some, or set HF_HUB_CACHE",
+    return wc_fail(err, WC_REFUSED,
+                   "%s: %.2f GiB are needed, the disk has %.2f GiB left; free some, or set HF_HUB_CACHE",
                    s->repo, (double)bytes / (1 << 30), (double)there / (1 << 30));
 }
 
@@ -246,23 +248,27 @@ bool hub_blob_finish(hub_blob *b, bool *wrong, wc_error *err)
     *wrong = !whole || strcmp(hex, b->file->hash) != 0;
     if (*wrong) {
         if (whole)
-            wc_fail(err, WC_BAD_FILE, "%s: expected contents of the sum %s, found %s: damaged on its way", b->file->path,
-                    b->file->hash, hex);
+            wc_fail(err, WC_BAD_FILE, "%s: expected contents of the sum %s, found %s: damaged on its way",
+                    b->file->path, b->file->hash, hex);
         else
-            wc_fail(err, WC_BAD_FILE, "%s: expected %lld bytes, found %llu", b->file->path, (long long)b->file->size,
-                    (unsigned long long)b->size);
+            wc_fail(err, WC_BAD_FILE, "%s: expected %lld bytes, found %llu", b->file->path,
+                    (long long)b->file->size, (unsigned long long)b->size);
         begin_sum(b);
         return ftruncate(b->fd, 0) != 0 ? fail_file(b->temp, "cannot be emptied", err) : false;
     }
-    if (ftruncate(b->fd, (off_t)b->size) != 0 || (fsync(b->fd) != 0 && errno != EINVAL) || rename(b->temp, b->path) != 0)
+    if (ftruncate(b->fd, (off_t)b->size) != 0 || (fsync(b->fd) != 0 && errno != EINVAL) ||
+        rename(b->temp, b->path) != 0)
         return fail_file(b->path, "cannot be written", err);
     return true;
 }
 
 void hub_blob_close(hub_blob *b)
 {
-    if (b->fd >= 0)
-        close(b->fd);
+    if (b->fd < 0)
+        return;
+    if (b->size == 0)
+        unlink(b->temp);
+    close(b->fd);
     b->fd = -1;
 }
 
@@ -307,13 +313,14 @@ static bool link_file(const hub_store *s, const hub_file *f, wc_error *err)
     if (symlink(target, at) == 0)
         return true;
     return errno == EPERM || errno == ENOTSUP || errno == ENOSYS ? copy_file(blob, at, err)
-                                                                : fail_file(at, "cannot be linked", err);
+                                                                 : fail_file(at, "cannot be linked", err);
 }
 
 /* What a reader looks for first is linked last, so that where a snapshot gets more files it never names what is not there. */
 static bool comes_last(const char *path)
 {
-    return strcmp(path, "config.json") == 0 || wc_hub_ends_with(path, ".index.json") || strstr(path, "-00001-of-");
+    return strcmp(path, "config.json") == 0 || wc_hub_ends_with(path, ".index.json") ||
+           strstr(path, "-00001-of-");
 }
 
 static bool write_ref(const hub_store *s, const char *revision, wc_error *err)
@@ -323,7 +330,8 @@ static bool write_ref(const hub_store *s, const char *revision, wc_error *err)
     if (!path)
         return wc_fail_memory(err, strlen(s->repo));
     const bool ok = make_parent(s->a, path, err) && wc_file_out_open(&out, path, err) &&
-                    wc_file_out_write(&out, s->commit, strlen(s->commit), err) && wc_file_out_finish(&out, err);
+                    wc_file_out_write(&out, s->commit, strlen(s->commit), err) &&
+                    wc_file_out_finish(&out, err);
     wc_file_out_close(&out);
     return ok;
 }

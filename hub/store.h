@@ -11,15 +11,16 @@
 
 typedef struct hub_store {
     wc_arena *a;
-    const char *repo;      /* $HF_HUB_CACHE/models--OWNER--NAME */
-    const char *locks;     /* $HF_HUB_CACHE/.locks/models--OWNER--NAME */
+    const char *repo;  /* $HF_HUB_CACHE/models--OWNER--NAME */
+    const char *locks; /* $HF_HUB_CACHE/.locks/models--OWNER--NAME */
     const char *commit;
     const char *snapshot;  /* snapshots/COMMIT */
     const char *gathering; /* where files are put: the snapshot where it is there, else snapshots/.COMMIT */
 } hub_store;
 
 /* Finds the places and makes the folders. */
-bool hub_store_init(hub_store *s, wc_arena *a, const char *cache, const char *folder, const char *commit, wc_error *err);
+bool hub_store_init(hub_store *s, wc_arena *a, const char *cache, const char *folder, const char *commit,
+                    wc_error *err);
 
 /* Holds the lock NAME.lock of the repository, as huggingface_hub does for NAME a blob's hash; *fd is -1 when another process
  * has it and wait is false.  Given back by closing *fd. */

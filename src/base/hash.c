@@ -71,7 +71,7 @@ static void sha1_block(uint32_t h[5], const uint8_t *p)
     for (int t = 16; t < 80; t++)
         w[t] = rotl(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
     for (int t = 0; t < 80; t++) {
-        const uint32_t f = t < 20                ? (b & c) ^ (~b & d)
+        const uint32_t f = t < 20              ? (b & c) ^ (~b & d)
                            : t >= 40 && t < 60 ? (b & c) ^ (b & d) ^ (c & d)
                                                : b ^ c ^ d;
         const uint32_t next = rotl(a, 5) + f + e + k[t / 20] + w[t];
@@ -92,8 +92,8 @@ static void sha1_block(uint32_t h[5], const uint8_t *p)
 
 typedef void (*block_fn)(uint32_t *h, const uint8_t *block);
 
-static void add_bytes(block_fn add_block, uint32_t *h, uint8_t block[64], uint64_t *n_bytes, const void *bytes,
-                      size_t n)
+static void add_bytes(block_fn add_block, uint32_t *h, uint8_t block[64], uint64_t *n_bytes,
+                      const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
     size_t used = *n_bytes % 64;

@@ -190,7 +190,8 @@ bool wc_hub_parse(wc_arena *a, const char *text, wc_hub_name *out, wc_error *err
     if (!folder)
         return wc_fail_memory(err, strlen(text));
     const char *file = cut(copy, ':'), *revision = cut(copy, '@');
-    *out = (wc_hub_name){.folder = folder, .name = copy, .revision = revision ? revision : "main", .file = file};
+    *out = (wc_hub_name){
+        .folder = folder, .name = copy, .revision = revision ? revision : "main", .file = file};
     if (!plain_name(copy))
         return wc_fail(err, WC_NOT_FOUND,
                        "%.300s: no such folder, and no name of a model: expected a folder, the name of a "
@@ -271,8 +272,11 @@ size_t wc_hub_pick(const char *const *paths, size_t n, const char *file, const c
         if (wc_hub_is_gguf(paths[i]) && (count == 0 || is_quantized(paths[i], file)))
             wc_buf_printf(&there, "%s%s", there.size ? ", " : "", paths[i]);
     wc_fail(err, count ? WC_BAD_ARGUMENT : WC_NOT_FOUND,
-            "%s: expected one GGUF file or a file of the name %.200s, found %zu; give one of these: %s", where, file,
-            count, there.failed ? "there are many" : there.size ? wc_buf_str(&there) : "there is no GGUF file");
+            "%s: expected one GGUF file or a file of the name %.200s, found %zu; give one of these: %s",
+            where, file, count,
+            there.failed ? "there are many"
+            : there.size ? wc_buf_str(&there)
+                         : "there is no GGUF file");
     wc_buf_release(&there);
     return n;
 }
@@ -348,4 +352,3 @@ const char *wc_hub_read_ref(wc_arena *a, const char *repo, const char *revision,
             n ? "something else" : "an empty file");
     return NULL;
 }
-

@@ -43,6 +43,12 @@ class Repo:
                 "siblings": siblings}
 
 
+    def tree(self):
+        return [dict({"type": "file", "oid": git_sum(data), "size": len(data), "path": path},
+                     **({"lfs": {"oid": self.sum(path), "size": len(data), "pointerSize": 130}}
+                        if self.is_large(path) else {})) for path, data in self.files.items()]
+
+
 class StandIn:
     """faults: {path of a file or "listing": [fault, ...]}, one taken by each request for it; "*" before it: it stays."""
 
@@ -65,10 +71,16 @@ class StandIn:
             def do_GET(self):
                 try:
                     world.answer(self)
-                except (BrokenPipeError, ConnectionResetError):
+                except OSError:  # killed meanwhile
                     self.close_connection = True
 
             do_HEAD = do_GET
+
+            def handle(self):
+                try:
+                    super().handle()
+                except OSError:
+                    pass
 
             def log_message(self, *args):
                 pass
@@ -108,7 +120,7 @@ class StandIn:
         with self.lock:
             self.log.append(entry)
         path = urllib.parse.unquote(url.path)
-        if h.server is self.store:
+        if h.server is self.store or url.netloc == urllib.parse.urlsplit(self.store_url).netloc:  # the latter as a proxy
             return self.send_contents(h, entry, *path[1:].split("/", 1))
         for old, new in self.renamed.items():
             if "/%s/" % old in url.path:
@@ -116,8 +128,12 @@ class StandIn:
         api = re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/([^/]+)", url.path)
         if api:
             return self.send_listing(h, api.group(1), urllib.parse.unquote(api.group(2)))
-        m = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([0-9a-f]{40})/(.+)", path)
-        repo = next((r for r in self.repos.values() if m and r.commit == m.group(2) and r.name == m.group(1)), None)
+        if re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/[0-9a-f]{40}", path):  # as huggingface_hub asks
+            return self.send(h, 200, json.dumps(self.repos["org/tiny", "main"].tree()).encode(),
+                             Content_Type="application/json")
+        m = re.fullmatch(r"/([^/]+/[^/]+)/resolve/(main|[0-9a-f]{40})/(.+)", path)
+        repo = next((r for (_, branch), r in self.repos.items()
+                     if m and m.group(2) in (r.commit, branch) and r.name == m.group(1)), None)
         if not repo or m.group(3) not in repo.files:
             return self.send(h, 404, b"Not Found", X_Error_Code="EntryNotFound")
         name = entry["file"] = m.group(3)

@@ -6,6 +6,7 @@ NAME chooses groups. WHINCHAT_TEST_KILLS: how many pulls are killed at random mo
 WHINCHAT_TEST_HF_PYTHON: a Python that has huggingface_hub; without it those cases say so. A line a case; the last one is
 'N passed, N failed'.
 """
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -71,6 +72,11 @@ class Cache:
         """The files below a folder of the repository, links too."""
         top = self.path(*parts)
         return sorted(os.path.relpath(os.path.join(d, f), top) for d, _, files in os.walk(top) for f in files)
+
+    def snapshots(self):
+        """Those that a reader would see."""
+        top = self.path("snapshots")
+        return [n for n in os.listdir(top) if not n.startswith(".")] if os.path.isdir(top) else []
 
     def ref(self, name="main"):
         try:
@@ -214,55 +220,65 @@ def group_mirror(world):
     check("asked by HEAD", len([e for e in world.log if e["method"] == "HEAD"]) == len(NEEDED), world.log)
 
 
-def group_faults(world):
-    big, once = "model.safetensors", {
+BIG = "model.safetensors"
+
+
+def group_faults_once(world):
+    once = {
         "truncate": ["truncate"], "truncate twice": ["truncate", "truncate"], "500": ["500"], "503": ["503"],
         "429": ["429"], "429 with Retry-After": ["429:1"], "408": ["408"], "close": ["close"], "corrupt": ["corrupt"],
         "longer, then right": ["truncate", "ignore"], "wrong part": ["truncate", "wrong-part"], "stall": ["stall"],
         "stall within": ["stall-within"], "damaged, then truncated": ["corrupt", "truncate"]}
     for name, faults in once.items():
         world.clear()
-        world.faults = {big: list(faults)}
+        world.faults = {BIG: list(faults)}
         cache = Cache()
         r = pull(cache, world)
         pulled("once: " + name, cache, world, r)
         check("once: %s: says so" % name, "again" in r.err, r)
     world.clear()
-    world.faults = {big: ["truncate"]}
+    world.faults = {BIG: ["truncate"]}
     cache = Cache()
     pull(cache, world)
-    half = len(FILES[big]) // 2
-    check("only the rest is asked for", [e["range"] for e in world.gets(big)] == [None, "bytes=%d-" % half],
-          world.gets(big))
+    half = len(FILES[BIG]) // 2
+    check("only the rest is asked for", [e["range"] for e in world.gets(BIG)] == [None, "bytes=%d-" % half],
+          world.gets(BIG))
     for kind in ("truncate", "503", "429:1", "close", "stall"):
         world.clear()
         world.faults = {"listing": [kind]}
         cache = Cache()
         pulled("the list once: " + kind, cache, world, pull(cache, world))
-    always = {"503": "503", "429": "429", "404": "no such", "corrupt": "sum", "longer": "sends more", "close": big}
+
+
+def group_faults_always(world):
+    always = {"503": "503", "429": "429", "404": "no such", "corrupt": "sum", "longer": "sends more", "close": BIG}
     for kind, word in always.items():
         world.clear()
-        world.faults = {big: ["*" + kind]}
+        world.faults = {BIG: ["*" + kind]}
         cache = Cache()
         r = pull(cache, world)
-        refused("always: " + kind, cache, r, r.code, [big, word])
+        refused("always: " + kind, cache, r, r.code, [BIG, word])
         check("always %s: fails" % kind, r.code in (1, 3), r)
-    world.faults = {big: ["429:9999"]}
+
+
+def group_resume(world):
+    cache = Cache()
+    world.faults = {BIG: ["429:9999"]}
     start = time.time()
     refused("Retry-After is too long", cache, pull(cache, world), 1, ["429", "9999 seconds"])
     check("which is told at once", time.time() - start < 10 * SLOWNESS)
     world.clear()
-    world.faults = {big: ["stall-within"] + ["*503"]}
+    world.faults = {BIG: ["stall-within"] + ["*503"]}
     pull(cache, world)
     left = [n for n in cache.names("blobs") if n.endswith(".incomplete")]
     check("what came stays", len(left) == 1 and os.path.getsize(cache.path("blobs", left[0])) > 100000, left)
     world.clear()
     pulled("and is gone on with", cache, world, pull(cache, world))
-    check("by Range", world.gets(big)[0]["range"] is not None, world.gets(big))
-    for what, junk in (("junk", b"x" * 5000), ("junk, too long", b"x" * (4 << 20)), ("whole", FILES[big])):
+    check("by Range", world.gets(BIG)[0]["range"] is not None, world.gets(BIG))
+    for what, junk in (("junk", b"x" * 5000), ("junk, too long", b"x" * (4 << 20)), ("whole", FILES[BIG])):
         cache = Cache()
         os.makedirs(cache.path("blobs"))
-        with open(cache.path("blobs", hashlib.sha256(FILES[big]).hexdigest() + ".incomplete"), "wb") as f:
+        with open(cache.path("blobs", hashlib.sha256(FILES[BIG]).hexdigest() + ".incomplete"), "wb") as f:
             f.write(junk)
         pulled("left over: " + what, cache, world, pull(cache, world))
 
@@ -330,7 +346,7 @@ def group_hostile(world):
         "twice": {"sha": commit, "siblings": [one, one]},
     }
     for path in ("../x.json", "/etc/x.json", "a/../../x.json", "a//x.json", "./x.json", "x\n.json", "x\x1b[2J.json", "x\0.json",
-                 "", "a" * 2000 + ".json", "a\\..\\x.json", "1_a/../x.json", "..", "a/" * 400 + "b.json", "\x85.json"):
+                 "", "a" * 2000 + ".json", "a\\..\\x.json", "1_a/../x.json", "..", "a/" * 600 + "b.json", "\x85.json"):
         lists["name %r" % path[:20]] = {"sha": commit, "siblings": [one, {"rfilename": path, "size": 1, "blobId": commit}]}
     for name, value in lists.items():
         world.listing = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -401,7 +417,7 @@ def terminal(cache, world, interrupt):
 def group_kills(world):
     """Pulls killed at random moments, a new cache whenever one came through: at every moment either no ref and no snapshot,
     or all of it; and what came once does not come again."""
-    rng, big = random.Random(7), "model.safetensors"
+    rng = random.Random(7)
     world.rate = 6 << 20
     cache, begun, finished, bad = Cache(), 0, 0, []
     repo = world.repos["org/tiny", "main"]
@@ -412,9 +428,7 @@ def group_kills(world):
         p.kill()
         p.wait()
         begun += 1
-        whole = cache.ref() is not None
-        if whole or any(not n.startswith(".") for n in os.listdir(cache.path("snapshots"))
-                        if os.path.isdir(cache.path("snapshots"))) if os.path.isdir(cache.path("snapshots")) else whole:
+        if cache.ref() is not None or cache.snapshots():
             wrong = [n for n in NEEDED if not os.path.exists(cache.path("snapshots", repo.commit, n))]
             if wrong:
                 bad.append("kill %d: without %r" % (i, wrong))
@@ -423,10 +437,10 @@ def group_kills(world):
             wrong = wrong_file(cache, repo, NEEDED)
             if r.code != 0 or wrong or cache.ref() != repo.commit:
                 bad.append("kill %d: %s %s" % (i, wrong, r))
-            sent = sum(e["sent"] for e in world.gets(big))
-            slack = 6 * (1 << 20)  # what was on its way, in buffers of the system
-            if sent > len(FILES[big]) + slack:
-                bad.append("kill %d: %d bytes were sent of %d" % (i, sent, len(FILES[big])))
+            sent = sum(e["sent"] for e in world.gets(BIG))
+            slack = 5 * (256 << 10)  # what was on its way, in buffers of the system
+            if sent > len(FILES[BIG]) + slack:
+                bad.append("kill %d: %d bytes were sent of %d" % (i, sent, len(FILES[BIG])))
             finished += 1
             world.log, cache = [], Cache()
     check("%d kills, %d resumed pulls with the right sums" % (begun, finished), not bad and begun == KILLS, bad[:3])
@@ -476,7 +490,8 @@ def group_huggingface_hub(world):
     r = Result(p.returncode, p.stdout, p.stderr)
     lines = r.out.split("\n")
     check("huggingface_hub opens what we fetched", r.code == 0 and lines[0] == cache.path("snapshots", repo.commit)
-          and lines[1] == FILES["config.json"].decode() and not world.log, r)
+          and lines[1] == FILES["config.json"].decode() and
+          not [e for e in world.log if "Tiny" in e["path"]], (str(r), world.log))
     check("huggingface_hub finds our cache sound", len(lines) > 2 and
           lines[2] == "0 [('Org/Tiny', %d, 1)]" % len(NEEDED), r)
     for name in ("snapshot", "files"):
@@ -497,13 +512,20 @@ def group_huggingface_hub(world):
               and (name == "files" or not again), (r.err, again))
 
 
+def run_group(fn):
+    world = StandIn(Repo(FILES))
+    fn(world)
+    world.close()
+
+
 def main():
-    names = sys.argv[3:]
+    """The groups run at the same time: they mostly wait."""
     groups = {n[len("group_"):]: f for n, f in globals().items() if n.startswith("group_")}
-    for name in names or groups:
-        world = StandIn(Repo(FILES))
-        groups[name](world)
-        world.close()
+    with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
+        running = {n: pool.submit(run_group, groups[n]) for n in sys.argv[3:] or groups}
+    for name, job in running.items():
+        if job.exception():
+            check(name, False, repr(job.exception()))
     shutil.rmtree(WORK, ignore_errors=True)
     print("%d passed, %d failed" % (count[True], count[False]))
     return 1 if count[False] else 0
