@@ -230,8 +230,7 @@ static bool header_is(const char *line, size_t n, const char *name, char *out, s
         end--;
     if ((size_t)(end - v) >= room)
         return false;
-    memcpy(out, v, (size_t)(end - v));
-    out[end - v] = '\0';
+    snprintf(out, room, "%.*s", (int)(end - v), v);
     return true;
 }
 
@@ -247,7 +246,7 @@ static void take_etag(hub_reply *reply, const char *v)
 static size_t on_header(char *line, size_t size, size_t n, void *user)
 {
     struct transfer *t = user;
-    char v[200];
+    char v[200] = "";
     const size_t bytes = size * n;
     if (bytes > 5 && strncmp(line, "HTTP/", 5) == 0) { /* of the next answer, where one redirects */
         t->begins = 0;

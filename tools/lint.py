@@ -99,7 +99,8 @@ def check_includes():
             allowed = table.get(folder)
             if allowed is None:
                 yield "%s:%d: no row for folder %s in docs/ARCHITECTURE.md" % (path, line, folder)
-            elif "everything" not in allowed and other not in allowed and target[len("src/"):] not in allowed \
+            elif "everything" not in allowed and other not in allowed and target not in allowed \
+                    and target[len("src/"):] not in allowed \
                     and os.path.basename(target) not in allowed:
                 yield "%s:%d: %s may not include %s (%s)" % (path, line, folder, other, target)
 

@@ -64,7 +64,7 @@ static bool add_files(wc_arena *a, const char *dir, const char *sub, int depth, 
     wc_names in;
     const char *folder = *sub ? wc_path_join(a, dir, sub) : dir;
     if (!folder)
-        return wc_fail_memory(err, strlen(dir));
+        return wc_fail_memory(err, MAX_FILE);
     if (!wc_names_read(a, folder, &in, err))
         return false;
     for (size_t i = 0; i < in.n; i++) {
