@@ -102,8 +102,7 @@ void cli_print_overview(FILE *to)
     for (size_t i = 0; cli_commands[i]; i++)
         fprintf(to, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     fprintf(to, "\nMODEL is a folder, a name in the Hugging Face cache, or a model shipped here.\n"
-                "'whinchat help COMMAND' tells more, --version the version. For a start:\n\n"
-                "  whinchat run gemma-3n-mini-it -p \"Hello, who are you?\"\n");
+                "'whinchat help COMMAND' tells more; try: whinchat run gemma-3n-mini-it -p Hello\n");
 }
 
 /* ---- the man page, in mdoc ---- */

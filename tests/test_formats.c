@@ -576,7 +576,7 @@ static void test_cache(void **state)
     resolves(f, name, other);
     resolves(f, wc_path_join(f->arena, f->dir, REPO), snapshot);
     refused(f, "Org/Tiny@dev", "refs/dev");
-    refused(f, "Org/Tiny:../x", "file");
+    refused(f, "Org/Tiny:../x", "no name of a model");
     refused(f, "Org/Tiny:Q4_K_M", "there is no GGUF file");
     snprintf(name, sizeof name, REPO "/snapshots/%s/t-Q4_K_M.gguf", OTHER_COMMIT);
     put_text(f, name, "");

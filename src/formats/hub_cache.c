@@ -192,7 +192,7 @@ bool wc_hub_parse(wc_arena *a, const char *text, wc_hub_name *out, wc_error *err
     const char *file = cut(copy, ':'), *revision = cut(copy, '@');
     *out = (wc_hub_name){
         .folder = folder, .name = copy, .revision = revision ? revision : "main", .file = file};
-    if (!plain_name(copy))
+    if (!plain_name(copy) || (file && !wc_hub_is_file(file)))
         return wc_fail(err, WC_NOT_FOUND,
                        "%.300s: no such folder, and no name of a model: expected a folder, the name of a "
                        "shipped model, or a "
@@ -201,9 +201,6 @@ bool wc_hub_parse(wc_arena *a, const char *text, wc_hub_name *out, wc_error *err
     if (!plain_revision(out->revision))
         return wc_fail(err, WC_BAD_ARGUMENT, "%.300s: revision: expected a branch, a tag or a commit after @",
                        text);
-    if (file && !wc_hub_is_file(file))
-        return wc_fail(err, WC_BAD_ARGUMENT,
-                       "%.300s: file: expected a file's name or a quantization such as Q4_K_M after :", text);
     const char *slash = strchr(copy, '/');
     const int owner = slash ? (int)(slash - copy) : 0;
     snprintf(folder, room, "models--%.*s%s%s", owner, copy, slash ? "--" : "", slash ? slash + 1 : copy);
