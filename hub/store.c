@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/file_map.h"
-#include "base/file_out.h"
 #include "formats/hub_cache.h"
 
 enum { READ_BYTES = 1 << 20 };
@@ -280,16 +279,31 @@ static bool may_link(void)
     return !v || strcmp(v, "0") == 0;
 }
 
+/* Writes a file that appears whole or not at all; its first name is always the same, so that none is left over for long. */
+static bool put_file(const hub_store *s, const char *path, const void *bytes, size_t n, wc_error *err)
+{
+    const char *temp = wc_path_join(s->a, s->repo, ".incomplete"), *p = bytes;
+    if (!temp)
+        return wc_fail_memory(err, strlen(s->repo));
+    const int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    ssize_t some = 0;
+    for (size_t done = 0; fd >= 0 && some >= 0 && done < n; done += (size_t)some)
+        some = write(fd, p + done, n - done);
+    const bool ok = fd >= 0 && some >= 0 && fsync(fd) == 0 && rename(temp, path) == 0;
+    if (!ok)
+        fail_file(path, "cannot be written", err);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 /* Without links the contents themselves stand in the snapshot, as huggingface_hub has them there. */
-static bool copy_file(const char *from, const char *to, wc_error *err)
+static bool copy_file(const hub_store *s, const char *from, const char *to, wc_error *err)
 {
     wc_file_map map = {0};
-    wc_file_out out = {.fd = -1};
     if (link(from, to) == 0)
         return true;
-    const bool ok = wc_file_map_open(&map, from, err) && wc_file_out_open(&out, to, err) &&
-                    wc_file_out_write(&out, map.data, map.size, err) && wc_file_out_finish(&out, err);
-    wc_file_out_close(&out);
+    const bool ok = wc_file_map_open(&map, from, err) && put_file(s, to, map.data, map.size, err);
     wc_file_map_close(&map);
     return ok;
 }
@@ -309,10 +323,10 @@ static bool link_file(const hub_store *s, const hub_file *f, wc_error *err)
         return false;
     unlink(at);
     if (!may_link())
-        return copy_file(blob, at, err);
+        return copy_file(s, blob, at, err);
     if (symlink(target, at) == 0)
         return true;
-    return errno == EPERM || errno == ENOTSUP || errno == ENOSYS ? copy_file(blob, at, err)
+    return errno == EPERM || errno == ENOTSUP || errno == ENOSYS ? copy_file(s, blob, at, err)
                                                                  : fail_file(at, "cannot be linked", err);
 }
 
@@ -325,15 +339,10 @@ static bool comes_last(const char *path)
 
 static bool write_ref(const hub_store *s, const char *revision, wc_error *err)
 {
-    wc_file_out out = {.fd = -1};
     const char *path = wc_hub_join(s->a, s->repo, "refs", revision);
     if (!path)
         return wc_fail_memory(err, strlen(s->repo));
-    const bool ok = make_parent(s->a, path, err) && wc_file_out_open(&out, path, err) &&
-                    wc_file_out_write(&out, s->commit, strlen(s->commit), err) &&
-                    wc_file_out_finish(&out, err);
-    wc_file_out_close(&out);
-    return ok;
+    return make_parent(s->a, path, err) && put_file(s, path, s->commit, strlen(s->commit), err);
 }
 
 bool hub_store_publish(hub_store *s, const hub_listing *l, const char *revision, wc_error *err)
