@@ -98,11 +98,17 @@ void cli_hold_signals(int fd);
 /* The signal that came since cli_catch_signals, 0 for none. */
 int cli_signal(void);
 
+/* Whether somebody sits at a terminal who can be asked. */
+bool cli_can_ask(void);
+/* Asks on stderr; true when the answer begins with a y. */
+bool cli_ask(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
+
 /* ---- arguments.c ---- */
 
 struct cli_model_args {
     struct cli_int threads;
     const char *slice, *tokenizer, *config, *compute;
+    bool offline;
 };
 
 struct cli_session_args {
@@ -135,8 +141,8 @@ bool cli_generate_of(const struct cli_sampling_args *a, wc_generate_options *out
 /* ---- the commands ---- */
 
 extern const cli_command cli_run, cli_chat, cli_show, cli_verify, cli_tokenize, cli_template, cli_bench,
-    cli_perplexity, cli_compare, cli_convert, cli_pull, cli_list, cli_doctor, cli_completion, cli_help,
-    cli_version;
+    cli_perplexity, cli_compare, cli_convert, cli_pull, cli_rm, cli_list, cli_doctor, cli_completion,
+    cli_help, cli_version;
 /* All of them, in the order of help; NULL at the end. */
 extern const cli_command *const cli_commands[];
 const cli_command *cli_find_command(const char *name);

@@ -233,6 +233,27 @@ void cli_progress_end(struct cli *c)
     c->progress_start = 0;
 }
 
+/* ---- questions ---- */
+
+bool cli_can_ask(void)
+{
+    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+bool cli_ask(struct cli *c, const char *format, ...)
+{
+    char text[900], answer[100];
+    wc_error clean;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    wc_fail(&clean, WC_OK, "%s", text);
+    cli_progress_end(c);
+    fprintf(stderr, "%s [y/N] ", clean.text);
+    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 /* ---- stdout ---- */
 
 static bool is_control(uint32_t c)

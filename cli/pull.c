@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "hub/pull.h"
+
 struct pull_args {
     struct cli_common common;
     bool json;
@@ -39,29 +41,40 @@ static int print_json(struct cli *c, const hub_pulled *p)
     return status;
 }
 
-int cli_pull_model(struct cli *c, const char *name, hub_pulled *out)
+/* Fetches a model with progress and a line of what was done. */
+static bool fetch(struct cli *c, const char *name, hub_pulled *out, wc_error *err)
 {
     const hub_events events = {on_note, on_progress, c};
     char size[40];
-    wc_error err;
-    if (!hub_pull(c->arena, name, &events, out, &err))
-        return cli_fail(c, CLI_MODEL_PHASE, &err);
+    if (!hub_pull(c->arena, name, &events, out, err))
+        return false;
     cli_progress_end(c);
     if (out->fetched > 0)
         cli_note(c, "%s: %zu files, fetched %s", out->name, out->n_files,
                  cli_bytes((double)out->fetched, size, sizeof size));
     else
         cli_note(c, "%s: all %zu files are there already", out->name, out->n_files);
-    return CLI_EXIT_OK;
+    return true;
+}
+
+wc_model *cli_open_model(struct cli *c, const char *name, const struct cli_model_args *a, wc_error *err)
+{
+    const wc_model_options options = cli_model_of(a);
+    hub_pulled pulled;
+    wc_model *model = wc_model_open(name, &options, err);
+    if (model || err->code != WC_NOT_FOUND || a->offline || !cli_can_ask() || !hub_may_pull(c->arena, name) ||
+        !cli_ask(c, "%s is not here. Fetch it from the Hugging Face Hub?", name))
+        return model;
+    return fetch(c, name, &pulled, err) ? wc_model_open(name, &options, err) : NULL;
 }
 
 static int run(struct cli *c, void *arguments)
 {
     const struct pull_args *a = arguments;
     hub_pulled pulled;
-    const int status = cli_pull_model(c, a->common.operands.items[0], &pulled);
-    if (status != CLI_EXIT_OK)
-        return status;
+    wc_error err;
+    if (!fetch(c, a->common.operands.items[0], &pulled, &err))
+        return cli_fail(c, CLI_MODEL_PHASE, &err);
     if (a->json)
         return print_json(c, &pulled);
     cli_print_word(pulled.path);

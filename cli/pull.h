@@ -2,8 +2,7 @@
 #ifndef CLI_PULL_H
 #define CLI_PULL_H
 #include "cli.h"
-#include "hub/pull.h"
 
-/* Fetches a model with progress and a line of what was done.  Gives the exit status. */
-int cli_pull_model(struct cli *c, const char *name, hub_pulled *out);
+/* wc_model_open; where somebody can be asked, a model of the hub that is not here is offered to be fetched. */
+wc_model *cli_open_model(struct cli *c, const char *name, const struct cli_model_args *a, wc_error *err);
 #endif

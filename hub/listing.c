@@ -158,18 +158,14 @@ static void filter(hub_listing *l, bool (*keep)(const char *path))
     l->n = n;
 }
 
-/* Keeps file i and, where it is the first of several, NAME-00001-of-00002.gguf, the others. */
+/* Keeps file i and, where it is the first of several, the others. */
 static void keep_parts(hub_listing *l, size_t i)
 {
-    const char *path = l->files[i].path, *of = strstr(path, "-00001-of-");
-    const size_t stem = of ? (size_t)(of - path) : strlen(path) + 1, tail = stem + strlen("-00001");
+    const char *first = l->files[i].path;
     size_t n = 0;
-    for (size_t j = 0; j < l->n; j++) {
-        const char *other = l->files[j].path;
-        if (j == i || (of && strlen(other) == strlen(path) && strncmp(other, path, stem + 1) == 0 &&
-                       strspn(other + stem + 1, "0123456789") == 5 && strcmp(other + tail, path + tail) == 0))
+    for (size_t j = 0; j < l->n; j++)
+        if (wc_hub_is_part(l->files[j].path, first))
             l->files[n++] = l->files[j];
-    }
     l->n = n;
 }
 

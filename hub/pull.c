@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file_map.h"
 #include "base/os.h"
 #include "formats/hub_cache.h"
 #include "hub/client.h"
@@ -268,6 +269,13 @@ static bool pull_all(struct pull *p, const char *what, hub_pulled *out, wc_error
     out->commit = p->listing.commit;
     out->n_files = p->listing.n;
     return ok;
+}
+
+bool hub_may_pull(wc_arena *a, const char *name)
+{
+    wc_hub_name want;
+    return wc_hub_parse(a, name, &want, NULL) && strchr(want.name, '/') && !hub_is_offline() &&
+           !wc_path_exists(name);
 }
 
 bool hub_pull(wc_arena *a, const char *name, const hub_events *events, hub_pulled *out, wc_error *err)

@@ -23,6 +23,8 @@ typedef struct hub_pulled {
     uint64_t fetched;   /* of these, bytes that were not there before */
 } hub_pulled;
 
+/* Whether a name can be that of a model on the hub, and asking for it is not forbidden; no file has it. */
+bool hub_may_pull(wc_arena *a, const char *name);
 /* name: OWNER/NAME[@REVISION][:FILE] (formats/hub_cache.h).  On failure and after being killed all that came stays, and the
  * next pull goes on.  What out holds lies in the arena. */
 bool hub_pull(wc_arena *a, const char *name, const hub_events *events, hub_pulled *out, wc_error *err);

@@ -57,20 +57,32 @@ static const char *hidden_name(wc_arena *a, const char *name)
     return hidden;
 }
 
+bool hub_store_at(hub_store *s, wc_arena *a, const char *repo, wc_error *err)
+{
+    const char *slash = strrchr(repo, '/');
+    const char *cache = wc_arena_strndup(a, repo, (size_t)(slash - repo));
+    *s = (hub_store){.a = a, .repo = repo};
+    s->locks = cache ? wc_hub_join(a, cache, ".locks", slash + 1) : NULL;
+    return s->locks ? make_folders(a, s->locks, err) : wc_fail_memory(err, strlen(repo));
+}
+
 bool hub_store_init(hub_store *s, wc_arena *a, const char *cache, const char *folder, const char *commit,
                     wc_error *err)
 {
-    const char *hidden = hidden_name(a, commit);
-    *s = (hub_store){.a = a, .commit = commit, .repo = wc_path_join(a, cache, folder)};
-    s->locks = wc_hub_join(a, cache, ".locks", folder);
-    s->snapshot = s->repo ? wc_hub_join(a, s->repo, "snapshots", commit) : NULL;
-    s->gathering = s->repo && hidden ? wc_hub_join(a, s->repo, "snapshots", hidden) : NULL;
-    const char *blobs = s->repo ? wc_path_join(a, s->repo, "blobs") : NULL;
-    if (!s->locks || !s->snapshot || !s->gathering || !blobs)
+    const char *hidden = hidden_name(a, commit), *repo = wc_path_join(a, cache, folder);
+    const char *blobs = repo ? wc_path_join(a, repo, "blobs") : NULL;
+    if (!hidden || !blobs)
+        return wc_fail_memory(err, strlen(cache));
+    if (!hub_store_at(s, a, repo, err) || !make_folders(a, blobs, err))
+        return false;
+    s->commit = commit;
+    s->snapshot = wc_hub_join(a, repo, "snapshots", commit);
+    s->gathering = wc_hub_join(a, repo, "snapshots", hidden);
+    if (!s->snapshot || !s->gathering)
         return wc_fail_memory(err, strlen(cache));
     if (wc_dir_exists(s->snapshot))
         s->gathering = s->snapshot;
-    return make_folders(a, s->locks, err) && make_folders(a, blobs, err);
+    return true;
 }
 
 /* ---- locks ---- */

@@ -18,6 +18,8 @@ typedef struct hub_store {
     const char *gathering; /* where files are put: the snapshot where it is there, else snapshots/.COMMIT */
 } hub_store;
 
+/* The store of a repository's folder, for its locks only. */
+bool hub_store_at(hub_store *s, wc_arena *a, const char *repo, wc_error *err);
 /* Finds the places and makes the folders. */
 bool hub_store_init(hub_store *s, wc_arena *a, const char *cache, const char *folder, const char *commit,
                     wc_error *err);

@@ -281,31 +281,31 @@ char *wc_hub_resolve(wc_arena *a, const char *name, wc_error *err)
 
 /* ---- the list ---- */
 
-/* Bytes of the files in a folder, links followed; folders within are not counted. */
-static uint64_t folder_bytes(wc_arena *a, const char *dir)
+/* Bytes of the files in a folder; of a GGUF file, given as first, and its other parts. */
+static uint64_t sum_bytes(wc_arena *a, const char *dir, const char *first)
 {
     wc_names in;
     uint64_t sum = 0;
-    if (!wc_names_read(a, dir, &in, NULL))
+    if (!wc_names_read_files(a, dir, &in, NULL))
         return 0;
     for (size_t i = 0; i < in.n; i++) {
         struct stat st;
         const char *path = wc_path_join(a, dir, in.list[i]);
-        if (path && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+        if (path && (!first || wc_hub_is_part(in.list[i], first)) && stat(path, &st) == 0 &&
+            S_ISREG(st.st_mode))
             sum += (uint64_t)st.st_size;
     }
     return sum;
 }
 
-static void add_model(wc_arena *a, wc_buf *out, bool *first, const char *name, const char *path,
-                      const char *source)
+static void add_model(wc_buf *out, bool *first, const char *name, const char *path, const char *source,
+                      uint64_t bytes)
 {
     wc_buf_puts(out, *first ? "{\"name\":" : ",{\"name\":");
     wc_buf_json_string(out, name, strlen(name));
     wc_buf_puts(out, ",\"path\":");
     wc_buf_json_string(out, path, strlen(path));
-    wc_buf_printf(out, ",\"source\":\"%s\",\"bytes\":%llu}", source,
-                  (unsigned long long)folder_bytes(a, path));
+    wc_buf_printf(out, ",\"source\":\"%s\",\"bytes\":%llu}", source, (unsigned long long)bytes);
     *first = false;
 }
 
@@ -331,8 +331,56 @@ static bool list_shipped(wc_arena *a, wc_buf *out, bool *first, wc_error *err)
         for (size_t j = 0; j < in.n; j++) {
             const char *path = wc_path_join(a, p.dir[i], in.list[j]);
             if (path && is_model_folder(a, path) && !hidden(a, &p, i, in.list[j]))
-                add_model(a, out, first, in.list[j], path, "shipped");
+                add_model(out, first, in.list[j], path, "shipped", sum_bytes(a, path, NULL));
         }
+    }
+    return true;
+}
+
+/* A snapshot under the names by which it opens: its own when it is a folder of a model or holds one GGUF file, else one
+ * for each of these. */
+static bool list_snapshot(wc_arena *a, wc_buf *out, bool *first, const char *name, const char *path,
+                          wc_error *err)
+{
+    wc_names in;
+    const char *only;
+    const bool one = find_gguf(a, path, &only) == 1;
+    if (has_config(a, path)) {
+        add_model(out, first, name, path, "cache", sum_bytes(a, path, NULL));
+        return true;
+    }
+    if (!wc_names_read_files(a, path, &in, err))
+        return false;
+    for (size_t i = 0; i < in.n; i++) {
+        char longer[2400];
+        const char *file = wc_path_join(a, path, in.list[i]);
+        if (!file || !wc_hub_is_gguf(in.list[i]))
+            continue;
+        snprintf(longer, sizeof longer, "%s:%s", name, in.list[i]);
+        add_model(out, first, one && strcmp(file, only) == 0 ? name : longer, file, "cache",
+                  sum_bytes(a, path, in.list[i]));
+    }
+    return true;
+}
+
+/* The snapshots of a repository: that of main, then those that other refs name. */
+static bool list_repo(wc_arena *a, wc_buf *out, bool *first, const char *repo, wc_error *err)
+{
+    wc_names refs;
+    const char *name = wc_hub_repo_name(a, repo), *places = wc_path_join(a, repo, "refs");
+    const char *main_path = resolve_snapshot(a, repo, "main", NULL);
+    if (!name || !places)
+        return wc_fail_memory(err, MAX_PATH);
+    if ((main_path && !list_snapshot(a, out, first, name, main_path, err)) ||
+        !wc_names_read_files(a, places, &refs, err))
+        return false;
+    for (size_t i = 0; i < refs.n; i++) {
+        char longer[1200];
+        const char *path = resolve_snapshot(a, repo, refs.list[i], NULL);
+        snprintf(longer, sizeof longer, "%s@%s", name, refs.list[i]);
+        if (path && !(main_path && strcmp(path, main_path) == 0) &&
+            !list_snapshot(a, out, first, longer, path, err))
+            return false;
     }
     return true;
 }
@@ -348,10 +396,8 @@ static bool list_cached(wc_arena *a, wc_buf *out, bool *first, wc_error *err)
     for (size_t i = 0; i < in.n; i++) {
         const char *repo = strncmp(in.list[i], "models--", 8) == 0 ? wc_path_join(a, cache, in.list[i])
                                                                    : NULL;
-        const char *path = repo ? resolve_snapshot(a, repo, "main", NULL) : NULL;
-        const char *name = path && is_model_folder(a, path) ? wc_hub_repo_name(a, repo) : NULL;
-        if (name)
-            add_model(a, out, first, name, path, "cache");
+        if (repo && !list_repo(a, out, first, repo, err))
+            return false;
     }
     return true;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/file_map.h"
@@ -72,7 +73,8 @@ static bool add_files(wc_arena *a, const char *dir, const char *sub, int depth, 
         const char *path = name ? wc_path_join(a, dir, name) : NULL;
         if (!path)
             return wc_fail_memory(err, strlen(dir));
-        const bool down = wc_dir_exists(path) && depth < MAX_DEPTH;
+        struct stat st;
+        const bool down = depth < MAX_DEPTH && lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
         if (!(down ? add_files(a, dir, name, depth + 1, out, err) : wc_names_add(a, out, name, err)))
             return false;
     }
@@ -226,6 +228,15 @@ bool wc_hub_is_file(const char *path)
         if (*part == '\0')
             return true;
     }
+}
+
+bool wc_hub_is_part(const char *path, const char *first)
+{
+    const char *of = strstr(first, "-00001-of-");
+    const size_t stem = of ? (size_t)(of - first) + 1 : 0;
+    return strcmp(path, first) == 0 ||
+           (of && strlen(path) == strlen(first) && strncmp(path, first, stem) == 0 &&
+            strspn(path + stem, "0123456789") == 5 && strcmp(path + stem + 5, first + stem + 5) == 0);
 }
 
 /* Whether part [n] ends in word, and before that stands nothing or a mark. */

@@ -24,7 +24,7 @@ typedef struct wc_names {
 bool wc_names_add(wc_arena *a, wc_names *to, const char *name, wc_error *err);
 /* The names in a folder, sorted, without those that begin with a dot; an absent folder has none. */
 bool wc_names_read(wc_arena *a, const char *dir, wc_names *out, wc_error *err);
-/* The paths of the files in a folder and the folders within, "sub/x", sorted likewise. */
+/* The paths of the files in a folder and the folders within, "sub/x", sorted likewise; links to folders are not followed. */
 bool wc_names_read_files(wc_arena *a, const char *dir, wc_names *out, wc_error *err);
 /* The one that is the same but for case, an exact one first; NULL when there is none. */
 const char *wc_names_match(const wc_names *in, const char *name);
@@ -51,6 +51,8 @@ bool wc_hub_is_file(const char *path);
 bool wc_hub_ends_with(const char *s, const char *end); /* whatever the case */
 /* Whether a path is that of a model's GGUF file, or of the first of its files; mmproj-*.gguf are picture towers. */
 bool wc_hub_is_gguf(const char *path);
+/* Whether path is first, or another part of the same model where first is NAME-00001-of-N. */
+bool wc_hub_is_part(const char *path, const char *first);
 /* The index of what FILE means among n paths: the path itself, or the one GGUF file whose name or folder ends in it, as
  * Q4_K_M does in "x-Q4_K_M.gguf" and "Q4_K_M/x-00001-of-00002.gguf", whatever the case.  n when it is none or several: err. */
 size_t wc_hub_pick(const char *const *paths, size_t n, const char *file, const char *where, wc_error *err);

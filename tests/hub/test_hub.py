@@ -137,6 +137,28 @@ def refused(name, cache, result, code, words, whole=False):
     return check(name, good, "%s; files %r" % (result, cache.names()))
 
 
+def terminal(cache, world, *args, seen=None, type=b"", **changes):
+    """The program with a terminal: what it shows and its exit status. type: what is typed once it shows seen."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(PROGRAM, [PROGRAM] + list(args), cache.environment(world, **changes))
+    shown = b""
+    while True:
+        try:
+            part = os.read(fd, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+        if seen and seen in shown:
+            os.write(fd, type)
+            seen = None
+    os.close(fd)
+    status = os.waitpid(pid, 0)[1]
+    return os.waitstatus_to_exitcode(status), shown.decode("utf-8", "replace").replace("^C", "")
+
+
 # ---- groups ----
 
 def group_plain(world):
@@ -378,9 +400,9 @@ def group_processes(world):
           sum("waiting" in r.err for r in results) >= 1, [str(r) for r in results])
     cache = Cache()
     world.rate = 1 << 20
-    shown, code = terminal(cache, world, b"MiB  model.safe")
+    code, shown = terminal(cache, world, "pull", "Org/Tiny", seen=b"MiB  model.safe", type=b"\x03")
     check("Ctrl-C: the bar is gone, exit 130", code == 130 and shown.rstrip("\r\n").endswith("\x1b[K"), (code, shown))
-    shown, code = terminal(cache, world)
+    code, shown = terminal(cache, world, "pull", "Org/Tiny")
     check("the bar on a terminal", code == 0 and "MiB" in shown and "\x1b[K" in shown and wrong_file(
         cache, world.repos["org/tiny", "main"], NEEDED) is None, (code, shown))
     world.rate = 0
@@ -390,28 +412,6 @@ def group_processes(world):
     cache = Cache()
     r = run(cache, world, "pull", "Org/Tiny", "--quiet")
     check("--quiet", r.code == 0 and r.err == "", r)
-
-
-def terminal(cache, world, interrupt=None):
-    """A pull with a terminal for stderr: what it shows and the exit status. interrupt: Ctrl-C once it shows this."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(PROGRAM, [PROGRAM, "pull", "Org/Tiny"], cache.environment(world))
-    shown = b""
-    while True:
-        try:
-            part = os.read(fd, 4096)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-        if interrupt and interrupt in shown:
-            os.write(fd, b"\x03")
-            interrupt = None
-    os.close(fd)
-    status = os.waitpid(pid, 0)[1]
-    return shown.decode("utf-8", "replace").replace("^C", ""), os.waitstatus_to_exitcode(status)
 
 
 def group_kills(world):
@@ -471,6 +471,103 @@ def group_model(world):
     check("a real model: pull", r.code == 0, r)
     r = run(cache, None, "run", "Org/Tiny", "-p", "Hello", "--max-new-tokens", "4")
     check("a real model: run", r.code == 0 and r.out.strip(), r)
+
+
+    names = (b"[y/N]", "Hello")
+    for typed, code in ((b"y\n", 0), (b"n\n", 3), (b"\n", 3)):
+        cache = Cache()
+        world.clear()
+        got, shown = terminal(cache, world, "run", "Org/Tiny", "-p", "Hello", "--max-new-tokens", "4", seen=names[0], type=typed)
+        check("run offers to fetch: %r" % typed, got == code and shown.count("[y/N]") == 1
+              and (code == 0) == (cache.ref() is not None), (got, shown))
+        check("run asks nobody unasked: %r" % typed, code == 0 or not world.log, world.log)
+    code, shown = terminal(cache, world, "chat", "Org/Tiny", seen=b"[y/N]", type=b"y\n/exit\n\x04")
+    check("chat offers to fetch", "[y/N]" in shown and "parameters" in shown and cache.ref() is not None, (code, shown))
+    cache = Cache()
+    world.clear()
+    never = [("--offline", ["--offline"], {}), ("WHINCHAT_OFFLINE", [], {"WHINCHAT_OFFLINE": "1"}),
+             ("HF_HUB_OFFLINE", [], {"HF_HUB_OFFLINE": "1"})]
+    for name, args, changes in never:
+        code, shown = terminal(cache, world, "run", "Org/Tiny", "-p", "Hello", *args, **changes)
+        check("no offer with " + name, code == 3 and "[y/N]" not in shown and "whinchat pull Org/Tiny" in shown, (code, shown))
+    code, shown = terminal(cache, world, "run", "tiny", "-p", "Hello")
+    check("no offer for a name without an owner", code == 3 and "[y/N]" not in shown, (code, shown))
+    r = run(cache, world, "run", "Org/Tiny", "-p", "Hello")
+    check("no offer without a terminal", r.code == 3 and "[y/N]" not in r.err and "whinchat pull Org/Tiny" in r.err, r)
+    check("nobody was asked", not world.log, world.log)
+
+
+def group_rm(world):
+    cache, main = Cache(), world.repos["org/tiny", "main"]
+    newer = world.repos["org/tiny", "pr/1"] = Repo(dict(FILES, **{"config.json": b'{"model_type": "gemma3"}'}))
+    other = world.repos["org/other", "main"] = Repo({"config.json": b"{}", "model.safetensors": b"x" * 3000}, name="Org/Other")
+    for name in ("Org/Tiny", "Org/Tiny@pr/1", "Org/Other"):
+        pull(cache, world, name)
+    r = run(cache, world, "list", "--names")
+    check("list: what other refs name", r.out.split()[-3:] == ["Org/Other", "Org/Tiny", "Org/Tiny@pr/1"], r)
+    before = cache.names()
+    r = run(cache, world, "rm", "Org/Tiny")
+    check("rm without a terminal: --yes is wanted", r.code == 2 and "--yes" in r.err and cache.names() == before, r)
+    code, shown = terminal(cache, world, "rm", "Org/Tiny", seen=b"[y/N]", type=b"\n")
+    check("rm asks, no is no", code == 1 and "3." in shown and "MiB" in shown and cache.names() == before, (code, shown))
+    r = run(cache, world, "rm", "Org/Tiny@pr/1", "--yes")
+    check("rm of a revision: what another has stays", r.code == 0 and wrong_file(cache, main, NEEDED) is None
+          and cache.ref("pr/1") is None and cache.snapshots() == [main.commit]
+          and newer.sum("config.json") not in cache.names("blobs") and "bytes" in r.err, r)
+    outside = os.path.join(cache.home, "outside")
+    os.mkdir(outside)
+    open(os.path.join(outside, "precious"), "w").close()
+    os.symlink(outside, cache.path("snapshots", main.commit, "link"))
+    os.symlink(os.path.join(outside, "precious"), cache.path("snapshots", main.commit, "file"))
+    r = run(cache, world, "rm", "Org/Tiny@main", "-y")
+    check("links out of the cache are not followed", r.code == 0 and os.listdir(outside) == ["precious"]
+          and cache.snapshots() == [] and cache.names("blobs") == [] and cache.ref() is None, (str(r), cache.names()))
+    pull(cache, world)
+    os.symlink(outside, cache.path("blobs", "link"))
+    r = run(cache, world, "rm", "org/tiny", "-y")
+    check("rm of all", r.code == 0 and not os.path.exists(cache.path()) and os.listdir(outside) == ["precious"]
+          and not os.path.exists(os.path.join(cache.hub, ".locks", "models--Org--Tiny")), r)
+    r = run(cache, world, "list", "--names")
+    check("the other model stays", "Org/Other" in r.out and "Org/Tiny" not in r.out, r)
+    for name, code in (("Org/Tiny", 3), ("Org/Other@nope", 3), ("Org/Other:Q4_K_M", 3), ("../x", 3), ("Org/Other@../x", 2),
+                       ("Org/Other@" + "1" * 40, 3)):
+        r = run(cache, world, "rm", name, "-y")
+        check("rm %s: exit %d" % (name, code), r.code == code and r.err.count("\n") <= 2, r)
+    os.rename(os.path.join(cache.hub, "models--Org--Other"), os.path.join(outside, "moved"))
+    os.symlink(os.path.join(outside, "moved"), os.path.join(cache.hub, "models--Org--Other"))
+    r = run(cache, world, "rm", "Org/Other", "-y")
+    check("a repository that is a link is refused", r.code == 6 and
+          os.path.isdir(os.path.join(outside, "moved", "blobs")), r)
+    cache = Cache()
+    world.rate = 1 << 20
+    p = subprocess.Popen([PROGRAM, "pull", "Org/Tiny"], env=cache.environment(world), stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+    end = time.time() + TIME
+    while time.time() < end and not [n for n in cache.names("blobs") if n.endswith(".incomplete")]:
+        time.sleep(0.02)
+    r = run(cache, world, "rm", "Org/Tiny", "-y")
+    check("not while it is fetched", r.code == 6 and "fetches" in r.err, r)
+    p.kill()
+    p.wait()
+    r = run(cache, world, "rm", "Org/Tiny", "-y")
+    check("what was begun goes too", r.code == 0 and not os.path.exists(cache.path()), r)
+    world.rate = 0
+    names = ["t-Q4_K_M.gguf", "t-Q8_0.gguf", "B/t-B-00001-of-00002.gguf", "B/t-B-00002-of-00002.gguf"]
+    world.repos["org/tiny", "main"] = Repo({n: random_bytes(2000, i) for i, n in enumerate(names)})
+    for word in ("Q4_K_M", "Q8_0", "B"):
+        pull(cache, world, "Org/Tiny:" + word)
+    r = run(cache, world, "list", "--json")
+    got = {m["name"]: m["bytes"] for m in json.loads(r.out)["models"] if m["source"] == "cache"}
+    check("list: each GGUF file by a name that opens it", got == {
+        "Org/Tiny:t-Q4_K_M.gguf": 2000, "Org/Tiny:t-Q8_0.gguf": 2000, "Org/Tiny:B/t-B-00001-of-00002.gguf": 4000}, got)
+    r = run(cache, world, "rm", "Org/Tiny:B", "-y")
+    check("rm of a file in parts", r.code == 0 and cache.names("snapshots", cache.ref()) == names[:2]
+          and len(cache.names("blobs")) == 2 and not os.path.exists(cache.path("snapshots", cache.ref(), "B")), r)
+    run(cache, world, "rm", "Org/Tiny:Q8_0", "-y")
+    r = run(cache, world, "list", "--names")
+    check("list: the one GGUF file by the model's name", r.out.split()[-1] == "Org/Tiny", r)
+    r = run(cache, world, "rm", "Org/Tiny:Q4_K_M", "-y")
+    check("rm of the last file: the ref goes", r.code == 0 and cache.names() == [] and cache.snapshots() == [], cache.names())
 
 
 def group_huggingface_hub(world):
