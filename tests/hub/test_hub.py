@@ -13,7 +13,7 @@ import os
 import pty
 import random
 import shutil
-import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -350,6 +350,42 @@ def group_access(world):
     r = pull(cache, None, HF_ENDPOINT="https://no.such.host.invalid")
     refused("no such host", cache, r, 1, ["no.such.host.invalid", "online"])
     pulled("a proxy", cache, world, pull(cache, None, HF_ENDPOINT="http://localhost:9", http_proxy=world.url, all_proxy=""))
+
+
+def certificate(name):
+    """A certificate signed by itself for an address: its file, and a server's side of TLS."""
+    base = os.path.join(WORK, "tls-" + name)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + name, "-addext",
+                    "subjectAltName=" + name, "-keyout", base + ".key", "-out", base + ".pem"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(base + ".pem", base + ".key")
+    return base + ".pem", context
+
+
+def group_tls(world):
+    if not shutil.which("openssl"):
+        print("not run: TLS: there is no openssl")
+        return
+    ours, context = certificate("IP:127.0.0.1")
+    other, wrong_name = certificate("IP:127.0.0.2")
+    tls, misnamed = StandIn(Repo(FILES), context), StandIn(Repo(FILES), wrong_name)
+    cache, start = Cache(), time.time()
+    refused("a certificate that nobody signed", cache, pull(cache, tls), 1, ["certificate", "CURL_CA_BUNDLE"])
+    check("which is not tried again", time.time() - start < 5 * SLOWNESS and not tls.log)
+    refused("another one's certificate", cache, pull(cache, tls, CURL_CA_BUNDLE=other), 1, ["certificate"])
+    refused("a certificate for another address", cache, pull(cache, misnamed, CURL_CA_BUNDLE=other), 1, ["127.0.0.1"])
+    refused("a file of certificates that is not there", cache, pull(cache, tls, CURL_CA_BUNDLE="/no/such.pem"), 1, ["such.pem"])
+    for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        cache = Cache()
+        pulled("%s names it" % name, cache, tls, pull(cache, tls, **{name: ours}))
+    cache = Cache()
+    tls.faults = {"redirect": ["*%s/%s/model.safetensors" % (world.store_url, tls.repos["org/tiny", "main"].commit)]}
+    world.clear()
+    refused("a redirect from https to http", cache, pull(cache, tls, CURL_CA_BUNDLE=ours), 1, ["https"])
+    check("is not followed", not world.log, world.log)
+    tls.close()
+    misnamed.close()
 
 
 def group_hostile(world):
