@@ -182,7 +182,7 @@ class StandIn:
         elif kind.startswith("429:"):
             self.send(h, 429, b"slow down", Retry_After=kind[4:])
         elif kind == "stall":
-            time.sleep(20)
+            time.sleep(60)
         elif kind == "close":
             h.connection.close()
             h.close_connection = True
@@ -231,7 +231,7 @@ class StandIn:
             stop = start + (len(data) - start) // 2
         self.send_slowly(h, entry, data[start:stop])
         if kind == "stall-within":
-            time.sleep(20)
+            time.sleep(60)
         if stop < len(data):
             h.close_connection = True
             h.connection.close()

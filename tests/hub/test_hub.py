@@ -59,7 +59,7 @@ class Cache:
         env = {k: v for k, v in os.environ.items()
                if not k.startswith(("WHINCHAT_", "HF_", "HUGGING")) and not k.lower().endswith("_proxy")
                and k not in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "TRANSFORMERS_OFFLINE")}
-        env.update(HOME=self.home, HF_HUB_CACHE=self.hub, HF_HUB_DOWNLOAD_TIMEOUT=str(int(2 * SLOWNESS)), TERM="xterm")
+        env.update(HOME=self.home, HF_HUB_CACHE=self.hub, HF_HUB_DOWNLOAD_TIMEOUT=str(int(4 * SLOWNESS)), TERM="xterm")
         if world:
             env["HF_ENDPOINT"] = world.url
         env.update(changes)
@@ -286,9 +286,8 @@ def group_faults_always(world):
 def group_resume(world):
     cache = Cache()
     world.faults = {BIG: ["429:9999"]}
-    start = time.time()
     refused("Retry-After is too long", cache, pull(cache, world), 1, ["429", "9999 seconds"])
-    check("which is told at once", time.time() - start < 10 * SLOWNESS)
+    check("which is told at once", len(world.gets(BIG)) == 1, world.gets(BIG))
     world.clear()
     world.faults = {BIG: ["stall-within"] + ["*503"]}
     pull(cache, world)
@@ -370,9 +369,10 @@ def group_tls(world):
     ours, context = certificate("IP:127.0.0.1")
     other, wrong_name = certificate("IP:127.0.0.2")
     tls, misnamed = StandIn(Repo(FILES), context), StandIn(Repo(FILES), wrong_name)
-    cache, start = Cache(), time.time()
-    refused("a certificate that nobody signed", cache, pull(cache, tls), 1, ["certificate", "CURL_CA_BUNDLE"])
-    check("which is not tried again", time.time() - start < 5 * SLOWNESS and not tls.log)
+    cache = Cache()
+    r = pull(cache, tls)
+    refused("a certificate that nobody signed", cache, r, 1, ["certificate", "CURL_CA_BUNDLE"])
+    check("which is not tried again", "again" not in r.err and not tls.log, r)
     refused("another one's certificate", cache, pull(cache, tls, CURL_CA_BUNDLE=other), 1, ["certificate"])
     refused("a certificate for another address", cache, pull(cache, misnamed, CURL_CA_BUNDLE=other), 1, ["127.0.0.1"])
     refused("a file of certificates that is not there", cache, pull(cache, tls, CURL_CA_BUNDLE="/no/such.pem"), 1, ["such.pem"])
