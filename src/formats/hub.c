@@ -104,7 +104,8 @@ static char *resolve_snapshot(wc_arena *a, const char *repo, const char *revisio
     else if (wc_dir_exists(path))
         return path;
     else
-        wc_fail(err, WC_NOT_FOUND, "%s: refs/%s: the snapshot is %s: fetch it with: whinchat pull %s", path,
+        wc_fail(err, WC_NOT_FOUND,
+                "%s: refs/%s: the snapshot is %s: fetch it with: whinchat pull %s (or hf download)", path,
                 revision, wc_path_exists(path) ? "no folder" : "not there", name);
     return NULL;
 }
@@ -184,10 +185,10 @@ static bool not_found(wc_arena *a, const wc_hub_name *r, const struct places *p,
         if (wc_dir_exists(p->dir[i]))
             wc_buf_printf(&where, ", %s", p->dir[i]);
     wc_fail(err, WC_NOT_FOUND,
-            "%s: no such model: looked for a folder, in the Hugging Face cache (%s)%s; %s%s", r->name,
+            "%s: no such model: looked for a folder, in the Hugging Face cache (%s)%s; %s%s%s", r->name,
             cache ? cache : "no home folder", wc_buf_ok(&where) ? wc_buf_str(&where) : "",
             strchr(r->name, '/') ? "fetch it with: whinchat pull " : "whinchat list shows what is there",
-            strchr(r->name, '/') ? r->name : "");
+            strchr(r->name, '/') ? r->name : "", strchr(r->name, '/') ? " (or hf download)" : "");
     wc_buf_release(&where);
     return false;
 }
