@@ -89,7 +89,8 @@ typedef struct wc_model_options {
     const char *random_dtype; /* "f32", "bf16", "f16": name is a config.json, the weights are made up (for bench) */
 } wc_model_options;
 
-/* Opens a model by name: a folder, a name in the Hugging Face cache, or one that ships with whinchat.
+/* Opens a model by name: a folder, a name in the Hugging Face cache (OWNER/NAME[@REVISION][:FILE], FILE being one of a GGUF
+ * model or its quantization), or one that ships with whinchat.
  * Weights are mapped, not read.  NULL on failure.  Free with wc_model_free after the last of its sessions. */
 WC_API wc_model *wc_model_open(const char *name, const wc_model_options *options, wc_error *err);
 WC_API void wc_model_free(wc_model *model);
