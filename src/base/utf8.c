@@ -86,6 +86,14 @@ bool wc_utf8_valid(const char *s, size_t n)
     return true;
 }
 
+size_t wc_utf8_count(const char *s, size_t n)
+{
+    size_t chars = 0;
+    for (size_t i = 0; i < n; i++)
+        chars += ((unsigned char)s[i] & 0xc0) != 0x80;
+    return chars;
+}
+
 size_t wc_utf8_pending(const char *s, size_t n)
 {
     for (size_t back = 1; back <= 3 && back <= n; back++) {

@@ -12,6 +12,8 @@ size_t wc_utf8_decode(const char *s, size_t n, uint32_t *c);
 size_t wc_utf8_encode(uint32_t c, char *out);
 /* All of s [n] is valid. */
 bool wc_utf8_valid(const char *s, size_t n);
+/* Characters of s [n], valid UTF-8. */
+size_t wc_utf8_count(const char *s, size_t n);
 /* Bytes at the end of s [n], 0 to 3, that begin a character which is not complete yet. */
 size_t wc_utf8_pending(const char *s, size_t n);
 #endif

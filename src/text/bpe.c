@@ -1,10 +1,13 @@
 /* bpe.c - see bpe.h.
  *
  * A short word is an array of symbols whose best pair is searched for again after every merge.  A long one is a doubly linked
- * list, and a heap holds the pairs that can merge as rank << 32 | position, so that the lowest rank comes first and the
- * leftmost among equals.  Entries are not removed when a neighbour changes; a stale one is skipped when it is popped, unless the
- * pair that stands there now merges to the same token: that is what the library does.  (Without a prefix it never happens:
- * another pair at that place reaches further, and so makes a longer token.)
+ * list, and a heap holds the pairs that can merge, so that the best comes first and the leftmost among equals.  Entries are
+ * not removed when a neighbour changes; a stale one is skipped when it is popped, unless the pair that stands there now merges
+ * to the same token: that is what the library does.  (Without a prefix it never happens: another pair at that place reaches
+ * further, and so makes a longer token.)
+ *
+ * SentencePiece has no merges but scores.  There the pairs are compared by what transformers sorts by when it makes merges of
+ * the pieces: the score, the length of the left part in characters, that of the right one, the id of the product.
  *
  * Most words never get there.  A vocabulary written with \u2581 for spaces has no pre-tokenizer, and a whole text is one word; but
  * where no token has a \u2581 behind some byte, no merge leads across that place, and it can be cut there.  And a word that is a token
@@ -26,6 +29,11 @@ enum note {
     NOTE_WHOLE = 1, /* its spelling is encoded as the token itself, */
     NOTE_PARTS = 2, /* or is not; neither: not tried yet */
     NOTE_BYTE = 4   /* it stands for a byte, not for its spelling */
+};
+
+struct wc_bpe_entry {
+    uint64_t key;
+    int32_t id, pos; /* of the product, and where its left part is */
 };
 
 struct wc_bpe_symbol {
@@ -70,25 +78,56 @@ static bool survey(wc_bpe *b, wc_arena *a)
     return true;
 }
 
-bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges)
+/* What lists of merges and scores have in common. */
+static bool init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab)
 {
-    size_t slots = 16;
-    *b = (wc_bpe){.vocab = vocab, .unk_id = -1, .room = n_merges, .seed = wc_random_seed()};
-    if (n_merges > UINT32_MAX / 4)
-        return false;
-    while (slots < n_merges + n_merges / 2)
-        slots *= 2;
-    b->mask = slots - 1;
-    b->merges = wc_arena_alloc(a, n_merges * sizeof *b->merges);
-    b->slots = wc_arena_zalloc(a, slots, sizeof *b->slots);
+    *b = (wc_bpe){.vocab = vocab, .unk_id = -1, .seed = wc_random_seed()};
     b->notes = wc_arena_zalloc(a, vocab->n_ids, 1);
-    if (!b->merges || !b->slots || !b->notes || !survey(b, a))
+    if (!b->notes || !survey(b, a))
         return false;
     wc_vocab_byte_ids(vocab, b->byte_ids);
     for (int i = 0; i < 256; i++)
         if (b->byte_ids[i] >= 0)
             b->notes[b->byte_ids[i]] = NOTE_BYTE;
     b->may_cut = wc_vocab_find(vocab, SPACE, SPACE_BYTES) >= 0;
+    return true;
+}
+
+bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges)
+{
+    size_t slots = 16;
+    if (n_merges > UINT32_MAX / 4 || !init(b, a, vocab))
+        return false;
+    while (slots < n_merges + n_merges / 2)
+        slots *= 2;
+    b->mask = slots - 1;
+    b->merges = wc_arena_alloc(a, n_merges * sizeof *b->merges);
+    b->slots = wc_arena_zalloc(a, slots, sizeof *b->slots);
+    return b->merges && b->slots;
+}
+
+/* A token that begins or ends with a byte's or the unknown token's spelling could be made of it: its symbol is not what it
+ * is spelled. */
+static bool may_have_symbol(const wc_bpe *b, const char *s, size_t n)
+{
+    size_t n_unk = 0;
+    const char *unk = wc_vocab_token(b->vocab, b->unk_id, &n_unk);
+    return (n > 6 && (memcmp(s, "<0x", 3) == 0 || memcmp(s + n - 6, "<0x", 3) == 0)) ||
+           (unk && n > n_unk && (memcmp(s, unk, n_unk) == 0 || memcmp(s + n - n_unk, unk, n_unk) == 0));
+}
+
+bool wc_bpe_init_scores(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, const double *scores, int32_t unk_id)
+{
+    size_t n;
+    if (!init(b, a, vocab))
+        return false;
+    b->scores = scores;
+    b->unk_id = unk_id;
+    for (size_t id = 0; id < vocab->n_ids; id++) {
+        const char *s = wc_vocab_token(vocab, (int32_t)id, &n);
+        if (s && may_have_symbol(b, s, n))
+            b->may_cut = false;
+    }
     return true;
 }
 
@@ -113,12 +152,48 @@ static struct wc_bpe_slot *find_slot(const wc_bpe *b, uint64_t hash, int32_t lef
     }
 }
 
-static const uint32_t NO_MERGE = UINT32_MAX;
+/* A merge of two symbols beside each other: the smaller key goes first, then the smaller id. */
+struct pair {
+    uint64_t key; /* NO_MERGE: they do not merge */
+    int32_t id;   /* of what they make */
+};
+static const uint64_t NO_MERGE = UINT64_MAX;
 
-/* The rank of a pair, NO_MERGE when it does not merge. */
-static uint32_t rank_of(const wc_bpe *b, int32_t left, int32_t right)
+/* Finite numbers to whole ones of the same order. */
+static uint32_t order_of(float x)
 {
-    return find_slot(b, hash_pair(b, left, right), left, right)->index - 1;
+    uint32_t bits;
+    x += 0.0f; /* -0 is 0 */
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 31 ? ~bits : bits | 0x80000000U;
+}
+
+static struct pair scored_pair(const wc_bpe *b, wc_bpe_scratch *z, int32_t left, int32_t right)
+{
+    size_t n_left = 0, n_right = 0;
+    const char *l = wc_vocab_token(b->vocab, left, &n_left), *r = wc_vocab_token(b->vocab, right, &n_right);
+    if (n_left + n_right > b->longest)
+        return (struct pair){NO_MERGE, -1};
+    memcpy(z->joined, l, n_left);
+    memcpy(z->joined + n_left, r, n_right);
+    const int32_t id = wc_vocab_find(b->vocab, z->joined, n_left + n_right);
+    if (id < 0)
+        return (struct pair){NO_MERGE, -1};
+    const uint32_t lengths = (uint32_t)(wc_utf8_count(l, n_left) << 16 | wc_utf8_count(r, n_right));
+    return (struct pair){(uint64_t)~order_of((float)b->scores[id]) << 32 | (UINT32_MAX - lengths), id};
+}
+
+static struct pair pair_of(const wc_bpe *b, wc_bpe_scratch *z, int32_t left, int32_t right)
+{
+    if (b->scores)
+        return scored_pair(b, z, left, right);
+    const uint32_t index = find_slot(b, hash_pair(b, left, right), left, right)->index;
+    return index == 0 ? (struct pair){NO_MERGE, -1} : (struct pair){index - 1, b->merges[index - 1].id};
+}
+
+static bool pair_before(struct pair a, struct pair b)
+{
+    return a.key != b.key ? a.key < b.key : a.id < b.id;
 }
 
 void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right)
@@ -142,23 +217,31 @@ void wc_bpe_scratch_release(wc_bpe_scratch *z)
     wc_ids_release(&z->ids);
     wc_mem_free(z->symbols);
     wc_mem_free(z->heap);
+    wc_mem_free(z->joined);
     *z = (wc_bpe_scratch){0};
 }
 
 /* ---- the heap: the smallest entry at index 0 ------------------------------------------------------------------- */
 
-static bool heap_push(wc_bpe_scratch *z, uint64_t entry)
+static bool entry_before(struct wc_bpe_entry a, struct wc_bpe_entry b)
+{
+    if (a.key != b.key)
+        return a.key < b.key;
+    return a.id != b.id ? a.id < b.id : a.pos < b.pos;
+}
+
+static bool heap_push(wc_bpe_scratch *z, struct wc_bpe_entry entry)
 {
     if (z->n_heap == z->heap_room) {
         size_t room = z->heap_room ? 2 * z->heap_room : 256;
-        uint64_t *grown = wc_mem_realloc(z->heap, room * sizeof *grown);
+        struct wc_bpe_entry *grown = wc_mem_realloc(z->heap, room * sizeof *grown);
         if (!grown)
             return false;
         z->heap = grown;
         z->heap_room = room;
     }
     size_t i = z->n_heap++;
-    while (i > 0 && z->heap[(i - 1) / 2] > entry) {
+    while (i > 0 && entry_before(entry, z->heap[(i - 1) / 2])) {
         z->heap[i] = z->heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
@@ -166,14 +249,14 @@ static bool heap_push(wc_bpe_scratch *z, uint64_t entry)
     return true;
 }
 
-static uint64_t heap_pop(wc_bpe_scratch *z)
+static struct wc_bpe_entry heap_pop(wc_bpe_scratch *z)
 {
-    uint64_t top = z->heap[0], last = z->heap[--z->n_heap];
+    struct wc_bpe_entry top = z->heap[0], last = z->heap[--z->n_heap];
     size_t i = 0;
     for (size_t child = 1; child < z->n_heap; child = 2 * i + 1) {
-        if (child + 1 < z->n_heap && z->heap[child + 1] < z->heap[child])
+        if (child + 1 < z->n_heap && entry_before(z->heap[child + 1], z->heap[child]))
             child++;
-        if (z->heap[child] >= last)
+        if (!entry_before(z->heap[child], last))
             break;
         z->heap[i] = z->heap[child];
         i = child;
@@ -247,31 +330,31 @@ static bool split_word(const wc_bpe *b, wc_ids *out, const char *s, size_t n)
 
 /* ---- merging --------------------------------------------------------------------------------------------------- */
 
-static void merge_short(const wc_bpe *b, wc_ids *word)
+static void merge_short(const wc_bpe *b, wc_bpe_scratch *z)
 {
-    int32_t *ids = word->data;
-    uint32_t ranks[SHORT_WORD]; /* of each symbol with the next one */
-    size_t n = word->size;
+    int32_t *ids = z->ids.data;
+    struct pair pairs[SHORT_WORD]; /* of each symbol with the next one */
+    size_t n = z->ids.size;
     for (size_t i = 0; i + 1 < n; i++)
-        ranks[i] = rank_of(b, ids[i], ids[i + 1]);
+        pairs[i] = pair_of(b, z, ids[i], ids[i + 1]);
     while (n > 1) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < n; i++)
-            best = ranks[i] < ranks[best] ? i : best;
-        if (ranks[best] == NO_MERGE)
+            best = pair_before(pairs[i], pairs[best]) ? i : best;
+        if (pairs[best].key == NO_MERGE)
             break;
-        ids[best] = b->merges[ranks[best]].id;
+        ids[best] = pairs[best].id;
         n--;
         for (size_t i = best + 1; i < n; i++) {
             ids[i] = ids[i + 1];
-            ranks[i - 1] = ranks[i];
+            pairs[i - 1] = pairs[i];
         }
         if (best > 0)
-            ranks[best - 1] = rank_of(b, ids[best - 1], ids[best]);
+            pairs[best - 1] = pair_of(b, z, ids[best - 1], ids[best]);
         if (best + 1 < n)
-            ranks[best] = rank_of(b, ids[best], ids[best + 1]);
+            pairs[best] = pair_of(b, z, ids[best], ids[best + 1]);
     }
-    word->size = n;
+    z->ids.size = n;
 }
 
 /* Puts the pair that begins at symbol pos on the heap if it can merge. */
@@ -280,8 +363,8 @@ static bool push_pair(const wc_bpe *b, wc_bpe_scratch *z, int32_t pos)
     int32_t next = z->symbols[pos].next;
     if (next < 0)
         return true;
-    uint32_t rank = rank_of(b, z->symbols[pos].id, z->symbols[next].id);
-    return rank == NO_MERGE || heap_push(z, (uint64_t)rank << 32 | (uint32_t)pos);
+    struct pair pair = pair_of(b, z, z->symbols[pos].id, z->symbols[next].id);
+    return pair.key == NO_MERGE || heap_push(z, (struct wc_bpe_entry){pair.key, pair.id, pos});
 }
 
 /* The symbols of the word as a list, every pair that can merge on the heap. */
@@ -311,19 +394,15 @@ static bool merge_long(const wc_bpe *b, wc_bpe_scratch *z)
     if (!link_symbols(b, z))
         return false;
     while (z->n_heap > 0) {
-        uint64_t entry = heap_pop(z);
-        const struct wc_bpe_merge *merge = &b->merges[entry >> 32];
-        int32_t pos = (int32_t)(entry & UINT32_MAX);
+        const struct wc_bpe_entry entry = heap_pop(z);
+        const int32_t pos = entry.pos;
         struct wc_bpe_symbol *left = &z->symbols[pos];
         if (left->id < 0 || left->next < 0)
             continue;
         struct wc_bpe_symbol *right = &z->symbols[left->next];
-        if (left->id != merge->left || right->id != merge->right) {
-            uint32_t rank = rank_of(b, left->id, right->id);
-            if (rank == NO_MERGE || b->merges[rank].id != merge->id)
-                continue;
-        }
-        left->id = merge->id;
+        if (pair_of(b, z, left->id, right->id).id != entry.id)
+            continue;
+        left->id = entry.id;
         right->id = -1;
         left->next = right->next;
         if (right->next >= 0)
@@ -351,7 +430,7 @@ static bool encode_part(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_
         return false;
     const bool is_short = z->ids.size <= SHORT_WORD && b->n_prefix == 0;
     if (is_short)
-        merge_short(b, &z->ids);
+        merge_short(b, z);
     else if (z->ids.size > 0 && !merge_long(b, z))
         return false;
     if (!(note & NOTE_PARTS)) {
@@ -387,6 +466,8 @@ bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, 
         if (id >= 0)
             return wc_ids_add(out, id) || wc_fail_memory(err, n);
     }
+    if (b->scores && !z->joined && !(z->joined = wc_mem_alloc(b->longest)))
+        return wc_fail_memory(err, b->longest);
     for (size_t start = 0, end; start < n; start = end) {
         end = may_cut ? part_end(b, s, n, start) : n;
         if (!encode_part(b, z, s + start, end - start, out))

@@ -13,6 +13,8 @@ typedef struct wc_bpe {
     const char *suffix; /* [n_suffix] of the last part of a word, "</w>" */
     size_t n_prefix, n_suffix;
     /* private */
+    const double *
+        scores; /* [n_ids] in place of merges: any two tokens merge whose concatenation is one, the best score first */
     struct wc_bpe_merge {
         int32_t left, right, id;
     } * merges; /* [n_merges]; the index is the rank */
@@ -20,7 +22,7 @@ typedef struct wc_bpe {
         uint32_t tag;   /* upper half of the hash */
         uint32_t index; /* of the merge, plus 1; 0: free */
     } * slots;          /* [mask + 1] hashed by the pair */
-    size_t n_merges, room, mask;
+    size_t n_merges, mask;
     uint64_t seed;
     int32_t
         *char_ids; /* [n_char_ids] token of a one-character string, -1: none; those beyond are looked up */
@@ -34,16 +36,20 @@ typedef struct wc_bpe {
 
 /* Fills the tables; the public fields are set by the caller, here or later.  Room for n_merges in the arena. */
 bool wc_bpe_init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, size_t n_merges);
+/* The same for the pieces of a SentencePiece model, finite scores [vocab->n_ids] that stay with the
+ * caller; a token has at most 65535 characters.  No merges are added. */
+bool wc_bpe_init_scores(wc_bpe *b, wc_arena *a, const wc_vocab *vocab, const double *scores, int32_t unk_id);
 /* The next merge in order of rank.  A pair that was there already takes the later rank. */
 void wc_bpe_add_merge(wc_bpe *b, int32_t left, int32_t right, int32_t id);
 /* A hint that the merge of a pair will be added soon. */
 void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right);
 
-/* One thread's memory for wc_bpe_encode; {0} is a valid empty one. */
+/* One thread's memory for wc_bpe_encode with one vocabulary; {0} is a valid empty one. */
 typedef struct wc_bpe_scratch {
     wc_ids ids;
     struct wc_bpe_symbol *symbols;
-    uint64_t *heap;
+    struct wc_bpe_entry *heap;
+    char *joined; /* [longest], for scores */
     size_t symbols_room, n_heap, heap_room;
 } wc_bpe_scratch;
 void wc_bpe_scratch_release(wc_bpe_scratch *z);

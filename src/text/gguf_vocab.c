@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "text/gguf_vocab.h"
 #include "text/spm.h"
+#include "text/vocab.h"
 
 static const char SPACE[] = "\u2581";
 
@@ -222,7 +223,7 @@ static wc_tokenizer *from_pieces(struct vocab *v, enum wc_spm_model_type type)
     m.charsmap = bytes;
     if (!make_config(v, bpe, !bpe) || !id_of(v, "bos_token_id", &m.bos_id) ||
         !id_of(v, "eos_token_id", &m.eos_id) || !id_of(v, "unknown_token_id", &m.unk_id) ||
-        !fill_pieces(v, &m) || !check_bytes(v, &m) || !wc_spm_index(&m))
+        !fill_pieces(v, &m) || !check_bytes(v, &m))
         return NULL;
     return wc_spm_tokenizer(&m, v->config);
 }

@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "text/gguf_vocab.h"
 #include "text/spm.h"
+#include "text/vocab.h"
 
 enum { MAX_PAIRS = 32 };
 

@@ -29,14 +29,6 @@ static bool error(wc_jrun *r, const char *what)
     return wc_jfail(r, WC_JINJA_RUNTIME, "%s", what);
 }
 
-static size_t count_points(const char *s, size_t n)
-{
-    size_t points = 0;
-    for (size_t i = 0; i < n; i++)
-        points += ((unsigned char)s[i] & 0xc0) != 0x80;
-    return points;
-}
-
 static void add_fill(wc_buf *b, uint32_t c, int64_t n)
 {
     char utf8[4];
@@ -49,7 +41,7 @@ static void add_fill(wc_buf *b, uint32_t c, int64_t n)
 static bool pad(wc_jrun *r, wc_buf *b, const struct spec *s, const char *text, size_t n, size_t n_prefix,
                 char normal)
 {
-    int64_t points = (int64_t)count_points(text, n), missing = s->width > points ? s->width - points : 0;
+    int64_t points = (int64_t)wc_utf8_count(text, n), missing = s->width > points ? s->width - points : 0;
     char align = s->align ? s->align : normal;
     if (s->width > MAX_WIDTH)
         return wc_jfail(r, WC_JINJA_LIMIT, "a format width is too large: more than the limit of %d",

@@ -431,9 +431,7 @@ static bool string_value(wc_jlex *lex, size_t begin, size_t end, wc_jtoken *toke
 
 static bool unexpected_char(const wc_jlex *lex, wc_error *err)
 {
-    size_t points = 0;
-    for (size_t i = 0; i < lex->pos; i++)
-        points += ((unsigned char)lex->source[i] & 0xc0) != 0x80;
+    const size_t points = wc_utf8_count(lex->source, lex->pos);
     uint32_t c;
     size_t n = wc_utf8_decode(lex->source + lex->pos, lex->n - lex->pos, &c);
     const char *quote = c == '\'' ? "\"" : "'";

@@ -412,9 +412,7 @@ static bool find(wc_jrun *r, wc_jv self, const wc_jv *args, bool backwards, int6
     const char *found = backwards ? find_last(r, text, n, text_of(args[0]), m)
                                   : find_first(text, n, text_of(args[0]), m);
     if (found) {
-        *at = 0;
-        for (const char *p = text_of(self); p < found; p++)
-            *at += ((unsigned char)*p & 0xc0) != 0x80;
+        *at = (int64_t)wc_utf8_count(text_of(self), (size_t)(found - text_of(self)));
     }
     return wc_jsteps(r, size_of(self) / 64);
 }
@@ -460,11 +458,8 @@ static bool s_count(wc_jrun *r, wc_jv self, const wc_jv *args, const wc_jcall *c
         return false;
     const char *at = text_of(self) + span.begin, *end = text_of(self) + span.end;
     size_t m = size_of(args[0]);
-    if (span.valid && m == 0) {
-        n = 1;
-        for (; at < end; at++)
-            n += ((unsigned char)*at & 0xc0) != 0x80;
-    }
+    if (span.valid && m == 0)
+        n = 1 + (int64_t)wc_utf8_count(at, (size_t)(end - at));
     while (span.valid && m > 0 && (at = memmem(at, (size_t)(end - at), text_of(args[0]), m))) {
         n++;
         at += m;

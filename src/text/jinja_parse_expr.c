@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/jinja_parse.h"
 
 static wc_jnode *parse_binary(wc_jparser *p, int level);
@@ -35,9 +36,7 @@ static wc_jnode *constant_string(wc_jparser *p, const char *s, size_t n, int lin
         wc_jparse_memory(p);
         return NULL;
     }
-    *str = (wc_jstr){.s = s, .n = (uint32_t)n};
-    for (size_t i = 0; i < n; i++)
-        str->points += ((unsigned char)s[i] & 0xc0) != 0x80;
+    *str = (wc_jstr){.s = s, .n = (uint32_t)n, .points = (uint32_t)wc_utf8_count(s, n)};
     return constant(p, (wc_jv){.type = WC_J_STR, .u.str = str}, line);
 }
 

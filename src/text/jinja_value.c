@@ -173,10 +173,7 @@ size_t wc_jpoints(wc_jv s)
     wc_jstr *str = s.u.str;
     if (str->points != UINT32_MAX)
         return str->points;
-    uint32_t points = 0;
-    for (size_t i = 0; i < str->n; i++)
-        points += ((unsigned char)str->s[i] & 0xc0) != 0x80;
-    return str->points = points;
+    return str->points = (uint32_t)wc_utf8_count(str->s, str->n);
 }
 
 size_t wc_jpoint_offset(wc_jrun *r, wc_jv s, size_t i)

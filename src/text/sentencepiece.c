@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "text/spm.h"
+#include "text/vocab.h"
 
 /* ---- the wire format ------------------------------------------------------------------------------------------- */
 
@@ -209,7 +210,7 @@ static bool check_model(wc_spm *m)
                        "%s: byte_fallback: expected 256 byte pieces, <0x00> to <0xFF>, found %zu", m->file,
                        n_bytes);
     return check_id(m, "unk_id", m->unk_id) && check_id(m, "bos_id", m->bos_id) &&
-           check_id(m, "eos_id", m->eos_id) && wc_spm_index(m);
+           check_id(m, "eos_id", m->eos_id);
 }
 
 static bool read_model(wc_spm *m, const void *data, size_t n)

@@ -1,7 +1,4 @@
-/* spm.c - the pieces of a SentencePiece model made into the tokenizer.json that transformers would make of them.
- *
- * A BPE model has scores and no merges: a pair may merge when its concatenation is a piece, the best score first.  So the
- * merges are all cuts of all pieces into two pieces, ordered by score. */
+/* spm.c - the pieces of a SentencePiece model, and the rest of the tokenizer.json that transformers would make of it. */
 #include "text/spm.h"
 
 #include <math.h>
@@ -11,9 +8,9 @@
 
 #include "base/size.h"
 #include "base/utf8.h"
-#include "text/automaton.h"
+#include "text/tokenizer_parts.h"
 
-enum { MAX_JSON = 1 << 30, MAX_MERGES = 1 << 24 };
+enum { MAX_JSON = 1 << 30, MAX_PIECE = UINT16_MAX };
 
 /* ---- checks ---------------------------------------------------------------------------------------------------- */
 
@@ -30,6 +27,8 @@ bool wc_spm_check_piece(const wc_spm *m, const wc_spm_piece *piece)
     char spelled[8];
     if (piece->n == 0)
         return wc_spm_fail_piece(m, piece, "the piece is empty");
+    if (piece->n > MAX_PIECE)
+        return wc_spm_fail_piece(m, piece, "the piece is longer than 65535 bytes");
     if (!wc_utf8_valid(piece->s, piece->n))
         return wc_spm_fail_piece(m, piece, "the piece is not valid UTF-8");
     if (!isfinite(piece->score))
@@ -48,128 +47,6 @@ bool wc_spm_check_piece(const wc_spm *m, const wc_spm_piece *piece)
     return wc_spm_fail_piece(m, piece, "a byte piece is spelled <0x00> to <0xFF>");
 }
 
-bool wc_spm_index(wc_spm *m)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < m->n; i++)
-        bytes += m->pieces[i].n;
-    if (!wc_vocab_init(&m->vocab, m->arena, m->n, bytes, m->n))
-        return wc_fail_memory(m->err, bytes);
-    for (size_t i = 0; i < m->n; i++)
-        if (wc_vocab_add(&m->vocab, m->pieces[i].s, m->pieces[i].n, (int32_t)i) != WC_VOCAB_ADDED)
-            return wc_spm_fail_piece(m, &m->pieces[i], "the piece is there twice");
-    return true;
-}
-
-/* ---- merges ---------------------------------------------------------------------------------------------------- */
-
-struct cut {
-    int32_t left, right;
-    float score;
-    uint32_t n_left, n_right; /* characters */
-    uint32_t order;           /* as they were found */
-};
-
-struct cuts {
-    struct cut *items;
-    size_t n, room;
-};
-
-static bool add_cut(const wc_spm *m, struct cuts *cuts, struct cut cut)
-{
-    if (cuts->n == MAX_MERGES)
-        return wc_fail(m->err, WC_UNSUPPORTED, "%s: the pieces have more than %d cuts into two pieces",
-                       m->file, MAX_MERGES);
-    if (cuts->n == cuts->room) {
-        size_t room = cuts->room ? 2 * cuts->room : 4096;
-        struct cut *grown = wc_mem_realloc(cuts->items, room * sizeof *grown);
-        if (!grown)
-            return wc_fail_memory(m->err, room * sizeof *grown);
-        cuts->items = grown;
-        cuts->room = room;
-    }
-    cut.order = (uint32_t)cuts->n;
-    cuts->items[cuts->n++] = cut;
-    return true;
-}
-
-static int by_parts(const void *a, const void *b)
-{
-    const struct cut *x = a, *y = b;
-    return x->left != y->left ? (x->left > y->left) - (x->left < y->left)
-                              : (x->right > y->right) - (x->right < y->right);
-}
-
-/* The order of transformers: score, then length of the left part, then of the right, all descending; then as found. */
-static int by_rank(const void *a, const void *b)
-{
-    const struct cut *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score < y->score ? 1 : -1;
-    if (x->n_left != y->n_left)
-        return x->n_left < y->n_left ? 1 : -1;
-    if (x->n_right != y->n_right)
-        return x->n_right < y->n_right ? 1 : -1;
-    return (x->order > y->order) - (x->order < y->order);
-}
-
-/* The cuts of one piece.  starts[i] is the piece that begins the piece and is i bytes long, ends[i] the one that follows
- * it to the end: both come from one walk through an automaton, whatever the piece's length. */
-static bool cut_piece(const wc_spm *m, const wc_automaton *forwards, const wc_automaton *backwards,
-                      int32_t id, int32_t *starts, struct cuts *cuts)
-{
-    const wc_spm_piece *piece = &m->pieces[id];
-    uint32_t state = 0, n_chars = 0, n_left;
-    size_t first = cuts->n;
-    for (size_t i = 0; i < piece->n; i++) {
-        n_chars += (piece->s[i] & 0xc0) != 0x80;
-        state = wc_automaton_step(forwards, state, (unsigned char)piece->s[i]);
-        starts[i + 1] = forwards->value[state];
-    }
-    state = 0;
-    n_left = n_chars;
-    for (size_t i = piece->n; --i > 0;) {
-        state = wc_automaton_step(backwards, state, (unsigned char)piece->s[i]);
-        n_left -= (piece->s[i] & 0xc0) != 0x80;
-        int32_t end = backwards->value[state];
-        if (starts[i] >= 0 && end >= 0 &&
-            !add_cut(m, cuts, (struct cut){starts[i], end, piece->score, n_left, n_chars - n_left, 0}))
-            return false;
-    }
-    if (cuts->n > first)
-        qsort(cuts->items + first, cuts->n - first, sizeof *cuts->items, by_parts);
-    for (size_t i = first; i < cuts->n; i++)
-        cuts->items[i].order = (uint32_t)i;
-    return true;
-}
-
-static bool find_cuts(const wc_spm *m, struct cuts *cuts)
-{
-    wc_automaton forwards = {0}, backwards = {0};
-    size_t longest = 0;
-    wc_automaton_pattern *patterns = wc_mem_alloc(m->n * sizeof *patterns);
-    int32_t *starts = NULL;
-    bool ok = patterns != NULL;
-    for (size_t i = 0; ok && i < m->n; i++) {
-        patterns[i] = (wc_automaton_pattern){m->pieces[i].s, m->pieces[i].n, (int32_t)i};
-        longest = wc_max_size(longest, m->pieces[i].n);
-    }
-    ok = ok && wc_automaton_init(&forwards, patterns, m->n, false) &&
-         wc_automaton_init(&backwards, patterns, m->n, true) &&
-         (starts = wc_mem_alloc((longest + 1) * sizeof *starts));
-    if (!ok)
-        wc_fail_memory(m->err, m->n * sizeof *patterns);
-    for (size_t i = 0; ok && i < m->n; i++)
-        ok = cut_piece(m, &forwards, &backwards, (int32_t)i, starts, cuts);
-    if (ok && cuts->n > 0)
-        qsort(cuts->items, cuts->n, sizeof *cuts->items, by_rank);
-    wc_automaton_release(&forwards);
-    wc_automaton_release(&backwards);
-    wc_mem_free(patterns);
-    wc_mem_free(starts);
-    return ok;
-}
-
 /* ---- the tokenizer.json ---------------------------------------------------------------------------------------- */
 
 /* A comma, unless the list or object has just begun. */
@@ -185,51 +62,20 @@ static void put_piece(const wc_spm *m, wc_buf *out, int32_t id)
     wc_buf_json_string(out, m->pieces[id].s, m->pieces[id].n);
 }
 
-static bool put_bpe(const wc_spm *m, wc_buf *out)
+/* All but the pieces themselves. */
+static void put_model(const wc_spm *m, wc_buf *out)
 {
-    struct cuts cuts = {0};
-    bool ok = find_cuts(m, &cuts);
-    wc_buf_puts(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"vocab\":{");
+    const bool unigram = m->model_type == WC_SPM_UNIGRAM;
+    wc_buf_printf(out, "\"model\":{\"type\":\"%s\",\"fuse_unk\":true,\"byte_fallback\":%s",
+                  unigram ? "Unigram" : "BPE", m->byte_fallback ? "true" : "false");
     for (size_t i = 0; i < m->n; i++) {
-        comma(out);
+        if (m->pieces[i].type != WC_SPM_UNKNOWN)
+            continue;
+        wc_buf_printf(out, ",\"unk_id\":%zu,\"unk_token\":", i);
         put_piece(m, out, (int32_t)i);
-        wc_buf_printf(out, ":%zu", i);
+        break;
     }
-    wc_buf_puts(out, "},\"merges\":[");
-    for (size_t i = 0; ok && i < cuts.n; i++) {
-        comma(out);
-        wc_buf_putc(out, '[');
-        put_piece(m, out, cuts.items[i].left);
-        wc_buf_putc(out, ',');
-        put_piece(m, out, cuts.items[i].right);
-        wc_buf_putc(out, ']');
-    }
-    wc_buf_putc(out, ']');
-    for (size_t i = 0; i < m->n; i++) {
-        if (m->pieces[i].type == WC_SPM_UNKNOWN) {
-            wc_buf_puts(out, ",\"unk_token\":");
-            put_piece(m, out, (int32_t)i);
-        }
-    }
-    wc_mem_free(cuts.items);
-    return ok;
-}
-
-static void put_unigram(const wc_spm *m, wc_buf *out)
-{
-    size_t unk = 0;
-    wc_buf_puts(out, "\"model\":{\"type\":\"Unigram\",\"vocab\":[");
-    for (size_t i = 0; i < m->n; i++) {
-        comma(out);
-        wc_buf_putc(out, '[');
-        put_piece(m, out, (int32_t)i);
-        wc_buf_putc(out, ',');
-        wc_buf_json_double(out, m->pieces[i].score);
-        wc_buf_putc(out, ']');
-        if (m->pieces[i].type == WC_SPM_UNKNOWN)
-            unk = i;
-    }
-    wc_buf_printf(out, "],\"unk_id\":%zu", unk);
+    wc_buf_putc(out, '}');
 }
 
 static void put_base64(wc_buf *out, const unsigned char *s, size_t n)
@@ -389,11 +235,7 @@ static void put_added(const wc_spm *m, const wc_json *config, wc_buf *out)
 static bool put_all(const wc_spm *m, const wc_json *config, wc_buf *out)
 {
     wc_buf_putc(out, '{');
-    if (m->model_type == WC_SPM_UNIGRAM)
-        put_unigram(m, out);
-    else if (!put_bpe(m, out))
-        return false;
-    wc_buf_printf(out, ",\"byte_fallback\":%s}", m->byte_fallback ? "true" : "false");
+    put_model(m, out);
     put_added(m, config, out);
     put_spaces(m, config, out);
     put_template(m, config, out);
@@ -410,7 +252,7 @@ wc_tokenizer *wc_spm_tokenizer(wc_spm *m, const wc_json *config)
     if (put_all(m, config, &text)) {
         const wc_json *json = wc_json_parse(m->arena, wc_buf_str(&text), text.size, m->file, 0, m->err);
         if (json)
-            t = wc_tokenizer_from_json(json, config, m->file, m->err);
+            t = wc_tokenizer_from_pieces(m, json, config);
     }
     wc_buf_release(&text);
     return t;

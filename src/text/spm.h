@@ -3,7 +3,6 @@
 #define WC_TEXT_SPM_H
 #include "base/arena.h"
 #include "text/tokenizer.h"
-#include "text/vocab.h"
 
 enum wc_spm_piece_type {
     WC_SPM_NORMAL = 1,
@@ -28,7 +27,6 @@ typedef struct wc_spm {
     wc_spm_piece *pieces; /* [n] in the arena */
     size_t n, room;
     wc_arena *arena;
-    wc_vocab vocab; /* filled by wc_spm_index */
     int64_t model_type, unk_id, bos_id, eos_id;
     bool byte_fallback, dummy_prefix, remove_spaces, has_trainer;
     const unsigned char *charsmap; /* [n_charsmap] */
@@ -37,7 +35,6 @@ typedef struct wc_spm {
 
 bool wc_spm_fail_piece(const wc_spm *m, const wc_spm_piece *piece, const char *what);
 bool wc_spm_check_piece(const wc_spm *m, const wc_spm_piece *piece);
-bool wc_spm_index(wc_spm *m);
-/* The tokenizer of checked and indexed pieces; config as for wc_tokenizer_from_sentencepiece.  NULL on failure. */
+/* The tokenizer of checked pieces; config as for wc_tokenizer_from_sentencepiece.  NULL on failure. */
 wc_tokenizer *wc_spm_tokenizer(wc_spm *m, const wc_json *config);
 #endif

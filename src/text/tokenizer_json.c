@@ -9,6 +9,7 @@
 #include "text/tokenizer_parts.h"
 
 enum { MAX_AFFIX = 64, MAX_WORD_CHARS = 1 << 20 };
+enum { AHEAD = 16 }; /* tokens of a vocabulary whose slots are on their way into the cache */
 
 /* ---- vocabulary ------------------------------------------------------------------------------------------------ */
 
@@ -50,7 +51,6 @@ static bool read_vocab(wc_vocab *v, const wc_reader *r, const wc_json *model)
     }
     if (!wc_vocab_init(v, r->arena, n, bytes, n_ids))
         return wc_fail_memory(r->err, bytes);
-    enum { AHEAD = 16 }; /* tokens whose slots are on their way into the cache */
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n) {
             const wc_json *later = wc_json_key(vocab, i + AHEAD);
@@ -88,6 +88,27 @@ static bool read_scored_vocab(wc_vocab *v, double **scores, const wc_reader *r, 
         (*scores)[i] = wc_json_number(wc_json_item(item, 1), 0);
         if (!add_token(v, r, wc_json_item(item, 0), (int32_t)i))
             return false;
+    }
+    return true;
+}
+
+/* The pieces of a SentencePiece model, the id is the place. */
+static bool read_pieces(wc_vocab *v, double **scores, const wc_reader *r, const wc_spm *m)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < m->n; i++)
+        bytes += m->pieces[i].n;
+    *scores = wc_arena_alloc(r->arena, m->n * sizeof **scores);
+    if (!*scores || !wc_vocab_init(v, r->arena, m->n, bytes, m->n))
+        return wc_fail_memory(r->err, bytes);
+    for (size_t i = 0; i < m->n; i++) {
+        if (i + AHEAD < m->n) {
+            const wc_spm_piece *later = &m->pieces[i + AHEAD];
+            wc_vocab_prefetch(v, wc_vocab_hash(v, later->s, later->n), WC_VOCAB_SLOT);
+        }
+        (*scores)[i] = m->pieces[i].score;
+        if (wc_vocab_add(v, m->pieces[i].s, m->pieces[i].n, (int32_t)i) != WC_VOCAB_ADDED)
+            return wc_spm_fail_piece(m, &m->pieces[i], "the piece is there twice");
     }
     return true;
 }
@@ -235,20 +256,32 @@ static bool read_merges(wc_bpe *b, const wc_reader *r, const wc_json *merges)
     return ok;
 }
 
-static bool read_bpe(wc_tokenizer *t, const wc_reader *r, const wc_json *model)
+/* The part of BPE that merges and scores have in common. */
+static bool read_bpe_flags(wc_bpe *b, const wc_reader *r, const wc_json *model)
 {
-    const wc_json *merges = wc_json_get(model, "merges");
-    wc_bpe *b = &t->bpe;
-    if (!wc_json_is(merges, WC_JSON_ARRAY))
-        return wc_read_fail(r, "model", "merges", "an array", merges);
-    if (!wc_bpe_init(b, r->arena, &t->vocab, wc_json_count(merges)))
-        return wc_fail_memory(r->err, wc_json_count(merges) * sizeof *b->merges);
     return wc_read_bool(r, model, "model", "fuse_unk", false, &b->fuse_unk) &&
            wc_read_bool(r, model, "model", "byte_fallback", false, &b->byte_fallback) &&
            wc_read_bool(r, model, "model", "ignore_merges", false, &b->ignore_merges) &&
            read_affix(r, model, "continuing_subword_prefix", &b->prefix, &b->n_prefix) &&
-           read_affix(r, model, "end_of_word_suffix", &b->suffix, &b->n_suffix) &&
-           read_unk(t, r, model, false, &b->unk_id) && read_merges(b, r, merges);
+           read_affix(r, model, "end_of_word_suffix", &b->suffix, &b->n_suffix);
+}
+
+static bool read_bpe(wc_tokenizer *t, const wc_reader *r, const wc_json *model, const double *scores)
+{
+    const wc_json *merges = wc_json_get(model, "merges");
+    wc_bpe *b = &t->bpe;
+    int32_t unk_id;
+    if (scores)
+        return read_unk(t, r, model, false, &unk_id) &&
+               (wc_bpe_init_scores(b, r->arena, &t->vocab, scores, unk_id) ||
+                wc_fail_memory(r->err, t->vocab.n_ids)) &&
+               read_bpe_flags(b, r, model);
+    if (!wc_json_is(merges, WC_JSON_ARRAY))
+        return wc_read_fail(r, "model", "merges", "an array", merges);
+    if (!wc_bpe_init(b, r->arena, &t->vocab, wc_json_count(merges)))
+        return wc_fail_memory(r->err, wc_json_count(merges) * sizeof *b->merges);
+    return read_bpe_flags(b, r, model) && read_unk(t, r, model, false, &b->unk_id) &&
+           read_merges(b, r, merges);
 }
 
 static bool read_unigram(wc_tokenizer *t, const wc_reader *r, const wc_json *model, double *scores)
@@ -491,7 +524,18 @@ static bool read_config(wc_tokenizer *t, const wc_reader *r, const wc_json *conf
 
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
-static bool read_all(wc_tokenizer *t, const wc_reader *r, const wc_json *json, const wc_json *config)
+/* The vocabulary is that of the pieces, if there are any, else the file's. */
+static bool read_any_vocab(wc_tokenizer *t, const wc_reader *r, const wc_json *model, const wc_spm *pieces,
+                           double **scores)
+{
+    if (pieces)
+        return read_pieces(&t->vocab, scores, r, pieces);
+    return t->kind == WC_MODEL_UNIGRAM ? read_scored_vocab(&t->vocab, scores, r, model)
+                                       : read_vocab(&t->vocab, r, model);
+}
+
+static bool read_all(wc_tokenizer *t, const wc_reader *r, const wc_json *json, const wc_json *config,
+                     const wc_spm *pieces)
 {
     const wc_json *model = wc_json_get(json, "model");
     double *scores = NULL;
@@ -503,15 +547,12 @@ static bool read_all(wc_tokenizer *t, const wc_reader *r, const wc_json *json, c
                        wc_json_type_name(model));
     if (!read_kind(r, model, &t->kind))
         return false;
-    if (t->kind == WC_MODEL_UNIGRAM ? !read_scored_vocab(&t->vocab, &scores, r, model)
-                                    : !read_vocab(&t->vocab, r, model))
-        return false;
-    if (!read_added(t, r, wc_json_get(json, "added_tokens")))
+    if (!read_any_vocab(t, r, model, pieces, &scores) || !read_added(t, r, wc_json_get(json, "added_tokens")))
         return false;
     bool ok = false;
     switch (t->kind) {
     case WC_MODEL_BPE:
-        ok = read_bpe(t, r, model);
+        ok = read_bpe(t, r, model, scores);
         break;
     case WC_MODEL_UNIGRAM:
         ok = read_unigram(t, r, model, scores);
@@ -530,8 +571,8 @@ static bool read_all(wc_tokenizer *t, const wc_reader *r, const wc_json *json, c
            read_config(t, r, config);
 }
 
-wc_tokenizer *wc_tokenizer_from_json(const wc_json *tokenizer_json, const wc_json *tokenizer_config,
-                                     const char *file, wc_error *err)
+static wc_tokenizer *make(const wc_json *json, const wc_json *config, const wc_spm *pieces, const char *file,
+                          wc_error *err)
 {
     wc_tokenizer *t = wc_mem_zalloc(1, sizeof *t);
     if (!t || !(t->arena = wc_arena_new(0)) || !(t->file = wc_arena_strdup(t->arena, file))) {
@@ -540,9 +581,21 @@ wc_tokenizer *wc_tokenizer_from_json(const wc_json *tokenizer_json, const wc_jso
         return NULL;
     }
     wc_reader r = {t->file, t->arena, err};
-    if (!read_all(t, &r, tokenizer_json, tokenizer_config)) {
+    if (!read_all(t, &r, json, config, pieces)) {
         wc_tokenizer_free(t);
         return NULL;
     }
     return t;
+}
+
+wc_tokenizer *wc_tokenizer_from_json(const wc_json *tokenizer_json, const wc_json *tokenizer_config,
+                                     const char *file, wc_error *err)
+{
+    return make(tokenizer_json, tokenizer_config, NULL, file, err);
+}
+
+wc_tokenizer *wc_tokenizer_from_pieces(const wc_spm *m, const wc_json *tokenizer_json,
+                                       const wc_json *tokenizer_config)
+{
+    return make(tokenizer_json, tokenizer_config, m, m->file, m->err);
 }

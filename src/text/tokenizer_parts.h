@@ -7,6 +7,7 @@
 #include "text/decoder.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
+#include "text/spm.h"
 #include "text/template.h"
 #include "text/tokenizer.h"
 #include "text/unigram.h"
@@ -60,6 +61,9 @@ struct wc_tokenizer {
     size_t n_specials;
 };
 
+/* wc_tokenizer_from_json with the checked pieces of m as the vocabulary, in place of model.vocab and model.merges. */
+wc_tokenizer *wc_tokenizer_from_pieces(const wc_spm *m, const wc_json *tokenizer_json,
+                                       const wc_json *tokenizer_config);
 /* The added token of an id, or NULL. */
 const wc_added_token *wc_tokenizer_added(const wc_tokenizer *t, int32_t id);
 #endif

@@ -60,9 +60,7 @@ static void find_longest(const wc_wordpiece *w, const char *s, size_t n, int32_t
 bool wc_wordpiece_encode(const wc_wordpiece *w, wc_wordpiece_scratch *z, const char *s, size_t n, wc_ids *out,
                          wc_error *err)
 {
-    size_t chars = 0, before = out->size;
-    for (size_t i = 0; i < n; i++)
-        chars += (s[i] & 0xc0) != 0x80;
+    const size_t chars = wc_utf8_count(s, n), before = out->size;
     if (n > z->room) {
         wc_mem_free(z->longest);
         z->room = 0;
