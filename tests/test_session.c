@@ -260,12 +260,40 @@ static void test_refusals(void **state)
     wc_model_free(m);
 }
 
+/* The token that takes a sequence over to LongRoPE's other list is the best of logits that can still be read. */
+static void test_logits_at_rope_switch(void **state)
+{
+    wc_model *m = open_model(SOURCE_ROOT "/tests/goldens/phi3_longrope", 1);
+    wc_session *s = open_session(m);
+    for (int n = 31; n <= 33; n++) {
+        int32_t ids[33];
+        wc_result r = {.size = sizeof r};
+        size_t n_vocab = 0;
+        for (int i = 0; i < n; i++)
+            ids[i] = 3 + i * 37 % 200;
+        set_ids(s, ids, (size_t)n);
+        generate(&s, 1, 1, 0);
+        wc_session_result(s, &r);
+        const float *logits = wc_session_logits(s, &n_vocab);
+        assert_non_null(logits);
+        assert_int_equal(r.n_ids, 1);
+        for (size_t i = 0; i < n_vocab; i++)
+            assert_true(logits[i] <= logits[r.ids[0]]);
+    }
+    wc_session_free(s);
+    wc_model_free(m);
+}
+
 int main(void)
 {
     for (int i = 0; i < N_PROMPT; i++)
         prompt_ids[i] = i == 0 ? 2 : 3 + i * 37 % 340;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_chunks),  cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_batch),   cmocka_unit_test(test_reuse),
-                                       cmocka_unit_test(test_picture), cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_chunks),
+                                       cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_batch),
+                                       cmocka_unit_test(test_reuse),
+                                       cmocka_unit_test(test_picture),
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_logits_at_rope_switch)};
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

@@ -146,9 +146,9 @@ static void test_families_as_gguf(void **state)
     static const struct {
         const char *name;
         size_t points;
-    } cases[] = {{"gemma1", 48},     {"gemma2", 51}, {"gemma3_text", 56},   {"llama3", 48},
-                 {"llama_bias", 47}, {"phi2", 46},   {"phi3_longrope", 57}, {"phi4_mini", 45},
-                 {"qwen3", 50},      {"smollm3", 50}};
+    } cases[] = {{"gemma1", 48},    {"gemma2", 51},     {"gemma3_text", 56}, {"gemma3n_text", 96},
+                 {"llama3", 48},    {"llama_bias", 47}, {"phi2", 46},        {"phi3_longrope", 57},
+                 {"phi4_mini", 45}, {"qwen3", 50},      {"smollm3", 50}};
     const char *tmp = getenv("TMPDIR");
     char out[400], folder[400];
     snprintf(out, sizeof out, "%s/whinchat-verify-%d.gguf", tmp ? tmp : "/tmp", (int)getpid());

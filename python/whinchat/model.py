@@ -283,4 +283,6 @@ class _HeldSession:
     def logits(self) -> Any:
         n = ffi.new("size_t *")
         pointer = lib.wc_session_logits(self._run.sessions[0], n)
+        if pointer == ffi.NULL:
+            raise InputError("logits: no row was computed")
         return _floats(pointer, n[0], self)

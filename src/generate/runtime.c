@@ -152,6 +152,7 @@ static bool open_text(struct wc_model *m, wc_error *err)
     wc_error why = {0};
     if (!open_tokenizer(m, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
         return false;
+    wc_checkpoint_drop_tokenizer(m->files);
     if (!m->tokenizer)
         m->tokenizer_error = keep_error(m, &why);
     size_t n = 0;

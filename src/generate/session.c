@@ -271,10 +271,8 @@ static bool same_rope(const struct wc_session *s, int n, int m)
 void wc_session_push(struct wc_session *s, int32_t id)
 {
     s->tokens[s->n_tokens++] = id;
-    if (!same_rope(s, s->n_tokens - 1, s->n_tokens)) {
+    if (!same_rope(s, s->n_tokens - 1, s->n_tokens)) /* the logits remain: those of the last row computed */
         s->n_computed = wc_kv_seq_truncate(&s->kv, 0);
-        s->has_logits = false;
-    }
 }
 
 /* The new prompt takes the place of the old tokens; what both begin with stays computed, but for the last row, whose

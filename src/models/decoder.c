@@ -235,15 +235,18 @@ static wc_tensor add_layer_input(wc_ctx *c, const wc_decoder *m, int l, wc_tenso
 
 /* ---- the whole ---- */
 
-/* The stream x [N,D] after layer l. */
+/* The stream x [N,D] after layer l.  What attention needs is given up before the feed-forward part begins. */
 static wc_tensor layer(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor x)
 {
     const wc_decoder_layer *w = &m->layers[l];
     const wc_decoder_names *names = m->names;
-    wc_tensor n = norm(c, m, x, w->input_norm);
+    wc_tensor h = wc_op_new(c, WC_SHAPE(x.shape[0], x.shape[1])), n = norm(c, m, x, w->input_norm);
     observe(c, n, l, names->input_norm);
-    wc_tensor h = attention(c, m, l, st, n);
-    h = wc_op_add(c, x, branch_norm(c, m, l, h, w->post_attention_norm, names->post_attention_norm));
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor a = attention(c, m, l, st, n);
+    wc_op_store(c, h,
+                wc_op_add(c, x, branch_norm(c, m, l, a, w->post_attention_norm, names->post_attention_norm)));
+    wc_op_reset(c, mark);
     if (!m->parallel) {
         n = norm(c, m, h, w->ffn_norm);
         observe(c, n, l, names->ffn_norm);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/normal.h"
 #include "formats/config.h"
 #include "models/gemma3n.h"
 
@@ -75,21 +76,6 @@ static bool read_config(const char *file, const wc_json *text, struct gemma3n_co
         return wc_fail(err, WC_UNSUPPORTED, "%s: hidden_activation: expected \"gelu_pytorch_tanh\", found %s",
                        file, wc_json_is(act, WC_JSON_STRING) ? act->u.text : wc_json_type_name(act));
     return true;
-}
-
-/* Quantile of the standard normal distribution, by Newton's method on its distribution function.  0 < p < 1. */
-static double normal_quantile(double p)
-{
-    double x = 0;
-    for (int i = 0; i < 100; i++) {
-        double density = exp(-x * x / 2) / sqrt(2 * 3.14159265358979323846);
-        double step = (0.5 * erfc(-x / sqrt(2)) - p) / density;
-        step = step > 1 ? 1 : step < -1 ? -1 : step;
-        x -= step;
-        if (fabs(step) < 1e-15)
-            break;
-    }
-    return x;
 }
 
 /* Which layers of the files make this model.  Without a slice: all of them. */
@@ -194,7 +180,7 @@ static bool plan_layers(struct gemma3n *m, const char *file, const wc_json *text
             return wc_fail(err, WC_BAD_FILE,
                            "%s: activation_sparsity_pattern: entry %zu: expected 0 up to 1, found %g", file,
                            src, p);
-        w->sparsity_z = p > 0 ? (float)normal_quantile(p) : 0;
+        w->sparsity_z = p > 0 ? (float)wc_normal_quantile(p) : 0;
         w->shared = i >= first_shared;
         if (w->shared) {
             if (last[w->sliding] < 0)

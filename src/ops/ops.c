@@ -246,10 +246,9 @@ wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z)
 wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act)
 {
     assert(wc_tensor_elems(&x) == wc_tensor_elems(&z));
-    wc_tensor y = new_like(c, &x);
     if (go(c))
-        c->backend->act_mul(c->backend, y, x, z, act);
-    return y;
+        c->backend->act_mul(c->backend, x, x, z, act);
+    return x;
 }
 
 wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s)

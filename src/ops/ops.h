@@ -44,7 +44,7 @@ wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act);
 wc_tensor wc_op_add(wc_ctx *c, wc_tensor x, wc_tensor z);
 wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s); /* (x + z) * s */
 wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z);
-wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act); /* act(x) * z */
+wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act); /* act(x) * z in place of x */
 wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s);
 wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap);
 wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add);

@@ -495,6 +495,14 @@ def group_gguf():
                                                "--json"))
         bound = {"f32": 0, "f16": 1e-6, "bf16": 1e-5, "q8_0": 1e-4, "q4_0": 1e-2}[kind]
         check("compare %s: as far as its rounding" % kind, 0 <= o.get("mean_kl", 1) + 1e-15 <= bound + 1e-12, o)
+    mini = os.path.join(WORK, "mini.gguf")      # pictures stay behind, words do not
+    exits("convert: a model with pictures", run("convert", "gemma-3n-mini-it", mini, "--type", "f32", "-q"), 0, out="")
+    chat = ["-p", "Tell me about a red circle.", "-n", "24", "--greedy", "--compute", "f32"]
+    want_chat = run("run", "gemma-3n-mini-it", *chat)
+    check("the shipped model answers", want_chat.code == 0 and len(want_chat.out) > 20, want_chat)
+    exits("its GGUF file: the same answer", run("run", mini, *chat), 0, out=want_chat.out)
+    exits("its GGUF file: no pictures", run("run", mini, "--image", os.path.join(SOURCE, "examples", "guitarist.png"), *chat), 3,
+          "no pictures")
     check("nothing half is left", not [f for f in os.listdir(WORK) if f.endswith(".part")], os.listdir(WORK))
     exits("convert: a type that is none", run("convert", folder, "x.gguf", "--type", "q9"), 2, "--type")
     exits("convert: a GGUF file", run("convert", os.path.join(WORK, "tiny.gguf"), "x.gguf"), 3, "GGUF")

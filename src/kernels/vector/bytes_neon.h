@@ -88,6 +88,11 @@ static inline b_pair b_pair_of(b32 a, b32 b)
     return (b_pair){{a.a, b.a}, {a.b, b.b}};
 }
 
+static inline b_pair b_pair_load(const int8_t *p)
+{
+    return b_pair_of(b_load(p), b_load(p + 32));
+}
+
 static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
 {
     return b_pair_of(b_nibbles(a), b_nibbles(b));
@@ -96,6 +101,16 @@ static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
 static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
 {
     return b_pair_of(b_bits(a, value), b_bits(b, value));
+}
+
+static inline b_pair b_pair_or(b_pair a, b_pair b)
+{
+    return (b_pair){b_or(a.first, b.first), b_or(a.last, b.last)};
+}
+
+static inline b_pair b_pair_look_up(const int8_t *table, b_pair a)
+{
+    return (b_pair){b_look_up(table, a.first), b_look_up(table, a.last)};
 }
 
 /* Four sums of eight products each of the first run, then of the second. */
@@ -114,6 +129,8 @@ static inline four_sums b_sum4(b_halves a, b_halves b, b_halves c, b_halves d)
     return (four_sums){vpaddq_s32(vpaddq_s32(a.low, b.low), vpaddq_s32(c.low, d.low)),
                        vpaddq_s32(vpaddq_s32(a.high, b.high), vpaddq_s32(c.high, d.high))};
 }
+
+#define b_sum4_pairs b_sum4
 
 typedef int32x4_t int4;
 #define i4_add(a, b)  vaddq_s32(a, b)

@@ -52,7 +52,50 @@ static inline __m256i b_dot(b32 w, b32 x, bool wide)
 #endif
 }
 
-/* Two runs of 32: [16 of the first | 16 of the second], then their other halves. */
+/* ---- two runs of 32 at once ---- */
+
+#ifdef __AVX512VNNI__
+/* One behind the other. */
+typedef __m512i b_pair;
+
+static inline b_pair b_pair_of(b32 a, b32 b)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+}
+
+#define b_pair_load(p)  _mm512_loadu_si512(p)
+#define b_pair_or(a, b) _mm512_or_si512(a, b)
+
+static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
+{
+    const __m512i v = _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)a)),
+                                                  0xff00, _mm_loadu_si128((const __m128i *)b));
+    const __m512i halves = _mm512_set_epi64(0x400000004, 0x400000004, 0, 0, 0x400000004, 0x400000004, 0, 0);
+    return _mm512_and_si512(_mm512_srlv_epi32(v, halves), _mm512_set1_epi8(15));
+}
+
+static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
+{
+    uint32_t bits[2];
+    memcpy(&bits[0], a, sizeof *bits);
+    memcpy(&bits[1], b, sizeof *bits);
+    return _mm512_maskz_set1_epi8((__mmask64)bits[0] | (__mmask64)bits[1] << 32, (char)value);
+}
+
+static inline b_pair b_pair_look_up(const int8_t *table, b_pair a)
+{
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), a);
+}
+
+/* Eight sums of four products each of the first run, then of the second. */
+typedef __m512i b_pair_dot;
+static inline b_pair_dot b_dot_pair(b_pair w, b_pair x, bool wide)
+{
+    return _mm512_dpbusd_epi32(_mm512_setzero_si512(), wide ? _mm512_xor_si512(w, _mm512_set1_epi8(-128)) : w,
+                               x);
+}
+#else
+/* [16 of the first | 16 of the second], then their other halves. */
 typedef struct b_pair {
     b32 first, last;
 } b_pair;
@@ -60,6 +103,11 @@ typedef struct b_pair {
 static inline b_pair b_pair_of(b32 a, b32 b)
 {
     return (b_pair){_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31)};
+}
+
+static inline b_pair b_pair_load(const int8_t *p)
+{
+    return b_pair_of(b_load(p), b_load(p + 32));
 }
 
 static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
@@ -85,21 +133,26 @@ static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
 }
 
 /* Four sums of eight products each of the first run, then of the second. */
-static inline __m256i b_dot_pair(b_pair w, b_pair x, bool wide)
+typedef __m256i b_pair_dot;
+static inline b_pair_dot b_dot_pair(b_pair w, b_pair x, bool wide)
 {
-#ifdef __AVX512VNNI__
-    const __m256i sign = _mm256_set1_epi8(-128);
-    const __m256i first = wide ? _mm256_xor_si256(w.first, sign) : w.first,
-                  last = wide ? _mm256_xor_si256(w.last, sign) : w.last;
-    return _mm256_dpbusd_epi32(_mm256_dpbusd_epi32(_mm256_setzero_si256(), first, x.first), last, x.last);
-#else
     if (wide)
         return _mm256_add_epi32(b_dot(w.first, x.first, wide), b_dot(w.last, x.last, wide));
     const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(w.first, x.first),
                                            _mm256_maddubs_epi16(w.last, x.last));
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-#endif
 }
+
+static inline b_pair b_pair_or(b_pair a, b_pair b)
+{
+    return (b_pair){b_or(a.first, b.first), b_or(a.last, b.last)};
+}
+
+static inline b_pair b_pair_look_up(const int8_t *table, b_pair a)
+{
+    return (b_pair){b_look_up(table, a.first), b_look_up(table, a.last)};
+}
+#endif
 
 #ifdef __AVX512VNNI__
 #define WIDE_ZERO 128 /* what a wide weight has too much */
@@ -117,6 +170,24 @@ static inline four_sums b_sum4(__m256i a, __m256i b, __m256i c, __m256i d)
     const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
     return (four_sums){_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)};
 }
+
+#ifdef __AVX512VNNI__
+static inline __m512i halves_of(__m512i a, __m512i b)
+{
+    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+
+/* Sums of the first runs and of the second ones of four b_dot_pair. */
+static inline four_sums b_sum4_pairs(b_pair_dot a, b_pair_dot b, b_pair_dot c, b_pair_dot d)
+{
+    const __m512i ab = halves_of(a, b), cd = halves_of(c, d);
+    const __m512i s = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m512i both = _mm512_add_epi32(s, _mm512_shuffle_i64x2(s, s, 0xb1));
+    return (four_sums){_mm512_castsi512_si128(both), _mm512_extracti32x4_epi32(both, 2)};
+}
+#else
+#define b_sum4_pairs b_sum4
+#endif
 
 typedef __m128i int4;
 #define i4_add(a, b)  _mm_add_epi32(a, b)

@@ -75,7 +75,7 @@ ALWAYS_INLINE b32 run_iq4_xs(const wc_iq4_xs *b, int j)
     return b_look_up(wc_iq4_values, b_nibbles(b->q + 16 * j));
 }
 
-/* ---- two runs of 32 at once: their first halves, their last halves ---- */
+/* ---- two runs of 32 at once ---- */
 
 /* Runs j and j + 1 of a block, or run 0 of two blocks. */
 #define PAIR(name)                                                                                           \
@@ -105,31 +105,24 @@ ALWAYS_INLINE b_pair pair_q4_1(const wc_q4_1 *a, const wc_q4_1 *b, int j)
 ALWAYS_INLINE b_pair pair_q5_0(const wc_q5_0 *a, const wc_q5_0 *b, int j)
 {
     (void)j;
-    const b_pair low = b_pair_nibbles(a->q, b->q), high = b_pair_bits(a->high, b->high, 16);
-    return (b_pair){b_or(low.first, high.first), b_or(low.last, high.last)};
+    return b_pair_or(b_pair_nibbles(a->q, b->q), b_pair_bits(a->high, b->high, 16));
 }
 
 ALWAYS_INLINE b_pair pair_q5_1(const wc_q5_1 *a, const wc_q5_1 *b, int j)
 {
     (void)j;
-    const b_pair low = b_pair_nibbles(a->q, b->q), high = b_pair_bits(a->high, b->high, 16);
-    return (b_pair){b_or(low.first, high.first), b_or(low.last, high.last)};
-}
-
-ALWAYS_INLINE b_pair pair_values(b_pair index)
-{
-    return (b_pair){b_look_up(wc_iq4_values, index.first), b_look_up(wc_iq4_values, index.last)};
+    return b_pair_or(b_pair_nibbles(a->q, b->q), b_pair_bits(a->high, b->high, 16));
 }
 
 ALWAYS_INLINE b_pair pair_iq4_nl(const wc_iq4_nl *a, const wc_iq4_nl *b, int j)
 {
     (void)j;
-    return pair_values(b_pair_nibbles(a->q, b->q));
+    return b_pair_look_up(wc_iq4_values, b_pair_nibbles(a->q, b->q));
 }
 
 ALWAYS_INLINE b_pair pair_iq4_xs(const wc_iq4_xs *a, const wc_iq4_xs *b, int j)
 {
-    return pair_values(b_pair_nibbles(a->q + 16 * j, b->q + 16 * (j + 1)));
+    return b_pair_look_up(wc_iq4_values, b_pair_nibbles(a->q + 16 * j, b->q + 16 * (j + 1)));
 }
 
 /* ---- the constants of a type ---- */
@@ -219,24 +212,19 @@ static void quantize(int8_t *q, float *scale, int16_t *sum, const float *x, size
             top = v_max(top, v_abs(v));
             none = v_fma(v, v_zero(), none); /* NaN when x is not finite */
         }
-        float lanes[L], most = 0, rounded[32];
-        v_store(lanes, top);
-        for (size_t l = 0; l < L; l++)
-            most = lanes[l] > most ? lanes[l] : most;
+        const float most = v_top(top);
         const vec inverse = v_all(most > 0 ? 127 / most : 0);
         scale[i / 32] = most / 127 + v_sum(none);
-        for (size_t j = 0; j < 32; j += L) {
-            vec v = v_round(v_mul(v_load(x + i + j), inverse));
-            v = v_if_nan(v, v_zero(), v_max(v_min(v, v_all(127)), v_all(-127)));
-            v_store(rounded + j, v);
+        for (size_t half = 0; half < 2; half++) {
+            vec total = v_zero();
+            for (size_t j = 16 * half; j < 16 * half + 16; j += L) {
+                vec v = v_round(v_mul(v_load(x + i + j), inverse));
+                v = v_if_nan(v, v_zero(), v_max(v_min(v, v_all(127)), v_all(-127)));
+                v_store_bytes(q + i + j, v);
+                total = v_add(total, v); /* whole numbers, in any order */
+            }
+            sum[i / 16 + half] = (int16_t)v_sum(total);
         }
-        int sums[2] = {0, 0};
-        for (size_t j = 0; j < 32; j++) {
-            q[i + j] = (int8_t)(int)rounded[j];
-            sums[j / 16] += (int)rounded[j];
-        }
-        sum[i / 16] = (int16_t)sums[0];
-        sum[i / 16 + 1] = (int16_t)sums[1];
     }
 }
 
@@ -337,9 +325,9 @@ ALWAYS_INLINE void add_pair(quad *acc, const wc_bytes *x, size_t at, const char 
     UNROLL
     for (int n = 0; n < nx; n++) {
         const x_run in = x_at(x, (size_t)n, at);
-        const b_pair v = b_pair_of(b_load(in.q), b_load(in.q + 32));
-        const four_sums d = b_sum4(b_dot_pair(w[0], v, WIDE(t)), b_dot_pair(w[1], v, WIDE(t)),
-                                   b_dot_pair(w[2], v, WIDE(t)), b_dot_pair(w[3], v, WIDE(t)));
+        const b_pair v = b_pair_load(in.q);
+        const four_sums d = b_sum4_pairs(b_dot_pair(w[0], v, WIDE(t)), b_dot_pair(w[1], v, WIDE(t)),
+                                         b_dot_pair(w[2], v, WIDE(t)), b_dot_pair(w[3], v, WIDE(t)));
         acc[n] = add_group(acc[n], d.low, s, g, in.scale[0], in.sum[0] + in.sum[1], t);
         acc[n] = add_group(acc[n], d.high, s, g + 1, in.scale[1], in.sum[2] + in.sum[3], t);
     }
@@ -372,13 +360,14 @@ ALWAYS_INLINE size_t add_blocks(quad *acc, const wc_bytes *x, const char *const 
     return t.block;
 }
 
-/* nx rows of x times four rows of w.  What lies `ahead`, where the next four begin, is fetched meanwhile, line after line:
- * that is the order in which memory gives most. */
-ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t ahead, size_t k,
-                            quant t, run_fn run, pair_fn pair, scales_fn scales, const int nx)
+/* nx rows of x times four rows of w.  What lies AHEAD is fetched meanwhile, line after line: that is the order in which memory
+ * gives most, and so far off that it has come when it is needed. */
+enum { AHEAD = 16 * 1024 };
+ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t k, quant t,
+                            run_fn run, pair_fn pair, scales_fn scales, const int nx)
 {
     const char *block[4] = {rows[0], rows[1], rows[2], rows[3]};
-    size_t next = (size_t)rows[0] + ahead;
+    size_t next = (size_t)rows[0] + AHEAD;
     UNROLL
     for (int n = 0; n < nx; n++)
         acc[n] = q_all(0);
@@ -398,7 +387,6 @@ ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size
                               size_t w_stride, size_t n_w, size_t k, quant t, run_fn run, pair_fn pair,
                               scales_fn scales)
 {
-    const size_t ahead = 4 * (w_stride / t.block * t.block_bytes);
     for (size_t j = 0; j < n_w; j += 4) {
         const size_t some = n_w - j < 4 ? n_w - j : 4;
         const char *rows[4];
@@ -409,9 +397,9 @@ ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size
             quad acc[DOT_X];
             n = n_x - r < DOT_X ? 1 : DOT_X;
             if (n == DOT_X)
-                dot_rows(acc, &rest, rows, ahead, k, t, run, pair, scales, DOT_X);
+                dot_rows(acc, &rest, rows, k, t, run, pair, scales, DOT_X);
             else
-                dot_rows(acc, &rest, rows, ahead, k, t, run, pair, scales, 1);
+                dot_rows(acc, &rest, rows, k, t, run, pair, scales, 1);
             for (size_t q = 0; q < n; q++)
                 store_some(y + (r + q) * y_stride + j, NULL, acc[q], some);
             rest.q += n * x->k;

@@ -42,3 +42,14 @@ static inline vec v_load_f16(const uint16_t *p)
 /* The lanes' sum by halves: 0 + 4, 1 + 5 ...; then 0 + 2, 1 + 3; then 0 + 1.  v_sum4: of four vectors. */
 #define v_sum(a)           sum_of_8(a)
 #define v_sum4(a, b, c, d) sum4_of_8(a, b, c, d)
+
+/* Whole numbers of a byte each. */
+static inline void v_store_bytes(int8_t *p, vec a)
+{
+    const __m256i i = _mm256_cvtps_epi32(a);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
+}
+
+/* The largest lane; none is NaN. */
+#define v_top(a) top_of_8(a)

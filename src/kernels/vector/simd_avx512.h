@@ -39,6 +39,12 @@ static inline vec v_load_f16(const uint16_t *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+/* Whole numbers of a byte each. */
+static inline void v_store_bytes(int8_t *p, vec a)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+
 static inline __m256 halves(vec a)
 {
     return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
@@ -47,3 +53,5 @@ static inline __m256 halves(vec a)
 /* The lanes' sum by halves: 0 + 8, 1 + 9 ...; then 0 + 4 ...; 0 + 2, 1 + 3; 0 + 1.  v_sum4: of four vectors. */
 #define v_sum(a)           sum_of_8(halves(a))
 #define v_sum4(a, b, c, d) sum4_of_8(halves(a), halves(b), halves(c), halves(d))
+/* The largest lane; none is NaN. */
+#define v_top(a) top_of_8(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)))

@@ -57,3 +57,14 @@ static inline quad v_sum4(vec a, vec b, vec c, vec d)
                                   vadd_f32(vget_low_f32(d), vget_high_f32(d)));
     return vpaddq_f32(ab, cd);
 }
+
+/* Whole numbers of a byte each. */
+static inline void v_store_bytes(int8_t *p, vec a)
+{
+    const int16x4_t words = vmovn_s32(vcvtnq_s32_f32(a));
+    const int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
+    memcpy(p, &bytes, 4);
+}
+
+/* The largest lane; none is NaN. */
+#define v_top(a) vmaxvq_f32(a)
