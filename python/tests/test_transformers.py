@@ -422,12 +422,23 @@ class Live:
         return outcome(form, self.pipes[task], self.lib, self.kit)[0]
 
 
+def without_tensors(value):
+    """value where ids are lists, as ours gives them where there is neither torch nor numpy."""
+    if isinstance(value, list):
+        return value[2] if value[:1] == ["tensor"] else [without_tensors(v) for v in value]
+    return {k: without_tensors(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 class Recorded:
     """What it gave once."""
 
     def __init__(self):
         with open(RECORDED, encoding="utf-8") as f:
             self.outcomes = json.load(f)
+        try:
+            import numpy  # noqa: F401
+        except ImportError:
+            self.outcomes = without_tensors(self.outcomes)
         self.version = self.outcomes["version"]
 
     def outcome(self, task, name, form):
