@@ -96,6 +96,8 @@ WC_API wc_model *wc_model_open(const char *name, const wc_model_options *options
 WC_API void wc_model_free(wc_model *model);
 
 /* What the model is, as JSON: {"name","path","architecture","parameters","dtype","layers",...,"context_length",
+ * "generation":{"do_sample","max_new_tokens" (0: not said),...,"eos_token_id":[...]} as generation_config.json has it,
+ * "image":{"height","width","tokens","token"} where the model takes pictures, token being what stands for one in a text,
  * "modalities":["text","image","audio"],"warnings":[...]}.  Valid as long as the model. */
 WC_API const char *wc_model_info(const wc_model *model);
 /* The same and the memory that a session with context length ctx (0: default) needs, without mapping weights into
@@ -195,7 +197,7 @@ typedef struct wc_generate_options {
     int max_new_tokens;        /* 0: the generation config's, else 256; -1: until the context is full */
     int sampling;              /* 0: as the model's generation config says; 1: greedy; 2: sample */
     float temperature;         /* 0: from the generation config, else 1; used when sampling */
-    int top_k;                 /* 0: from the generation config; -1: off */
+    int top_k;                 /* 0: from the generation config, else 50; -1: off */
     float top_p;               /* 0: from the generation config; 1: off */
     float min_p;               /* 0: from the generation config; negative: off */
     float typical_p;           /* 0: from the generation config; 1: off */

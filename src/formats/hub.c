@@ -227,9 +227,8 @@ static char *resolve_name(wc_arena *a, const char *name, wc_error *err)
 
 char *wc_hub_cached(wc_arena *a, const char *name)
 {
-    struct request r;
-    const char *cache = parse_request(a, name, &r, NULL) ? cache_folder(a) : NULL,
-               *repo = cache ? find_repo(a, cache, r.folder) : NULL;
+    wc_hub_name r;
+    const char *repo = wc_hub_parse(a, name, &r, NULL) ? wc_hub_find(a, wc_hub_cache(a), r.folder) : NULL;
     return repo ? resolve_snapshot(a, repo, r.revision, NULL) : NULL;
 }
 

@@ -51,7 +51,7 @@ static bool read_generation_config(struct wc_model *m, wc_error *err)
     bool ok = wc_config_bool_or(file, v, "do_sample", false, &g->do_sample, err) &&
               wc_config_int_or(file, v, "max_new_tokens", 0, 0, 1 << 30, &g->max_new_tokens, err) &&
               wc_config_float_or(file, v, "temperature", 1, 0, 1e6, &g->temperature, err) &&
-              wc_config_int_or(file, v, "top_k", v && g->do_sample ? 50 : 0, 0, 1 << 30, &g->top_k, err) &&
+              wc_config_int_or(file, v, "top_k", 50, 0, 1 << 30, &g->top_k, err) &&
               wc_config_float_or(file, v, "top_p", 1, 0, 1, &g->top_p, err) &&
               wc_config_float_or(file, v, "min_p", 0, 0, 1, &g->min_p, err) &&
               wc_config_float_or(file, v, "typical_p", 1, 0, 1, &g->typical_p, err) &&
@@ -258,6 +258,27 @@ static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *er
     return m->backend && m->media;
 }
 
+/* What an answer is made with when the caller says nothing, and what stands for a picture in the prompt's text. */
+static void write_defaults(const struct wc_model *m, wc_buf *b)
+{
+    const wc_generation_config *g = &m->generation;
+    const wc_image_input *in = &m->net->image;
+    wc_buf_printf(b,
+                  ",\"generation\":{\"do_sample\":%s,\"max_new_tokens\":%d,\"temperature\":%g,\"top_k\":%d,"
+                  "\"top_p\":%g,\"min_p\":%g,\"typical_p\":%g,\"repetition_penalty\":%g,\"eos_token_id\":[",
+                  g->do_sample ? "true" : "false", g->max_new_tokens, g->temperature, g->top_k, g->top_p,
+                  g->min_p, g->typical_p, g->repetition_penalty);
+    for (int i = 0; i < g->n_eos; i++)
+        wc_buf_printf(b, "%s%d", i ? "," : "", g->eos[i]);
+    wc_buf_puts(b, "]}");
+    if (in->n_tokens) {
+        wc_buf_printf(b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d,\"token\":", in->height,
+                      in->width, in->n_tokens);
+        wc_buf_json_string(b, in->token, strlen(in->token));
+        wc_buf_puts(b, "}");
+    }
+}
+
 static bool write_info(struct wc_model *m, wc_error *err)
 {
     wc_buf b;
@@ -278,9 +299,7 @@ static bool write_info(struct wc_model *m, wc_error *err)
             "\"context_length\":%d",
             (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
             n->n_vocab, n->context_length);
-        if (n->image.n_tokens)
-            wc_buf_printf(&b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d}", n->image.height,
-                          n->image.width, n->image.n_tokens);
+        write_defaults(m, &b);
         if (n->audio.n_tokens)
             wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d}", m->mel->sampling_rate,
                           wc_sound_max_seconds(m), n->audio.n_tokens);
