@@ -141,8 +141,8 @@ bool cli_generate_of(const struct cli_sampling_args *a, wc_generate_options *out
 /* ---- the commands ---- */
 
 extern const cli_command cli_run, cli_chat, cli_embed, cli_rerank, cli_classify, cli_fill, cli_show,
-    cli_verify, cli_tokenize, cli_template, cli_bench, cli_perplexity, cli_compare, cli_convert, cli_pull, cli_rm,
-    cli_list,     cli_doctor, cli_completion, cli_help, cli_version;
+    cli_verify, cli_tokenize, cli_template, cli_bench, cli_perplexity, cli_compare, cli_convert, cli_pull,
+    cli_rm, cli_list, cli_doctor, cli_completion, cli_help, cli_version;
 /* All of them, in the order of help; NULL at the end. */
 extern const cli_command *const cli_commands[];
 const cli_command *cli_find_command(const char *name);

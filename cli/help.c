@@ -100,7 +100,7 @@ void cli_print_overview(FILE *to)
     fprintf(to, "Usage: whinchat COMMAND [ARGUMENTS] [OPTIONS]\n"
                 "Runs small language models on this machine; nothing leaves it.\n\n");
     size_t i = 0;
-    for (; cli_commands[i] && cli_commands[i] != &cli_doctor; i++)
+    for (; cli_commands[i] && cli_commands[i] != &cli_list; i++)
         fprintf(to, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     for (; cli_commands[i]; i++) /* those about the program itself, so that all fits one screen */
         fprintf(to, "  %s%s", cli_commands[i]->name, cli_commands[i + 1] ? "" : " \n");

@@ -509,8 +509,8 @@ static bool run_sound(struct verification *v, const wc_sound *given, wc_error *e
     }
     if (ok)
         tell(v, "threads",
-             wc_checks_same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens, (size_t)m->net->hidden_size,
-                       note),
+             wc_checks_same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens,
+                                 (size_t)m->net->hidden_size, note),
              note);
     wc_media_release(m->media, &hold);
     wc_media_release(m->media, &again);
