@@ -37,7 +37,7 @@ struct chat {
     wc_media *media; /* [room_media] pictures of the turns in order, then those of the next message */
     size_t n_media, n_next, room_media;
     wc_buf request;
-    bool leave;
+    bool leave, pan_and_scan;
     int status; /* of the program, when leave */
 };
 
@@ -110,7 +110,8 @@ static void answer_turns(struct chat *t)
     wc_error err;
     conversation_json(t, NULL, &t->request);
     const wc_prompt prompt = {
-        .size = sizeof prompt, .chat = wc_buf_str(&t->request), .media = t->media, .n_media = t->n_media};
+        .size = sizeof prompt, .chat = wc_buf_str(&t->request), .media = t->media, .n_media = t->n_media,
+        .pan_and_scan = t->pan_and_scan};
     bool ok = wc_buf_check(&t->request, "conversation", &err) &&
               cli_generate_of(&t->sampling, &options, &err) &&
               cli_answer(&a, t->session, &prompt, &options, &err);
@@ -550,7 +551,7 @@ int cli_chat_start(struct cli *c, const char *model, const struct cli_model_args
 {
     const wc_model_options mo = cli_model_of(m);
     const wc_session_options so = cli_session_of(s);
-    struct chat t = {.c = c, .sampling = *sampling};
+    struct chat t = {.c = c, .sampling = *sampling, .pan_and_scan = prompt->pan_and_scan};
     const char *system = NULL;
     wc_error err;
     int status = CLI_EXIT_OK;

@@ -18,7 +18,8 @@ enum { PICTURE_BYTES = 256 << 20 };
 
 static const char system_help[] = "The system prompt",
                   system_file_help[] = "Read the system prompt from this file",
-                  image_help[] = "A picture to ask about; may be repeated; - is stdin";
+                  image_help[] = "A picture to ask about; may be repeated; - is stdin",
+                  pan_help[] = "Look at wide and tall pictures in pieces as well (Gemma 3)";
 
 const cli_option cli_prompt_options[] = {
     {"prompt", 'p', NULL, CLI_TEXT, "TEXT", AT(prompt), "What is asked; - is stdin"},
@@ -36,12 +37,14 @@ const cli_option cli_prompt_form_options[] = {
     {"prompt-ids", 0, NULL, CLI_TEXT, "IDS", AT(ids), "Token ids, 1,2,3, in place of template and tokenizer"},
     {"chat", 0, NULL, CLI_FLAG, NULL, AT(chat), "Use the chat template; an error when the model has none"},
     {"raw", 0, NULL, CLI_FLAG, NULL, AT(raw), "Continue the plain text, without the chat template"},
+    {"pan-and-scan", 0, NULL, CLI_FLAG, NULL, AT(pan_and_scan), pan_help},
     {NULL},
 };
 
 const cli_option cli_chat_options[] = {
     {"image", 'a', "attach", CLI_LIST, "FILE", AT(images), "A picture for the first message; may be repeated",
      .value = CLI_FILE},
+    {"pan-and-scan", 0, NULL, CLI_FLAG, NULL, AT(pan_and_scan), pan_help},
     {"system", 's', NULL, CLI_TEXT, "TEXT", AT(system), system_help},
     {"system-file", 0, NULL, CLI_TEXT, "FILE", AT(system_file), system_file_help, .value = CLI_FILE},
     {NULL},
@@ -392,7 +395,7 @@ bool cli_prompt_read(struct cli *c, const struct cli_prompt_args *a, const char 
     const char *prompt = operand ? operand : a->prompt;
     if (!check_sources(a, operand, err))
         return false;
-    *out = (cli_prompt){0};
+    *out = (cli_prompt){.pan_and_scan = a->pan_and_scan};
     wc_media *given = given_pictures(c, &a->images, err);
     if (!given || !cli_system_read(c, a, &out->system, err))
         return false;
@@ -456,7 +459,8 @@ void cli_prompt_request(const cli_prompt *p, wc_buf *json)
 
 bool cli_prompt_make(const cli_prompt *p, bool chat, wc_buf *json, wc_prompt *out, wc_error *err)
 {
-    *out = (wc_prompt){.size = sizeof *out, .media = p->media, .n_media = p->n_media};
+    *out = (wc_prompt){
+        .size = sizeof *out, .media = p->media, .n_media = p->n_media, .pan_and_scan = p->pan_and_scan};
     if (p->ids) {
         out->ids = p->ids;
         out->n_ids = p->n_ids;

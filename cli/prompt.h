@@ -7,7 +7,7 @@
 struct cli_prompt_args {
     const char *prompt, *file, *system, *system_file, *messages, *ids;
     struct cli_list images;
-    bool chat, raw;
+    bool chat, raw, pan_and_scan;
 };
 
 extern const cli_option cli_prompt_options[];      /* words, pictures, chats */
@@ -24,6 +24,7 @@ typedef struct cli_prompt {
     size_t n_ids;
     wc_media *media; /* [n_media] in the order of their places */
     size_t n_media;
+    bool pan_and_scan;
 } cli_prompt;
 
 /* Whether any option says what is asked. */

@@ -160,6 +160,7 @@ typedef struct wc_prompt {
     size_t n_ids;
     const wc_media *media;   /* [n_media] pictures, in the order of their places in the prompt */
     size_t n_media;
+    int pan_and_scan;        /* wide and tall pictures also in pieces: 1 yes, -1 no, 0 as the model's files say (Gemma 3) */
 } wc_prompt;
 
 /* Sets the session's whole prompt.  What it shares with the tokens computed so far is not computed again.

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "generate/views.h"
 
 enum { TEXT_BYTES = 16 << 20 };
 
@@ -89,46 +90,9 @@ static void release_incoming(struct wc_session *s, struct incoming *in)
     wc_mem_free(in->spans);
 }
 
-/* How often needle occurs in text. */
-static size_t occurrences(const char *text, const char *needle)
-{
-    size_t n = 0;
-    for (const char *p = text; (p = strstr(p, needle)); p += strlen(needle))
-        n++;
-    return n;
-}
-
-static bool refuse_pictures(const struct wc_model *m, size_t n, wc_error *err)
-{
-    return wc_fail(err, WC_REFUSED,
-                   "%s: this model takes no pictures, %zu given; choose one with image input", m->name, n);
-}
-
-/* Replaces every picture's place in the text by before, n_tokens places, after (Gemma3nProcessor). */
-static bool expand_pictures(const struct wc_model *m, const char *text, size_t n_media, wc_buf *out,
-                            wc_error *err)
-{
-    const wc_image_input *in = &m->net->image;
-    size_t places = in->n_tokens ? occurrences(text, in->token) : 0;
-    if (n_media > 0 && in->n_tokens == 0)
-        return refuse_pictures(m, n_media, err);
-    if (places != n_media)
-        return wc_fail(err, WC_REFUSED, "pictures: the prompt has %zu place%s for pictures, %zu given",
-                       places, places == 1 ? "" : "s", n_media);
-    const char *p = text;
-    for (const char *at; places && (at = strstr(p, in->token)); p = at + strlen(in->token)) {
-        wc_buf_add(out, p, (size_t)(at - p));
-        wc_buf_puts(out, in->before);
-        for (int i = 0; i < in->n_tokens; i++)
-            wc_buf_puts(out, in->token);
-        wc_buf_puts(out, in->after);
-    }
-    wc_buf_puts(out, p);
-    return wc_buf_check(out, "prompt", err);
-}
-
 /* Text of a chat or a plain prompt to ids. */
-static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids, wc_error *err)
+static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, const wc_views *views, wc_ids *ids,
+                       wc_error *err)
 {
     bool ok = false;
     char *rendered = NULL;
@@ -155,7 +119,7 @@ static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids
             goto done;
         }
     }
-    if (!expand_pictures(m, rendered ? rendered : p->text, p->n_media, &expanded, err))
+    if (!wc_views_expand(views, m, rendered ? rendered : p->text, &expanded, err))
         goto done;
     ok = wc_tokenizer_encode(m->tokenizer, wc_buf_str(&expanded), expanded.size,
                              rendered ? 0 : WC_ENCODE_SPECIAL, ids, err);
@@ -205,25 +169,23 @@ static bool encode_picture(struct wc_session *s, const wc_media *picture, wc_med
 }
 
 /* Finds the runs of picture places and encodes the pictures for them. */
-static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct incoming *in, wc_error *err)
+static bool place_pictures(struct wc_session *s, const wc_views *views, struct incoming *in, wc_error *err)
 {
     struct wc_model *m = s->model;
     const wc_image_input *image = &m->net->image;
     size_t places = 0;
-    if (p->n_media > 0 && image->n_tokens == 0)
-        return refuse_pictures(m, p->n_media, err);
     for (size_t i = 0; image->n_tokens && i < in->ids.size; i++)
         places += in->ids.data[i] == image->token_id;
-    if (places != p->n_media * (size_t)image->n_tokens)
+    if (places != views->n * (size_t)image->n_tokens)
         return wc_fail(err, WC_REFUSED, "pictures: the prompt has places for %zu rows, %zu pictures make %zu",
-                       places, p->n_media, p->n_media * (size_t)image->n_tokens);
-    if (p->n_media == 0)
+                       places, views->n, views->n * (size_t)image->n_tokens);
+    if (views->n == 0)
         return true;
-    in->spans = wc_mem_zalloc(p->n_media, sizeof *in->spans);
+    in->spans = wc_mem_zalloc(views->n, sizeof *in->spans);
     if (!in->spans)
-        return wc_fail_memory(err, p->n_media * sizeof *in->spans);
+        return wc_fail_memory(err, views->n * sizeof *in->spans);
     size_t at = 0;
-    for (size_t k = 0; k < p->n_media; k++) {
+    for (size_t k = 0; k < views->n; k++) {
         while (in->ids.data[at] != image->token_id)
             at++;
         wc_soft_span *span = &in->spans[in->n_spans];
@@ -234,11 +196,58 @@ static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct inco
         if (span->n != image->n_tokens)
             return wc_fail(err, WC_REFUSED, "prompt ids: picture %zu: expected %d places in a row, found %d",
                            k, image->n_tokens, span->n);
-        if (!encode_picture(s, &p->media[k], &span->hold, err))
+        if (!encode_picture(s, &views->media[k], &span->hold, err))
             return false;
         in->n_spans++;
     }
     return true;
+}
+
+/* The neighbouring pictures' rows around position pos: *start .. *end - 1; false where pos is no picture's. */
+static bool picture_run(const wc_soft_span *spans, int n, int pos, int *start, int *end)
+{
+    *start = *end = -1;
+    for (int i = 0; i < n; i++) {
+        if (spans[i].start != *end && *end > pos)
+            break;
+        if (spans[i].start != *end)
+            *start = spans[i].start;
+        *end = spans[i].start + spans[i].n;
+    }
+    return *start >= 0 && pos >= *start && pos < *end;
+}
+
+int wc_session_last_visible(const struct wc_session *s, int pos)
+{
+    int start, end;
+    return s->model->net->image.sees_itself && picture_run(s->spans, s->n_spans, pos, &start, &end) ? end - 1
+                                                                                                    : pos;
+}
+
+/* The last position up to pos where rows may be parted: not within pictures that see all of themselves. */
+static int part_before(const struct wc_session *s, const wc_soft_span *spans, int n, int pos)
+{
+    int start, end;
+    return s->model->net->image.sees_itself && picture_run(spans, n, pos, &start, &end) ? start : pos;
+}
+
+int wc_session_rows(const struct wc_session *s, int most)
+{
+    const int pending = s->n_tokens - s->n_computed;
+    if (most <= 0 || most >= pending)
+        return most < pending ? most : pending;
+    const int end = s->n_computed + most, parted = part_before(s, s->spans, s->n_spans, end);
+    return (parted > s->n_computed ? parted : wc_session_last_visible(s, end) + 1) - s->n_computed;
+}
+
+int wc_session_longest_picture(const struct wc_session *s)
+{
+    int longest = 0;
+    for (int i = 0; i < s->n_spans; i++) {
+        const int n = wc_session_last_visible(s, s->spans[i].start) + 1 - s->spans[i].start;
+        longest = n > longest ? n : longest;
+    }
+    return longest;
 }
 
 /* Whether row i of the new prompt and of the session come from the same token and the same picture. */
@@ -284,6 +293,8 @@ static void replace_tokens(struct wc_session *s, struct incoming *in)
     int n = (int)in->ids.size, same = 0;
     while (same_rope(s, s->n_tokens, n) && same < n - 1 && same < s->n_computed && same_row(s, in, same))
         same++;
+    const int parted = part_before(s, s->spans, s->n_spans, same);
+    same = part_before(s, in->spans, in->n_spans, parted);
     s->n_computed = wc_kv_seq_truncate(&s->kv, same);
     memcpy(s->tokens, in->ids.data, in->ids.size * sizeof *s->tokens);
     s->n_tokens = s->n_prompt = n;
@@ -331,15 +342,18 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
     atomic_store(&s->cancel, false);
     s->image_seconds = 0;
     wc_buf_reset(&s->text);
-    bool ok = p.ids ? given_ids(s->model, &p, &in.ids, err)
-                    : prompt_ids(s->model, &p, &in.ids, err) && known_ids(s->model, &in.ids, err);
+    wc_views views = {0};
+    bool ok = wc_views_init(&views, s->model, &p, err) &&
+              (p.ids ? given_ids(s->model, &p, &in.ids, err)
+                     : prompt_ids(s->model, &p, &views, &in.ids, err) && known_ids(s->model, &in.ids, err));
     if (ok && in.ids.size == 0)
         ok = begin_with_bos(s->model, &in.ids, err);
     if (ok && in.ids.size > (size_t)s->ctx)
         ok = too_long(s, &p, in.ids.size, err);
-    ok = ok && place_pictures(s, &p, &in, err);
+    ok = ok && place_pictures(s, &views, &in, err);
     if (ok)
         replace_tokens(s, &in);
     release_incoming(s, &in);
+    wc_views_release(&views);
     return ok;
 }

@@ -6,6 +6,7 @@
 
 #include "formats/config.h"
 #include "models/gemma3n.h"
+#include "models/image_text.h"
 
 enum { MAX_LAYERS = 1024, NAME_ROOM = 160, PIXELS_PER_TOKEN = 48 /* a side of a picture token */ };
 
@@ -392,7 +393,6 @@ static bool load_embedder(struct loader *l, struct gemma3n_embedder *e, const wc
 static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *config, wc_error *err)
 {
     const char *file = wc_checkpoint_config_file(m->net.files);
-    const wc_json *tokens = wc_checkpoint_tokenizer_config(m->net.files);
     wc_image_input *in = &m->net.image;
     const int side = wc_mobilenet_v5_side(m->tower);
     if (!wc_config_int(file, config, "image_token_id", 0, m->config.vocab_size - 1, &in->token_id, err) ||
@@ -405,21 +405,7 @@ static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *conf
             "%s: vision_soft_tokens_per_image: expected %d (msfa_output_resolution squared), found %d", file,
             side * side, in->n_tokens);
     in->height = in->width = PIXELS_PER_TOKEN * side;
-    const char *keys[] = {"image_token", "boi_token", "eoi_token"}, *text[3];
-    const char *fallback[] = {"<image_soft_token>", "<start_of_image>", "<end_of_image>"};
-    for (int i = 0; i < 3; i++) {
-        const wc_json *v = wc_json_get(tokens, keys[i]);
-        text[i] = wc_arena_strdup(a, wc_json_is(v, WC_JSON_STRING) ? v->u.text : fallback[i]);
-        if (!text[i])
-            return wc_fail_memory(err, 64);
-    }
-    char around[512];
-    in->token = text[0];
-    snprintf(around, sizeof around, "\n\n%s", text[1]);
-    in->before = wc_arena_strdup(a, around);
-    snprintf(around, sizeof around, "%s\n\n", text[2]);
-    in->after = wc_arena_strdup(a, around);
-    return in->before && in->after ? true : wc_fail_memory(err, 64);
+    return wc_image_text_read(in, a, m->net.files, err);
 }
 
 static bool load_vision(struct loader *l, wc_arena *a, const wc_json *config)

@@ -413,18 +413,33 @@ static wc_conv same_conv(const wc_tensor *x, const wc_tensor *w, int stride)
     return v;
 }
 
-wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride)
+static wc_tensor conv2d(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, const wc_conv *v)
 {
     assert(x.ndim == 3 && w.ndim == 4 && w.shape[1] == x.shape[2]);
-    wc_conv v = same_conv(&x, &w, stride);
-    wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
-    count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
+    wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v->oh, (size_t)v->ow, (size_t)v->c_out));
+    count(c, 2.0 * v->oh * v->ow * (double)wc_tensor_elems(&w), &w);
     wc_arena_mark mark = wc_op_mark(c);
-    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->conv2d_work(c->backend, &w, &v)));
+    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->conv2d_work(c->backend, &w, v)));
     if (go(c))
-        c->backend->conv2d(c->backend, y, x, w, bias, &v, work);
+        c->backend->conv2d(c->backend, y, x, w, bias, v, work);
     wc_op_reset(c, mark);
     return y;
+}
+
+wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride)
+{
+    const wc_conv v = same_conv(&x, &w, stride);
+    return conv2d(c, x, w, bias, &v);
+}
+
+wc_tensor wc_op_conv2d_valid(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride)
+{
+    wc_conv v = same_conv(&x, &w, stride);
+    assert(v.h >= v.kh && v.w >= v.kw);
+    v.oh = (v.h - v.kh) / stride + 1;
+    v.ow = (v.w - v.kw) / stride + 1;
+    v.pad_top = v.pad_left = 0;
+    return conv2d(c, x, w, bias, &v);
 }
 
 wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int stride)

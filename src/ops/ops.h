@@ -68,6 +68,8 @@ wc_tensor wc_op_concat(wc_ctx *c, wc_tensor x, wc_tensor z);
 
 /* Maps x [h,w,c].  "Same" padding of TensorFlow: out = ceil(in / stride), the odd zero goes after. */
 wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride);
+/* Without padding: out = (in - k) / stride + 1. */
+wc_tensor wc_op_conv2d_valid(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride);
 wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int stride);
 wc_tensor wc_op_avg_pool(wc_ctx *c, wc_tensor x, int k);
 wc_tensor wc_op_resize_nearest(wc_ctx *c, wc_tensor x, size_t h, size_t w);
