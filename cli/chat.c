@@ -109,9 +109,11 @@ static void answer_turns(struct chat *t)
     wc_generate_options options;
     wc_error err;
     conversation_json(t, NULL, &t->request);
-    const wc_prompt prompt = {
-        .size = sizeof prompt, .chat = wc_buf_str(&t->request), .media = t->media, .n_media = t->n_media,
-        .pan_and_scan = t->pan_and_scan};
+    const wc_prompt prompt = {.size = sizeof prompt,
+                              .chat = wc_buf_str(&t->request),
+                              .media = t->media,
+                              .n_media = t->n_media,
+                              .pan_and_scan = t->pan_and_scan};
     bool ok = wc_buf_check(&t->request, "conversation", &err) &&
               cli_generate_of(&t->sampling, &options, &err) &&
               cli_answer(&a, t->session, &prompt, &options, &err);

@@ -197,9 +197,9 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
     if (!file || !wc_image_processor_from_config(wc_checkpoint_processor(m->files), file, m->images, err))
         return false;
     if (!m->images->do_resize || m->images->height == 0)
-        return wc_fail(err, WC_UNSUPPORTED,
-                       "%s: size: expected do_resize true with height and width, found pictures of many sizes",
-                       file);
+        return wc_fail(
+            err, WC_UNSUPPORTED,
+            "%s: size: expected do_resize true with height and width, found pictures of many sizes", file);
     if (in->one_size && (in->height != m->images->height || in->width != m->images->width))
         return wc_fail(err, WC_BAD_FILE,
                        "%s: size: expected %d x %d as vision_config of config.json says, found %d x %d", file,

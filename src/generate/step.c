@@ -31,7 +31,8 @@ static bool alloc_rows(struct rows *r, wc_arena *a, size_t n, size_t width)
     r->soft_rows = wc_arena_alloc(a, n * sizeof *r->soft_rows);
     r->out_rows = wc_arena_alloc(a, n * sizeof *r->out_rows);
     r->soft = wc_arena_alloc(a, n * width * sizeof *r->soft);
-    return r->ids && r->pos && r->seq && r->last_visible && r->lengths && r->soft_rows && r->out_rows && r->soft;
+    return r->ids && r->pos && r->seq && r->last_visible && r->lengths && r->soft_rows && r->out_rows &&
+           r->soft;
 }
 
 /* The picture's row at that position, or NULL. */

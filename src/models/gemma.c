@@ -112,8 +112,7 @@ static bool load_3(wc_net **net, wc_arena *a, const wc_checkpoint *files, const 
                                    wc_json_is_null(scaling) ? NULL : scaling, 1e6, l.g.head_dim) &&
            wc_decoder_read_rope_of(&l, 1, "sliding_attention", "rope_local_base_freq", NULL, 10000,
                                    l.g.head_dim) &&
-           wc_decoder_find(&l, net) &&
-           (alone || wc_json_is_null(vision) || wc_gemma3_vision_load(&l));
+           wc_decoder_find(&l, net) && (alone || wc_json_is_null(vision) || wc_gemma3_vision_load(&l));
 }
 
 static const char *const types_1[] = {"gemma", NULL}, *const types_2[] = {"gemma2", NULL},

@@ -16,9 +16,9 @@
 
 struct vision {
     const wc_siglip *tower;
-    int pool;              /* k */
-    wc_tensor norm;        /* [Hv] */
-    wc_tensor projection;  /* [D,Hv] */
+    int pool;             /* k */
+    wc_tensor norm;       /* [Hv] */
+    wc_tensor projection; /* [D,Hv] */
 };
 
 /* The file has the projection as [Hv,D], [in,out], and products want [out,in]: the one weight that is copied. */
@@ -61,10 +61,11 @@ static bool read_tokens(wc_decoder_loader *l, const wc_json *config, struct visi
     const int side = (int)sqrt((double)n);
     v->pool = grid / side;
     if (side * side != n || v->pool == 0 || grid / v->pool != side)
-        return wc_fail(l->err, WC_BAD_FILE,
-                       "%s: mm_tokens_per_image: expected a square whose side divides the %d patches on a side "
-                       "of a picture, found %d",
-                       l->file, grid, n);
+        return wc_fail(
+            l->err, WC_BAD_FILE,
+            "%s: mm_tokens_per_image: expected a square whose side divides the %d patches on a side "
+            "of a picture, found %d",
+            l->file, grid, n);
     in->n_tokens = n;
     in->height = in->width = wc_siglip_image_size(v->tower);
     in->one_size = in->sees_itself = true;

@@ -93,8 +93,7 @@ static bool need(struct loader *l, const char *name, const char *part, int ndim,
 static bool need_norm(struct loader *l, const char *name, struct module *w)
 {
     const size_t Hv = (size_t)l->m->hidden_size;
-    return need(l, name, "weight", WC_SHAPE(Hv), &w->weight) &&
-           need(l, name, "bias", WC_SHAPE(Hv), &w->bias);
+    return need(l, name, "weight", WC_SHAPE(Hv), &w->weight) && need(l, name, "bias", WC_SHAPE(Hv), &w->bias);
 }
 
 static bool norm_of_layer(struct loader *l, int i, const char *name, struct module *w)

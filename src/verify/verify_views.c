@@ -26,9 +26,9 @@ static bool asked(const wc_checks *c, const char *group)
     const wc_golden *g = &c->golden;
     for (size_t i = 0; i < g->n; i++) {
         const wc_golden_item *item = &g->items[i];
-        if (strcmp(item->group, group) == 0 && (strncmp(item->point, "pixel_values", 12) == 0 ||
-                                                strcmp(item->point, "image_features") == 0 ||
-                                                strncmp(item->point, "vision.", 7) == 0))
+        if (strcmp(item->group, group) == 0 &&
+            (strncmp(item->point, "pixel_values", 12) == 0 || strcmp(item->point, "image_features") == 0 ||
+             strncmp(item->point, "vision.", 7) == 0))
             return true;
     }
     return false;
