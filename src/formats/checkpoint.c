@@ -133,6 +133,11 @@ const char *wc_checkpoint_processor_file(const wc_checkpoint *c)
     return c->processor_file;
 }
 
+const wc_json *wc_checkpoint_feature_extractor(const wc_checkpoint *c)
+{
+    return c->feature_extractor;
+}
+
 const wc_json *wc_checkpoint_processor_config(const wc_checkpoint *c)
 {
     return c->processor_config;
@@ -246,15 +251,18 @@ static wc_stored *search(wc_stored *list, size_t n, const char *name)
     return NULL;
 }
 
-/* The tensor under any of the name's spellings; those that cannot be held come last. */
-static wc_stored *search_spellings(const wc_checkpoint *c, const char *name)
+/* The tensor under any of the name's spellings; those that cannot be held come last.  *item: its number in the stack that was
+ * found; -1: it is what was found. */
+static wc_stored *search_spellings(const wc_checkpoint *c, const char *name, int *item)
 {
     char spelling[WC_NAME_ROOM];
+    *item = -1;
     for (size_t i = 0; c->n_tensors && wc_name_spelling(name, i, spelling); i++) {
-        char own[WC_NAME_ROOM];
-        if (c->arch && !wc_gguf_tensor_name(c->arch, spelling, own))
+        wc_gguf_place place = {.item = -1};
+        if (c->arch && !wc_gguf_tensor_place(c->arch, spelling, &place))
             continue;
-        const char *sought = c->arch ? own : spelling;
+        const char *sought = c->arch ? place.name : spelling;
+        *item = place.item;
         wc_stored *s = search(c->tensors, c->n_held, sought);
         if (!s)
             s = search(c->tensors + c->n_held, c->n_tensors - c->n_held, sought);
@@ -274,13 +282,28 @@ static wc_tensor view(const wc_stored *s)
 }
 
 /* The name as the file would spell it, for messages. */
-static const char *file_name(const wc_checkpoint *c, const char *name, char out[WC_NAME_ROOM])
+static const char *file_name(const wc_checkpoint *c, const char *name, wc_gguf_place *place)
 {
     char spelling[WC_NAME_ROOM];
     for (size_t i = 0; c->arch && wc_name_spelling(name, i, spelling); i++)
-        if (wc_gguf_tensor_name(c->arch, spelling, out))
-            return out;
+        if (wc_gguf_tensor_place(c->arch, spelling, place))
+            return place->name;
     return name;
+}
+
+/* Entry item of a stack as a tensor of its own, a view; false when there is none.  The stack is aligned. */
+static bool take_item(const wc_stored *stack, int item, wc_stored *out)
+{
+    const size_t n = stack->shape[0];
+    *out = *stack;
+    if (stack->ndim < 2 || (size_t)item >= n)
+        return false;
+    out->ndim--;
+    memmove(out->shape, stack->shape + 1, (WC_MAX_DIMS - 1) * sizeof *out->shape);
+    out->elems /= n;
+    out->bytes /= n;
+    out->data = (const char *)stack->data + (size_t)item * (size_t)out->bytes;
+    return true;
 }
 
 static void *copy_of(const wc_checkpoint *c, const wc_stored *s, wc_error *err)
@@ -368,11 +391,14 @@ static bool align(const wc_checkpoint *c, wc_stored *s, wc_error *err)
 
 bool wc_checkpoint_find(const wc_checkpoint *c, const char *name, wc_tensor *t)
 {
-    wc_stored *s = search_spellings(c, name);
-    if (!s || !can_hold(s) || !align(c, s, NULL) || !undo_change(c, s, NULL))
+    int item;
+    wc_stored *s = search_spellings(c, name, &item), one;
+    if (!s || !can_hold(s) || !align(c, s, NULL))
         return false;
-    *t = view(s);
-    t->paired = paired_of(s);
+    if (item >= 0 ? !take_item(s, item, &one) : !undo_change(c, s, NULL))
+        return false;
+    *t = view(item >= 0 ? &one : s);
+    t->paired = item >= 0 ? 0 : paired_of(s);
     return true;
 }
 
@@ -405,11 +431,13 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
 {
     if (c->random)
         return wc_random_need(c->random, name, ndim, shape, t, err);
-    wc_stored *s = search_spellings(c, name);
-    char want[SHAPE_ROOM], have[SHAPE_ROOM], own[WC_NAME_ROOM];
+    int item;
+    wc_stored *s = search_spellings(c, name, &item), one;
+    wc_gguf_place own;
+    char want[SHAPE_ROOM], have[SHAPE_ROOM];
     if (!s)
         return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: missing; expected shape %s", c->weights_file,
-                       file_name(c, name, own), shape_text(want, ndim, shape));
+                       file_name(c, name, &own), shape_text(want, ndim, shape));
     const char *file = c->files[s->file].path;
     if (s->dtype == WC_N_DTYPES)
         return wc_fail(err, WC_UNSUPPORTED,
@@ -418,13 +446,20 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
     if (s->ndim > WC_MAX_DIMS)
         return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: shape: expected %s, found %d dimensions", file,
                        s->name, shape_text(want, ndim, shape), s->ndim);
+    if (!align(c, s, err))
+        return false;
+    if (item >= 0 && !take_item(s, item, &one))
+        return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: shape: expected a stack of more than %d, found %s",
+                       file, s->name, item, shape_text(have, s->ndim, s->shape));
+    if (item >= 0)
+        s = &one;
     if (!same_shape(s, ndim, shape))
         return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: shape: expected %s as config.json says, found %s",
                        file, s->name, shape_text(want, ndim, shape), shape_text(have, s->ndim, s->shape));
     if (wc_dtype_is_quantized(s->dtype) && s->ndim != 2)
         return wc_fail(err, WC_UNSUPPORTED, "%s: tensor %s: type: %s is for matrices only", file, s->name,
                        s->dtype_name);
-    if (!align(c, s, err) || !undo_change(c, s, err))
+    if (!undo_change(c, s, err))
         return false;
     size_t full[WC_MAX_DIMS];
     for (int i = 0; i < ndim; i++)
@@ -448,6 +483,20 @@ size_t wc_checkpoint_n_tensors(const wc_checkpoint *c)
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i)
 {
     return view(&c->tensors[i]);
+}
+
+bool wc_checkpoint_embedding(const wc_checkpoint *c, wc_tensor *t)
+{
+    static const char *const names[] = {"model.embed_tokens.weight", "transformer.token_embeddings.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        int item;
+        const wc_stored *s = search_spellings(c, names[i], &item);
+        if (s && can_hold(s)) {
+            *t = view(s);
+            return true;
+        }
+    }
+    return false;
 }
 
 typedef void (*map_hint)(const wc_file_map *m, size_t offset, size_t n);

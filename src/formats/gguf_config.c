@@ -6,30 +6,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/nearest.h"
 #include "formats/config.h"
+#include "formats/gguf_builder.h"
 
-enum { MAX_CONFIG = 1 << 20, KEY_ROOM = 128, MAX_FACTORS = 4096 };
+enum { MAX_CONFIG = 1 << 20, MAX_FACTORS = 4096 };
 
-struct builder {
-    const wc_gguf_file *f;
-    const wc_gguf_arch *arch;
-    wc_error *err;
-    wc_buf out;
-};
-
-static const char *full_key(const struct builder *b, const char *key, char out[KEY_ROOM])
+const char *wc_gguf_full_key(const wc_gguf_builder *b, const char *key, char out[WC_GGUF_KEY_ROOM])
 {
-    snprintf(out, KEY_ROOM, "%s.%s", b->arch->name, key);
+    snprintf(out, WC_GGUF_KEY_ROOM, "%s.%s", b->arch->name, key);
     return out;
 }
 
-/* ARCH.key, or NULL; where a number may differ from layer to layer, a list of the same one stands for it. */
-static const wc_json *value_of(const struct builder *b, const char *key)
+const wc_json *wc_gguf_value(const wc_gguf_builder *b, const char *key)
 {
-    char full[KEY_ROOM];
-    const wc_json *v = wc_json_get(b->f->metadata, full_key(b, key, full));
+    char full[WC_GGUF_KEY_ROOM];
+    const wc_json *v = wc_json_get(b->f->metadata, wc_gguf_full_key(b, key, full));
     const bool by_layer = strncmp(key, "attention.head_count", 20) == 0 ||
                           strcmp(key, "feed_forward_length") == 0;
     if (!by_layer || !wc_json_is(v, WC_JSON_ARRAY) || v->n == 0)
@@ -41,12 +33,11 @@ static const wc_json *value_of(const struct builder *b, const char *key)
     return v->u.items;
 }
 
-/* A number within its range, *found tells whether it is there. */
-static bool number_of(const struct builder *b, const wc_gguf_key *k, double *out, bool *found)
+bool wc_gguf_number(const wc_gguf_builder *b, const wc_gguf_key *k, double *out, bool *found)
 {
-    char full[KEY_ROOM];
-    const wc_json *v = value_of(b, k->gguf);
-    full_key(b, k->gguf, full);
+    char full[WC_GGUF_KEY_ROOM];
+    const wc_json *v = wc_gguf_value(b, k->gguf);
+    wc_gguf_full_key(b, k->gguf, full);
     *found = v != NULL;
     if (!v)
         return !k->required || wc_fail(b->err, WC_BAD_FILE, "%s: %s: missing; expected %s", b->f->path, full,
@@ -63,7 +54,7 @@ static bool number_of(const struct builder *b, const wc_gguf_key *k, double *out
     return true;
 }
 
-static void put_number(struct builder *b, const char *name, double x)
+void wc_gguf_put_number(wc_gguf_builder *b, const char *name, double x)
 {
     if (x == floor(x) && fabs(x) < 1e9)
         wc_buf_printf(&b->out, "\"%s\":%.0f,", name, x);
@@ -71,41 +62,43 @@ static void put_number(struct builder *b, const char *name, double x)
         wc_buf_printf(&b->out, "\"%s\":%.17g,", name, x);
 }
 
-static bool put_keys(struct builder *b, const wc_gguf_key *keys)
+static bool put_keys(wc_gguf_builder *b, const wc_gguf_key *keys)
 {
     for (; keys->hf; keys++) {
         double x = 0;
         bool found;
-        if (!number_of(b, keys, &x, &found))
+        if ((b->arch->flags & WC_GGUF_WIDTH_LISTS) && strcmp(keys->hf, "intermediate_size") == 0)
+            continue;
+        if (!wc_gguf_number(b, keys, &x, &found))
             return false;
         if (found)
-            put_number(b, keys->hf, x);
+            wc_gguf_put_number(b, keys->hf, x);
     }
     return true;
 }
 
-static bool whole(const struct builder *b, const char *key, double min, double max, int fallback, int *out)
+bool wc_gguf_whole(const wc_gguf_builder *b, const char *key, double min, double max, int fallback, int *out)
 {
     const wc_gguf_key k = {"", key, true, false, min, max};
     double x = 0;
     bool found;
-    if (!number_of(b, &k, &x, &found))
+    if (!wc_gguf_number(b, &k, &x, &found))
         return false;
     *out = found ? (int)x : fallback;
     return true;
 }
 
 /* Heads, their size, and how much of it rope turns. */
-static bool put_heads(struct builder *b)
+static bool put_heads(wc_gguf_builder *b)
 {
     int heads, kv, width, d, value_d, rope, layers;
-    if (!whole(b, "attention.head_count", 1, 4096, 1, &heads) ||
-        !whole(b, "attention.head_count_kv", 1, 4096, heads, &kv) ||
-        !whole(b, "embedding_length", 1, 1 << 20, 1, &width) ||
-        !whole(b, "attention.key_length", 2, 4096, width / heads, &d) ||
-        !whole(b, "attention.value_length", 2, 4096, d, &value_d) ||
-        !whole(b, "block_count", 1, 1024, 1, &layers) ||
-        !whole(b, "rope.dimension_count", 0, 1 << 20, d, &rope))
+    if (!wc_gguf_whole(b, "attention.head_count", 1, 4096, 1, &heads) ||
+        !wc_gguf_whole(b, "attention.head_count_kv", 1, 4096, heads, &kv) ||
+        !wc_gguf_whole(b, "embedding_length", 1, 1 << 20, 1, &width) ||
+        !wc_gguf_whole(b, "attention.key_length", 2, 4096, width / heads, &d) ||
+        !wc_gguf_whole(b, "attention.value_length", 2, 4096, d, &value_d) ||
+        !wc_gguf_whole(b, "block_count", 1, 1024, 1, &layers) ||
+        !wc_gguf_whole(b, "rope.dimension_count", 0, 1 << 20, d, &rope))
         return false;
     const char *path = b->f->path, *arch = b->arch->name;
     if (heads % kv)
@@ -113,7 +106,7 @@ static bool put_heads(struct builder *b)
             b->err, WC_BAD_FILE,
             "%s: %s.attention.head_count: expected a multiple of %s.attention.head_count_kv (%d), found %d",
             path, arch, arch, kv, heads);
-    if (!value_of(b, "attention.key_length") && width % heads)
+    if (!wc_gguf_value(b, "attention.key_length") && width % heads)
         return wc_fail(
             b->err, WC_BAD_FILE,
             "%s: %s.embedding_length: expected a multiple of %s.attention.head_count (%d), found %d", path,
@@ -135,7 +128,7 @@ static bool put_heads(struct builder *b)
     const wc_gguf_key scale_key = {"", "attention.scale", false, false, 1e-9, 1e9};
     double scale = 0;
     bool has_scale;
-    if (!number_of(b, &scale_key, &scale, &has_scale))
+    if (!wc_gguf_number(b, &scale_key, &scale, &has_scale))
         return false;
     const bool large = (strcmp(arch, "gemma2") == 0 && layers == 46) ||
                        (strcmp(arch, "gemma3") == 0 && layers == 62);
@@ -147,35 +140,7 @@ static bool put_heads(struct builder *b)
     return true;
 }
 
-/* Gemma 3's layers that see a window only, and their own rope; files of before 2026 do not say. */
-static bool put_layer_kinds(struct builder *b)
-{
-    const wc_gguf_key base_key = {"rope_local_base_freq", "rope.freq_base_swa", false, false, 1e-6, 1e18};
-    const wc_json *pattern = value_of(b, "attention.sliding_window_pattern");
-    double base = 10000;
-    bool found;
-    int period;
-    if (strcmp(b->arch->name, "gemma3") != 0)
-        return true;
-    if (!number_of(b, &base_key, &base, &found))
-        return false;
-    put_number(b, "rope_local_base_freq", base);
-    if (wc_json_is(pattern, WC_JSON_ARRAY)) {
-        wc_buf_puts(&b->out, "\"layer_types\":[");
-        for (uint32_t i = 0; i < pattern->n; i++)
-            wc_buf_printf(&b->out, "%s\"%s\"", i ? "," : "",
-                          wc_json_is(wc_json_item(pattern, i), WC_JSON_TRUE) ? "sliding_attention"
-                                                                             : "full_attention");
-        wc_buf_puts(&b->out, "],");
-        return true;
-    }
-    if (!whole(b, "attention.sliding_window_pattern", 1, 1024, 6, &period))
-        return false;
-    wc_buf_printf(&b->out, "\"sliding_window_pattern\":%d,", period);
-    return true;
-}
-
-static const float *floats_of(const struct builder *b, const char *name, size_t *n)
+const float *wc_gguf_floats(const wc_gguf_builder *b, const char *name, size_t *n)
 {
     for (size_t i = 0; i < b->f->n_tensors; i++) {
         const wc_stored *t = &b->f->tensors[i];
@@ -188,7 +153,7 @@ static const float *floats_of(const struct builder *b, const char *name, size_t 
     return NULL;
 }
 
-static void put_list(struct builder *b, const char *name, const float *x, size_t n)
+static void put_list(wc_gguf_builder *b, const char *name, const float *x, size_t n)
 {
     wc_buf_printf(&b->out, "\"%s\":[", name);
     for (size_t i = 0; i < n; i++)
@@ -196,10 +161,10 @@ static void put_list(struct builder *b, const char *name, const float *x, size_t
     wc_buf_puts(&b->out, "]");
 }
 
-static bool put_rope_scaling(struct builder *b)
+static bool put_rope_scaling(wc_gguf_builder *b)
 {
     size_t n = 0, n_short = 0;
-    const float *divisors = floats_of(b, "rope_freqs.weight", &n);
+    const float *divisors = wc_gguf_floats(b, "rope_freqs.weight", &n);
     if (divisors) { /* Llama 3.1's stretched wavelengths: LongRoPE with one list for all lengths */
         wc_buf_puts(&b->out, "\"rope_scaling\":{\"type\":\"longrope\",\"attention_factor\":1.0,");
         put_list(b, "long_factor", divisors, n);
@@ -208,17 +173,24 @@ static bool put_rope_scaling(struct builder *b)
         wc_buf_puts(&b->out, "},");
         return true;
     }
-    const float *far = floats_of(b, "rope_factors_long.weight", &n),
-                *near = floats_of(b, "rope_factors_short.weight", &n_short);
+    const float *far = wc_gguf_floats(b, "rope_factors_long.weight", &n),
+                *near = wc_gguf_floats(b, "rope_factors_short.weight", &n_short);
     if (far && near) {
+        const wc_gguf_key scale_key = {"", "rope.scaling.attn_factor", false, false, 1e-3, 1e3};
+        double scale;
+        bool scaled;
+        if (!wc_gguf_number(b, &scale_key, &scale, &scaled))
+            return false;
         wc_buf_puts(&b->out, "\"rope_scaling\":{\"type\":\"longrope\",");
+        if (scaled)
+            wc_gguf_put_number(b, "attention_factor", scale);
         put_list(b, "long_factor", far, n);
         wc_buf_puts(&b->out, ",");
         put_list(b, "short_factor", near, n_short);
         wc_buf_puts(&b->out, "},");
         return true;
     }
-    const wc_json *type = value_of(b, "rope.scaling.type");
+    const wc_json *type = wc_gguf_value(b, "rope.scaling.type");
     if (!type || wc_json_string_is(type, "none"))
         return true;
     const wc_gguf_key k = {"factor", "rope.scaling.factor", false, true, 1e-3, 1e6};
@@ -228,14 +200,14 @@ static bool put_rope_scaling(struct builder *b)
         return wc_fail(b->err, WC_UNSUPPORTED, "%s: %s.rope.scaling.type: expected none or linear, found %s",
                        b->f->path, b->arch->name,
                        wc_json_is(type, WC_JSON_STRING) ? type->u.text : wc_json_type_name(type));
-    if (!number_of(b, &k, &factor, &found))
+    if (!wc_gguf_number(b, &k, &factor, &found))
         return false;
     wc_buf_printf(
         &b->out, "\"rope_scaling\":{\"type\":\"linear\",\"rope_type\":\"linear\",\"factor\":%.17g},", factor);
     return true;
 }
 
-static const wc_stored *find_tensor(const struct builder *b, const char *name)
+const wc_stored *wc_gguf_find(const wc_gguf_builder *b, const char *name)
 {
     for (size_t i = 0; i < b->f->n_tensors; i++)
         if (strcmp(b->f->tensors[i].name, name) == 0)
@@ -244,9 +216,9 @@ static const wc_stored *find_tensor(const struct builder *b, const char *name)
 }
 
 /* The vocabulary's size is that of the embedding; the words must be as many. */
-static bool put_vocabulary(struct builder *b)
+static bool put_vocabulary(wc_gguf_builder *b)
 {
-    const wc_stored *embed = find_tensor(b, "token_embd.weight");
+    const wc_stored *embed = wc_gguf_find(b, "token_embd.weight");
     if (!embed)
         return wc_fail(b->err, WC_BAD_FILE, "%s: tensor token_embd.weight: missing", b->f->path);
     const size_t rows = embed->shape[0];
@@ -259,23 +231,27 @@ static bool put_vocabulary(struct builder *b)
                        "%s: tokenizer.ggml.tokens: expected %zu, the rows of token_embd.weight, found %zu",
                        b->f->path, rows, b->f->n_tokens);
     wc_buf_printf(&b->out, "\"vocab_size\":%zu,\"tie_word_embeddings\":%s,", rows,
-                  find_tensor(b, "output.weight") ? "false" : "true");
+                  wc_gguf_find(b, "output.weight") ? "false" : "true");
     return true;
 }
 
-static void put_biases(struct builder *b)
+static void put_biases(wc_gguf_builder *b)
 {
-    if (find_tensor(b, "blk.0.attn_q.bias"))
+    if (wc_gguf_find(b, "blk.0.attn_q.bias"))
         wc_buf_printf(&b->out, "\"attention_bias\":true,");
-    if (find_tensor(b, "blk.0.ffn_up.bias"))
+    if (wc_gguf_find(b, "blk.0.ffn_up.bias"))
         wc_buf_printf(&b->out, "\"mlp_bias\":true,");
+    if (wc_gguf_find(b, "output.bias"))
+        wc_buf_printf(&b->out, "\"lm_head_bias\":true,");
 }
 
-static bool put_all(struct builder *b)
+static bool put_all(wc_gguf_builder *b)
 {
+    const unsigned flags = b->arch->flags;
     wc_buf_printf(&b->out, "{\"model_type\":\"%s\",%s", b->arch->model_type, b->arch->fixed);
-    if (!put_keys(b, wc_gguf_common_keys) || !put_keys(b, b->arch->keys) || !put_heads(b) ||
-        !put_layer_kinds(b) || !put_rope_scaling(b) || !put_vocabulary(b))
+    if ((!(flags & WC_GGUF_OWN_KEYS) && !put_keys(b, wc_gguf_common_keys)) || !put_keys(b, b->arch->keys) ||
+        (!(flags & WC_GGUF_OWN_HEADS) && (!put_heads(b) || !put_rope_scaling(b))) || !wc_gguf_put_layers(b) ||
+        !put_vocabulary(b))
         return false;
     put_biases(b);
     wc_buf_printf(&b->out, "\"architectures\":[\"%s\"]}", b->arch->class_name);
@@ -309,7 +285,7 @@ const wc_gguf_arch *wc_gguf_config_arch(const wc_gguf_file *f, wc_error *err)
 
 const wc_json *wc_gguf_config(const wc_gguf_file *f, const wc_gguf_arch *arch, wc_arena *a, wc_error *err)
 {
-    struct builder b = {.f = f, .arch = arch, .err = err};
+    wc_gguf_builder b = {.f = f, .arch = arch, .err = err};
     wc_buf_init(&b.out, MAX_CONFIG);
     const wc_json *v = NULL;
     if (put_all(&b))

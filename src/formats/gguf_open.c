@@ -155,14 +155,6 @@ static void mark_changes(wc_checkpoint *c)
 
 /* ---- generation ---- */
 
-static const wc_gguf_entry *entry_of(const wc_gguf *g, const char *key)
-{
-    for (size_t i = 0; i < g->n_entries; i++)
-        if (g->entries[i].n == strlen(key) && memcmp(g->entries[i].key, key, g->entries[i].n) == 0)
-            return &g->entries[i];
-    return NULL;
-}
-
 /* Tokens that end an answer whatever the file says of them: chat models end a turn with one of these. */
 static bool ends_turn(const wc_json *token)
 {
@@ -222,7 +214,7 @@ static bool read_n_tokens(const wc_json *t, const wc_gguf *g, size_t *n, wc_erro
 {
     const wc_json *tokens = wc_json_get(t, "tokenizer.ggml.tokens");
     *n = wc_json_count(tokens);
-    if (!wc_json_get(t, "tokenizer.ggml.model") && !entry_of(g, "tokenizer.ggml.model") && !tokens)
+    if (!wc_json_get(t, "tokenizer.ggml.model") && !tokens)
         return true; /* weights alone */
     for (size_t i = 0; i < *n; i++)
         if (!wc_json_is(wc_json_item(tokens, i), WC_JSON_STRING))
@@ -261,6 +253,8 @@ static void read_template(wc_checkpoint *c, const wc_gguf *g, const wc_json *tok
     (void)g;
 }
 
+static const wc_json no_tokenizer = {.type = WC_JSON_OBJECT};
+
 /* The keys of "tokenizer.", in memory of their own that is given back when the tokenizer is made. */
 static const wc_json *read_tokenizer(wc_checkpoint *c, const wc_gguf *g, wc_error *err)
 {
@@ -272,6 +266,9 @@ static const wc_json *read_tokenizer(wc_checkpoint *c, const wc_gguf *g, wc_erro
     }
     c->lazy->gguf_tokenizer = wc_gguf_metadata(g, prefixes, MAX_TOKENIZER_LIST, c->lazy->tokenizer_arena,
                                                err);
+    const wc_json *kind = wc_json_get(c->lazy->gguf_tokenizer, "tokenizer.ggml.model");
+    if (wc_json_string_is(kind, "none") || wc_json_string_is(kind, "no_vocab")) /* said, not left out */
+        c->lazy->gguf_tokenizer = &no_tokenizer;
     return c->lazy->gguf_tokenizer;
 }
 

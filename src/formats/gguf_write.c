@@ -4,49 +4,21 @@
  * does not depend on the model; pages of the mapping that are done with are given back. */
 #include "formats/gguf_write.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file_out.h"
 #include "base/mem.h"
 #include "base/size.h"
 #include "formats/config.h"
 #include "formats/gguf.h"
-#include "formats/gguf_arch.h"
-#include "formats/names.h"
+#include "formats/gguf_writer.h"
 #include "tensor/store.h"
 
-enum { U32 = 4, I32 = 5, F32 = 6, BOOL = 7, STRING = 8, ARRAY = 9, ALIGNMENT = 32 };
-enum { MAX_HEAD = 1 << 30, AT_ONCE = 1 << 18, MAX_FACTORS = 4096 };
-
-/* A tensor on its way: one of the checkpoint, or a list of factors that the configuration tells. */
-struct item {
-    char name[128];
-    wc_tensor from;
-    wc_dtype type;
-    uint64_t begin, bytes;
-    int heads;     /* > 0: rows are paired (gguf_arch.h) */
-    bool plus_one; /* a norm that the files have with its 1 */
-};
-
-struct writer {
-    const wc_checkpoint *c;
-    const wc_gguf_write_options *o;
-    const wc_gguf_arch *arch;
-    const wc_json *config; /* of the text model */
-    wc_error *err;
-    wc_arena *arena;
-    wc_buf head;
-    size_t n_pairs;
-    struct item *items; /* [n_items] */
-    size_t n_items;
-    wc_file_out file;
-};
+enum { ALIGNMENT = 32, MAX_HEAD = 1 << 30, AT_ONCE = 1 << 18, SMALL = 32 };
 
 /* ---- metadata ---- */
 
-static void put_number(wc_buf *b, uint64_t x, unsigned bytes)
+void wc_gguf_put_bytes(wc_buf *b, uint64_t x, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++)
         wc_buf_putc(b, (char)(x >> 8 * i));
@@ -54,14 +26,14 @@ static void put_number(wc_buf *b, uint64_t x, unsigned bytes)
 
 static void put_text(wc_buf *b, const char *s, size_t n)
 {
-    put_number(b, n, 8);
+    wc_gguf_put_bytes(b, n, 8);
     wc_buf_add(b, s, n);
 }
 
-static void put_key(struct writer *w, const char *key, unsigned type)
+void wc_gguf_put_key(wc_gguf_writer *w, const char *key, unsigned type)
 {
     put_text(&w->head, key, strlen(key));
-    put_number(&w->head, type, 4);
+    wc_gguf_put_bytes(&w->head, type, 4);
     w->n_pairs++;
 }
 
@@ -70,33 +42,46 @@ static void put_float(wc_buf *b, double x)
     const float single = (float)x;
     uint32_t bits;
     memcpy(&bits, &single, sizeof bits);
-    put_number(b, bits, 4);
+    wc_gguf_put_bytes(b, bits, 4);
 }
 
-static void put_string_pair(struct writer *w, const char *key, const char *s)
+void wc_gguf_put_string(wc_gguf_writer *w, const char *key, const char *s)
 {
-    put_key(w, key, STRING);
+    wc_gguf_put_key(w, key, WC_GGUF_STRING);
     put_text(&w->head, s, strlen(s));
 }
 
-static const char *arch_key(const struct writer *w, const char *key, char out[128])
+const char *wc_gguf_arch_key(const wc_gguf_writer *w, const char *key, char out[128])
 {
     snprintf(out, 128, "%s.%s", w->arch->name, key);
     return out;
 }
 
-static void put_whole(struct writer *w, const char *key, int64_t x)
+void wc_gguf_put_whole(wc_gguf_writer *w, const char *key, int64_t x)
 {
     char full[128];
-    put_key(w, arch_key(w, key, full), U32);
-    put_number(&w->head, (uint64_t)x, 4);
+    wc_gguf_put_key(w, wc_gguf_arch_key(w, key, full), WC_GGUF_U32);
+    wc_gguf_put_bytes(&w->head, (uint64_t)x, 4);
 }
 
-static void put_real(struct writer *w, const char *key, double x)
+void wc_gguf_put_real(wc_gguf_writer *w, const char *key, double x)
 {
     char full[128];
-    put_key(w, arch_key(w, key, full), F32);
+    wc_gguf_put_key(w, wc_gguf_arch_key(w, key, full), WC_GGUF_F32);
     put_float(&w->head, x);
+}
+
+void wc_gguf_put_list(wc_gguf_writer *w, const char *key, unsigned type, const double *x, size_t n)
+{
+    char full[128];
+    wc_gguf_put_key(w, wc_gguf_arch_key(w, key, full), WC_GGUF_ARRAY);
+    wc_gguf_put_bytes(&w->head, type, 4);
+    wc_gguf_put_bytes(&w->head, n, 8);
+    for (size_t i = 0; i < n; i++)
+        if (type == WC_GGUF_F32)
+            put_float(&w->head, x[i]);
+        else
+            wc_gguf_put_bytes(&w->head, (uint64_t)(int64_t)x[i], type == WC_GGUF_BOOL ? 1 : 4);
 }
 
 /* A value of a tree as it is: integers become u32 (in lists i32), numbers f32. */
@@ -105,7 +90,7 @@ static void put_scalar(wc_buf *b, const wc_json *v)
     if (wc_json_is(v, WC_JSON_STRING))
         put_text(b, v->u.text, v->n);
     else if (wc_json_is(v, WC_JSON_INT))
-        put_number(b, (uint64_t)v->u.integer, 4);
+        wc_gguf_put_bytes(b, (uint64_t)v->u.integer, 4);
     else if (wc_json_is(v, WC_JSON_DOUBLE))
         put_float(b, v->u.number);
     else
@@ -114,271 +99,27 @@ static void put_scalar(wc_buf *b, const wc_json *v)
 
 static unsigned type_of(const wc_json *v, bool in_list)
 {
-    return wc_json_is(v, WC_JSON_STRING)   ? STRING
-           : wc_json_is(v, WC_JSON_INT)    ? (in_list ? I32 : U32)
-           : wc_json_is(v, WC_JSON_DOUBLE) ? F32
-                                           : BOOL;
+    return wc_json_is(v, WC_JSON_STRING)   ? WC_GGUF_STRING
+           : wc_json_is(v, WC_JSON_INT)    ? (in_list ? WC_GGUF_I32 : WC_GGUF_U32)
+           : wc_json_is(v, WC_JSON_DOUBLE) ? WC_GGUF_F32
+                                           : WC_GGUF_BOOL;
 }
 
-static void put_tree(struct writer *w, const wc_json *tree)
+static void put_tree(wc_gguf_writer *w, const wc_json *tree)
 {
     for (size_t i = 0; i < wc_json_count(tree); i++) {
         const wc_json *v = wc_json_value(tree, i);
         const bool list = wc_json_is(v, WC_JSON_ARRAY);
-        put_key(w, wc_json_key(tree, i)->u.text, list ? ARRAY : type_of(v, false));
+        wc_gguf_put_key(w, wc_json_key(tree, i)->u.text, list ? WC_GGUF_ARRAY : type_of(v, false));
         if (!list) {
             put_scalar(&w->head, v);
             continue;
         }
-        put_number(&w->head, v->n ? type_of(wc_json_item(v, 0), true) : STRING, 4);
-        put_number(&w->head, v->n, 8);
+        wc_gguf_put_bytes(&w->head, v->n ? type_of(wc_json_item(v, 0), true) : WC_GGUF_STRING, 4);
+        wc_gguf_put_bytes(&w->head, v->n, 8);
         for (uint32_t k = 0; k < v->n; k++)
             put_scalar(&w->head, wc_json_item(v, k));
     }
-}
-
-/* ---- the configuration ---- */
-
-static const wc_json *field(const struct writer *w, const char *key)
-{
-    const wc_json *v = wc_json_get(w->config, key);
-    return wc_json_is_null(v) ? NULL : v;
-}
-
-/* A field of rope, wherever the version of the configuration has it. */
-static const wc_json *rope_field(const struct writer *w, const char *key)
-{
-    static const char *const places[] = {"rope_parameters.full_attention", "rope_parameters", "rope_scaling",
-                                         ""};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        const wc_json *in = *places[i] ? wc_json_path(w->config, places[i]) : w->config,
-                      *v = wc_json_get(in, key);
-        if (!wc_json_is_null(v))
-            return v;
-    }
-    return NULL;
-}
-
-static bool is_gemma(const struct writer *w)
-{
-    return strncmp(w->arch->name, "gemma", 5) == 0;
-}
-
-static bool same_scalar(const wc_json *a, const wc_json *b)
-{
-    return wc_json_is(b, WC_JSON_STRING) ? wc_json_string_is(a, b->u.text)
-           : wc_json_is(b, WC_JSON_INT)  ? wc_json_number(a, -1) == wc_json_number(b, -1)
-                                         : a->type == b->type;
-}
-
-/* Refuses what the architecture's files cannot tell: they would be read as another model.  Gemma's names of its activation are
- * many and mean one. */
-static bool check_fixed(struct writer *w)
-{
-    const size_t n = strlen(w->arch->fixed); /* ends with a comma */
-    wc_buf text;
-    wc_buf_init(&text, n + 2);
-    wc_buf_printf(&text, "{%.*s}", (int)(n > 0 ? n - 1 : 0), w->arch->fixed);
-    const wc_json *fixed = wc_json_parse(w->arena, wc_buf_str(&text), text.size,
-                                         wc_checkpoint_config_file(w->c), 0, w->err);
-    wc_buf_release(&text);
-    if (!fixed)
-        return false;
-    for (size_t i = 0; !is_gemma(w) && i < wc_json_count(fixed); i++) {
-        const char *key = wc_json_key(fixed, i)->u.text;
-        const wc_json *own = field(w, key);
-        if (own && !same_scalar(own, wc_json_value(fixed, i)))
-            return wc_fail(w->err, WC_UNSUPPORTED,
-                           "%s: %s: this value cannot be written: GGUF files of %s have no such key",
-                           wc_checkpoint_config_file(w->c), key, w->arch->name);
-    }
-    const wc_json *rope = field(w, "no_rope_layers"); /* SmolLM3: every fourth is 0 */
-    for (size_t i = 0; i < wc_json_count(rope); i++)
-        if ((wc_json_number(wc_json_item(rope, i), -1) != 0) != ((i + 1) % 4 != 0))
-            return wc_fail(w->err, WC_UNSUPPORTED,
-                           "%s: no_rope_layers: GGUF files of %s have every fourth layer 0",
-                           wc_checkpoint_config_file(w->c), w->arch->name);
-    return true;
-}
-
-/* What the families' configurations leave out. */
-static double default_of(const struct writer *w, const char *key)
-{
-    if (strcmp(key, "rms_norm_eps") == 0)
-        return 1e-6;
-    if (strcmp(key, "layer_norm_eps") == 0)
-        return 1e-5;
-    if (strcmp(key, "max_position_embeddings") == 0)
-        return is_gemma(w) ? 8192 : 2048;
-    if (strcmp(key, "sliding_window") == 0 && is_gemma(w))
-        return 4096;
-    return -1;
-}
-
-static bool put_keys(struct writer *w, const wc_gguf_key *keys)
-{
-    const char *file = wc_checkpoint_config_file(w->c);
-    for (; keys->hf; keys++) {
-        const wc_json *v = strcmp(keys->hf, "rope_theta") == 0 ? rope_field(w, keys->hf) : field(w, keys->hf);
-        double x = v ? wc_json_number(v, -1) : keys->required ? default_of(w, keys->hf) : -1;
-        if (strcmp(keys->hf, "rope_theta") == 0 && !v)
-            x = 10000;
-        if (!v && x < 0) {
-            if (keys->required)
-                return wc_fail(w->err, WC_BAD_FILE, "%s: %s: missing", file, keys->hf);
-            continue;
-        }
-        if (!(x >= keys->min && x <= keys->max) || (keys->whole && x != floor(x)))
-            return wc_fail(w->err, WC_BAD_FILE, "%s: %s: expected %s from %g to %g, found %s", file, keys->hf,
-                           keys->whole ? "an integer" : "a number", keys->min, keys->max,
-                           v && v->type >= WC_JSON_INT && v->type <= WC_JSON_DOUBLE ? "one outside"
-                                                                                    : wc_json_type_name(v));
-        if (keys->whole)
-            put_whole(w, keys->gguf, (int64_t)x);
-        else
-            put_real(w, keys->gguf, x);
-    }
-    return true;
-}
-
-/* The keys of one architecture that the common ones have too are written once. */
-static bool put_own_keys(struct writer *w)
-{
-    for (const wc_gguf_key *k = w->arch->keys; k->hf; k++) {
-        const wc_gguf_key one[] = {*k, {0}};
-        bool common = false;
-        for (const wc_gguf_key *other = wc_gguf_common_keys; other->hf; other++)
-            common = common || (strcmp(other->hf, k->hf) == 0 && field(w, k->hf));
-        if (!common && !put_keys(w, one))
-            return false;
-    }
-    return true;
-}
-
-static int whole_or(const struct writer *w, const char *key, int fallback)
-{
-    const wc_json *v = field(w, key);
-    return wc_json_is(v, WC_JSON_INT) && v->u.integer > 0 && v->u.integer < 1 << 24 ? (int)v->u.integer
-                                                                                    : fallback;
-}
-
-static int n_heads(const struct writer *w)
-{
-    return whole_or(w, "num_attention_heads", 1);
-}
-
-static int n_kv_heads(const struct writer *w)
-{
-    return whole_or(w, "num_key_value_heads", n_heads(w));
-}
-
-static void put_heads(struct writer *w)
-{
-    const int d = whole_or(w, "head_dim", whole_or(w, "hidden_size", 1) / n_heads(w));
-    const wc_json *part = rope_field(w, "partial_rotary_factor");
-    put_whole(w, "attention.head_count_kv", n_kv_heads(w));
-    put_whole(w, "attention.key_length", d);
-    put_whole(w, "attention.value_length", d);
-    put_whole(w, "rope.dimension_count", part ? (int64_t)(wc_json_number(part, 1) * d) : d);
-    if (field(w, "query_pre_attn_scalar"))
-        put_real(w, "attention.scale", 1 / sqrt(wc_json_number(field(w, "query_pre_attn_scalar"), d)));
-}
-
-/* Which layers see a window only, and their own rope, where a model mixes both kinds. */
-static void put_layer_kinds(struct writer *w)
-{
-    const wc_json *kinds = field(w, "layer_types");
-    const wc_json *local = wc_json_path(w->config, "rope_parameters.sliding_attention.rope_theta");
-    char full[128];
-    if (strcmp(w->arch->name, "gemma3") != 0)
-        return;
-    if (!local)
-        local = field(w, "rope_local_base_freq");
-    put_real(w, "rope.freq_base_swa", wc_json_number(local, 10000));
-    if (!wc_json_is(kinds, WC_JSON_ARRAY)) {
-        put_whole(w, "attention.sliding_window_pattern", whole_or(w, "sliding_window_pattern", 6));
-        return;
-    }
-    put_key(w, arch_key(w, "attention.sliding_window_pattern", full), ARRAY);
-    put_number(&w->head, BOOL, 4);
-    put_number(&w->head, kinds->n, 8);
-    for (uint32_t i = 0; i < kinds->n; i++)
-        wc_buf_putc(&w->head, wc_json_string_is(wc_json_item(kinds, i), "sliding_attention") ? 1 : 0);
-}
-
-static bool add_item(struct writer *w, const char *name, wc_tensor from);
-
-/* Factors as a tensor of f32. */
-static bool add_factors(struct writer *w, const char *name, const float *x, size_t n)
-{
-    float *copy = wc_arena_alloc(w->arena, n * sizeof *copy);
-    if (!copy)
-        return wc_fail_memory(w->err, n * sizeof *copy);
-    memcpy(copy, x, n * sizeof *copy);
-    return add_item(w, name, wc_tensor_of(copy, WC_F32, WC_SHAPE(n)));
-}
-
-static bool add_llama3_factors(struct writer *w)
-{
-    const int d = whole_or(w, "head_dim", whole_or(w, "hidden_size", 1) / n_heads(w));
-    const double base = wc_json_number(rope_field(w, "rope_theta"), 10000),
-                 factor = wc_json_number(rope_field(w, "factor"), 1),
-                 low = wc_json_number(rope_field(w, "low_freq_factor"), 1),
-                 high = wc_json_number(rope_field(w, "high_freq_factor"), 4),
-                 original = wc_json_number(rope_field(w, "original_max_position_embeddings"), 8192);
-    float divisors[MAX_FACTORS];
-    if (d / 2 > MAX_FACTORS || !(high > low))
-        return wc_fail(w->err, WC_BAD_FILE,
-                       "%s: rope_scaling: expected high_freq_factor above low_freq_factor",
-                       wc_checkpoint_config_file(w->c));
-    for (int i = 0; i < d / 2; i++) {
-        const double wavelength = 2 * 3.14159265358979323846 * pow(base, 2.0 * i / d);
-        const double g = (original / wavelength - low) / (high - low);
-        divisors[i] = (float)(wavelength < original / high  ? 1
-                              : wavelength > original / low ? factor
-                                                            : 1 / ((1 - g) / factor + g));
-    }
-    return add_factors(w, "rope_freqs.weight", divisors, (size_t)d / 2);
-}
-
-static bool add_longrope_factors(struct writer *w)
-{
-    static const char *const lists[][2] = {{"long_factor", "rope_factors_long.weight"},
-                                           {"short_factor", "rope_factors_short.weight"}};
-    for (int k = 0; k < 2; k++) {
-        const wc_json *list = rope_field(w, lists[k][0]);
-        float x[MAX_FACTORS];
-        if (!wc_json_is(list, WC_JSON_ARRAY) || list->n == 0 || list->n > MAX_FACTORS)
-            return wc_fail(w->err, WC_BAD_FILE, "%s: rope_scaling.%s: expected a list of numbers, found %s",
-                           wc_checkpoint_config_file(w->c), lists[k][0], wc_json_type_name(list));
-        for (uint32_t i = 0; i < list->n; i++)
-            x[i] = (float)wc_json_number(wc_json_item(list, i), 1);
-        if (!add_factors(w, lists[k][1], x, list->n))
-            return false;
-    }
-    return true;
-}
-
-static bool put_rope_scaling(struct writer *w)
-{
-    char full[128];
-    const wc_json *type = rope_field(w, "rope_type");
-    if (!type)
-        type = rope_field(w, "type");
-    if (!type || wc_json_string_is(type, "default"))
-        return true;
-    if (wc_json_string_is(type, "llama3"))
-        return add_llama3_factors(w);
-    if (wc_json_string_is(type, "longrope"))
-        return add_longrope_factors(w);
-    if (!wc_json_string_is(type, "linear"))
-        return wc_fail(w->err, WC_UNSUPPORTED,
-                       "%s: rope_type: expected default, linear, llama3 or longrope, found %s",
-                       wc_checkpoint_config_file(w->c),
-                       wc_json_is(type, WC_JSON_STRING) ? type->u.text : wc_json_type_name(type));
-    put_string_pair(w, arch_key(w, "rope.scaling.type", full), "linear");
-    put_real(w, "rope.scaling.factor", wc_json_number(rope_field(w, "factor"), 1));
-    return true;
 }
 
 /* The number that stands for a file whose matrices are of a type. */
@@ -387,23 +128,24 @@ static uint32_t file_type(wc_dtype t)
     return t == WC_F32 ? 0 : t == WC_F16 ? 1 : t == WC_BF16 ? 32 : t == WC_Q8_0 ? 7 : 2;
 }
 
-static bool put_metadata(struct writer *w)
+static bool put_metadata(wc_gguf_writer *w)
 {
     char full[128];
-    put_string_pair(w, "general.architecture", w->arch->name);
-    put_string_pair(w, "general.type", "model");
-    put_string_pair(w, "general.name", w->o->name);
-    put_key(w, "general.file_type", U32);
-    put_number(&w->head, file_type(w->o->type), 4);
-    put_key(w, "general.quantization_version", U32);
-    put_number(&w->head, 2, 4);
-    if (!check_fixed(w) || !put_keys(w, wc_gguf_common_keys) || !put_own_keys(w) || !put_rope_scaling(w))
+    wc_gguf_put_string(w, "general.architecture", w->arch->name);
+    wc_gguf_put_string(w, "general.type", "model");
+    wc_gguf_put_string(w, "general.name", w->o->name);
+    wc_gguf_put_key(w, "general.file_type", WC_GGUF_U32);
+    wc_gguf_put_bytes(&w->head, file_type(w->o->type), 4);
+    wc_gguf_put_key(w, "general.quantization_version", WC_GGUF_U32);
+    wc_gguf_put_bytes(&w->head, 2, 4);
+    if (!wc_gguf_write_config(w))
         return false;
-    put_heads(w);
-    put_layer_kinds(w);
-    put_key(w, arch_key(w, "vocab_size", full), U32);
-    put_number(&w->head, (uint64_t)whole_or(w, "vocab_size", 0), 4);
-    put_tree(w, w->o->tokenizer);
+    wc_gguf_put_key(w, wc_gguf_arch_key(w, "vocab_size", full), WC_GGUF_U32);
+    wc_gguf_put_bytes(&w->head, (uint64_t)wc_gguf_field_or(w, "vocab_size", 0), 4);
+    if (w->o->tokenizer)
+        put_tree(w, w->o->tokenizer);
+    else
+        wc_gguf_put_string(w, "tokenizer.ggml.model", "none"); /* llama.cpp's word for it */
     return wc_buf_check(&w->head, "metadata", w->err);
 }
 
@@ -415,25 +157,105 @@ static bool ends_with(const char *s, const char *end)
     return n >= e && strcmp(s + n - e, end) == 0;
 }
 
-static bool add_item(struct writer *w, const char *name, wc_tensor from)
+wc_gguf_item *wc_gguf_item_find(const wc_gguf_writer *w, const char *name)
 {
-    struct item *t = &w->items[w->n_items++];
-    size_t bytes;
-    *t = (struct item){.from = from, .type = from.ndim == 2 ? w->o->type : WC_F32};
+    for (size_t i = w->n_items; i-- > 0;)
+        if (strcmp(w->items[i].name, name) == 0)
+            return &w->items[i];
+    return NULL;
+}
+
+/* An item for up to n_parts tensors like this one, of which it has none yet. */
+static wc_gguf_item *new_item(wc_gguf_writer *w, const char *name, wc_tensor like, size_t n_parts)
+{
+    wc_gguf_item *t = &w->items[w->n_items];
+    *t = (wc_gguf_item){.ndim = like.ndim, .parts = wc_arena_zalloc(w->arena, n_parts, sizeof *t->parts)};
     snprintf(t->name, sizeof t->name, "%s", name);
-    if (from.shape[from.ndim - 1] % wc_dtype_get(t->type)->block_elems)
-        t->type = WC_F16; /* rows that are no whole number of blocks */
-    if (!wc_dtype_bytes(t->type, wc_tensor_elems(&from), &bytes))
-        return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: too large", wc_checkpoint_weights_file(w->c),
-                       name);
-    t->bytes = bytes;
+    memcpy(t->shape, like.shape, sizeof t->shape);
+    if (!t->parts) {
+        wc_fail_memory(w->err, n_parts * sizeof *t->parts);
+        return NULL;
+    }
+    w->n_items++;
+    return t;
+}
+
+bool wc_gguf_item_add(wc_gguf_writer *w, const char *name, wc_tensor from)
+{
+    wc_gguf_item *t = new_item(w, name, from, 1);
+    if (!t)
+        return false;
+    t->parts[t->n_parts++] = from;
     t->plus_one = (w->arch->flags & WC_GGUF_NORMS_PLUS_ONE) && ends_with(name, "norm.weight");
     if (w->arch->flags & WC_GGUF_PAIRED)
-        t->heads = strstr(name, ".attn_q.") ? n_heads(w) : strstr(name, ".attn_k.") ? n_kv_heads(w) : 0;
+        t->heads = strstr(name, ".attn_q.")   ? wc_gguf_n_heads(w)
+                   : strstr(name, ".attn_k.") ? wc_gguf_n_kv_heads(w)
+                                              : 0;
     if (t->heads && (from.shape[0] % (size_t)t->heads || from.shape[0] / (size_t)t->heads % 2))
         return wc_fail(w->err, WC_BAD_FILE,
                        "%s: tensor %s: shape: expected rows of %d heads of an even size, found %zu",
                        wc_checkpoint_weights_file(w->c), name, t->heads, from.shape[0]);
+    return true;
+}
+
+static bool add_halves(wc_gguf_writer *w, const wc_gguf_place *place, wc_tensor from)
+{
+    const size_t half = from.shape[0] / 2;
+    if (from.shape[0] % 2 || half == 0)
+        return wc_fail(w->err, WC_BAD_FILE,
+                       "%s: tensor %s: shape: expected an even number of rows, found %zu",
+                       wc_checkpoint_weights_file(w->c), from.name, from.shape[0]);
+    return wc_gguf_item_add(w, place->name, wc_tensor_slice(from, 0, half)) &&
+           wc_gguf_item_add(w, place->second, wc_tensor_slice(from, half, half));
+}
+
+static bool add_to_stack(wc_gguf_writer *w, const wc_gguf_place *place, wc_tensor from)
+{
+    const size_t i = (size_t)place->item;
+    wc_gguf_item *t = wc_gguf_item_find(w, place->name);
+    if (i >= WC_GGUF_MAX_STACK || from.ndim + 1 > WC_MAX_DIMS)
+        return wc_fail(w->err, WC_UNSUPPORTED, "%s: tensor %s: expected at most %d matrices in a stack",
+                       wc_checkpoint_weights_file(w->c), from.name, WC_GGUF_MAX_STACK);
+    if (!t) {
+        t = new_item(w, place->name, from, WC_GGUF_MAX_STACK);
+        if (!t)
+            return false;
+        t->ndim++;
+        memcpy(t->shape + 1, from.shape, (WC_MAX_DIMS - 1) * sizeof *from.shape);
+    }
+    if (memcmp(t->shape + 1, from.shape, (WC_MAX_DIMS - 1) * sizeof *from.shape) != 0)
+        return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: shape: expected that of the others in its stack",
+                       wc_checkpoint_weights_file(w->c), from.name);
+    t->parts[i] = from;
+    t->n_parts = wc_max_size(t->n_parts, i + 1);
+    t->shape[0] = t->n_parts;
+    return true;
+}
+
+/* Rows, type and size, when all parts are there. */
+static bool measure(const wc_gguf_writer *w, wc_gguf_item *t)
+{
+    const char *file = wc_checkpoint_weights_file(w->c);
+    size_t bytes, elems = 1;
+    for (size_t i = 0; i < t->n_parts; i++)
+        if (!t->parts[i].data)
+            return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: matrix %zu of %zu is missing", file, t->name,
+                           i, t->n_parts);
+    for (int d = 0; d < t->ndim; d++)
+        if (!wc_mul_size(elems, t->shape[d], &elems))
+            return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: too large", file, t->name);
+    t->width = t->shape[t->ndim - 1];
+    if (elems == 0)
+        return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: shape: expected no zero in it", file, t->name);
+    t->n_rows = elems / t->width;
+    /* routers and coefficients are small, and much hangs on them */
+    const bool small = t->ndim < 2 || t->width < SMALL || t->shape[t->ndim - 2] < SMALL;
+    t->type = small ? WC_F32 : w->o->type;
+    if (t->width % wc_dtype_get(t->type)->block_elems)
+        t->type = WC_F16; /* rows that are no whole number of blocks */
+    if (!wc_dtype_bytes(t->type, elems, &bytes))
+        return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: too large", file, t->name);
+    t->bytes = bytes;
     return true;
 }
 
@@ -449,25 +271,38 @@ static bool is_left_out(const char *name)
 }
 
 /* The file's name for a tensor in any of its spellings. */
-static bool name_of(const struct writer *w, const char *name, char out[WC_NAME_ROOM])
+static bool place_of(const wc_gguf_writer *w, const char *name, wc_gguf_place *place)
 {
     char spelling[WC_NAME_ROOM];
     for (size_t i = 0; wc_name_spelling(name, i, spelling); i++)
-        if (wc_gguf_tensor_name(w->arch, spelling, out))
+        if (wc_gguf_tensor_place(w->arch, spelling, place))
             return true;
     return false;
 }
 
-static bool add_tensors(struct writer *w)
+/* A head that is the embedding once more is left out. */
+static bool is_embedding(const wc_gguf_writer *w, wc_tensor head)
+{
+    wc_tensor embed;
+    size_t bytes;
+    const bool tied = wc_json_is(wc_gguf_field(w, "tie_word_embeddings"), WC_JSON_TRUE) ||
+                      wc_json_is(wc_gguf_field(w, "share_input_output_layers"), WC_JSON_TRUE);
+    if (!tied || !wc_checkpoint_embedding(w->c, &embed))
+        return false;
+    return embed.dtype == head.dtype && wc_tensor_elems(&embed) == wc_tensor_elems(&head) &&
+           wc_dtype_bytes(head.dtype, wc_tensor_elems(&head), &bytes) &&
+           memcmp(embed.data, head.data, bytes) == 0;
+}
+
+static bool add_tensors(wc_gguf_writer *w)
 {
     const char *file = wc_checkpoint_weights_file(w->c);
-    const bool tied = wc_json_is(field(w, "tie_word_embeddings"), WC_JSON_TRUE);
     for (size_t i = 0; i < wc_checkpoint_n_tensors(w->c); i++) {
         const wc_tensor from = wc_checkpoint_tensor(w->c, i);
-        char name[WC_NAME_ROOM];
+        wc_gguf_place place;
         if (is_left_out(from.name))
             continue;
-        if (!name_of(w, from.name, name) || strlen(name) > 63)
+        if (!place_of(w, from.name, &place) || strlen(place.name) > 63)
             return wc_fail(w->err, WC_UNSUPPORTED,
                            "%s: tensor %.200s: the architecture %s has no name for it", file, from.name,
                            w->arch->name);
@@ -475,88 +310,112 @@ static bool add_tensors(struct writer *w)
             return wc_fail(w->err, WC_UNSUPPORTED,
                            "%s: tensor %.200s: dtype: expected f32, f16 or bf16, found %s", file, from.name,
                            wc_dtype_get(from.dtype)->name);
-        if (strcmp(name, "output.weight") == 0 && tied)
-            continue; /* the same numbers once more */
-        if (!add_item(w, name, from))
+        if (strcmp(place.name, "output.weight") == 0 && is_embedding(w, from))
+            continue;
+        if (!(place.item >= 0 ? add_to_stack(w, &place, from)
+              : *place.second ? add_halves(w, &place, from)
+                              : wc_gguf_item_add(w, place.name, from)))
             return false;
     }
     return true;
 }
 
-static bool put_tensor_infos(struct writer *w)
+static bool put_tensor_infos(wc_gguf_writer *w)
 {
     uint64_t at = 0;
     for (size_t i = 0; i < w->n_items; i++) {
-        struct item *t = &w->items[i];
+        wc_gguf_item *t = &w->items[i];
+        if (!measure(w, t))
+            return false;
         t->begin = at;
         put_text(&w->head, t->name, strlen(t->name));
-        put_number(&w->head, (uint64_t)t->from.ndim, 4);
-        for (int d = t->from.ndim - 1; d >= 0; d--)
-            put_number(&w->head, t->from.shape[d], 8);
-        put_number(&w->head, wc_gguf_type(t->type), 4);
-        put_number(&w->head, at, 8);
+        wc_gguf_put_bytes(&w->head, (uint64_t)t->ndim, 4);
+        for (int d = t->ndim - 1; d >= 0; d--)
+            wc_gguf_put_bytes(&w->head, t->shape[d], 8);
+        wc_gguf_put_bytes(&w->head, wc_gguf_type(t->type), 4);
+        wc_gguf_put_bytes(&w->head, at, 8);
         at += (t->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
     return wc_buf_check(&w->head, "tensor descriptions", w->err);
 }
 
-/* Row r of the file is this row of the tensor. */
-static size_t row_of(const struct item *t, size_t r)
+/* Entry r of heads' rows in the file is this one of the tensor's. */
+static size_t unpaired(const wc_gguf_item *t, size_t r)
 {
     if (t->heads == 0)
         return r;
-    const size_t d = t->from.shape[0] / (size_t)t->heads, in_head = r % d;
+    const size_t d = t->parts[0].shape[0] / (size_t)t->heads, in_head = r % d;
     return r - in_head + in_head % 2 * (d / 2) + in_head / 2;
 }
 
-static bool write_rows(struct writer *w, const struct item *t, float *values, char *stored, size_t first,
-                       size_t n)
+/* Row r of the file, widened. */
+static void read_row(const wc_gguf_item *t, size_t r, float *to)
 {
-    const size_t width = t->from.shape[t->from.ndim - 1], from_bytes = wc_dtype_offset(t->from.dtype, width);
-    size_t bytes = 0;
-    for (size_t r = 0; r < n; r++) {
-        /* a paired vector (a bias) has rows of one value */
-        const bool vector = t->from.ndim == 1;
-        const char *row = (const char *)t->from.data + row_of(t, first + r) * (vector ? 0 : from_bytes);
-        wc_store_widen(values + r * width, row, t->from.dtype, width);
-        if (vector && t->heads) {
-            float *copy = values + width;
-            memcpy(copy, values, width * sizeof *copy);
-            for (size_t i = 0; i < width; i++)
-                values[i] = copy[row_of(t, i)];
-        }
-        for (size_t i = 0; t->plus_one && i < width; i++)
-            values[r * width + i] += 1;
+    const size_t rows = wc_tensor_elems(&t->parts[0]) / t->width;
+    const wc_tensor *from = r / rows < t->n_parts ? &t->parts[r / rows] : &t->parts[0];
+    const size_t row = r / rows < t->n_parts ? unpaired(t, r) % rows : 0;
+    const char *data = from->data;
+    if (t->ndim == 1) { /* a paired vector (a bias) has rows of one value */
+        for (size_t i = 0; i < t->width; i++)
+            wc_store_widen(to + i, data + wc_dtype_offset(from->dtype, unpaired(t, i)), from->dtype, 1);
+    } else {
+        wc_store_widen(to, data + row * wc_dtype_offset(from->dtype, t->width), from->dtype, t->width);
     }
-    if (!wc_store_narrow(stored, values, t->type, n * width))
-        return wc_fail(w->err, WC_REFUSED, "tensor %s: a value does not fit f16; take --type bf16 or f32",
-                       t->name);
-    return wc_dtype_bytes(t->type, n * width, &bytes) && wc_file_out_write(&w->file, stored, bytes, w->err);
+    for (size_t i = 0; t->plus_one && i < t->width; i++)
+        to[i] += 1;
 }
 
-static bool write_tensor(struct writer *w, const struct item *t)
+static bool write_rows(wc_gguf_writer *w, const wc_gguf_item *t, float *values, char *stored, size_t first,
+                       size_t n)
 {
-    const size_t width = t->from.shape[t->from.ndim - 1], rows = wc_tensor_elems(&t->from) / width;
-    const size_t at_once = wc_max_size(AT_ONCE / width, 1);
-    float *values = wc_mem_alloc((at_once + 1) * width * sizeof *values);
-    char *stored = wc_mem_alloc(at_once * width * sizeof(float));
-    bool ok = (values && stored) || wc_fail_memory(w->err, at_once * width * sizeof *values);
-    for (size_t r = 0; ok && r < rows; r += at_once)
-        ok = write_rows(w, t, values, stored, r, wc_min_size(at_once, rows - r));
+    size_t bytes = 0;
+    for (size_t r = 0; r < n; r++)
+        read_row(t, first + r, values + r * t->width);
+    if (!wc_store_narrow(stored, values, t->type, n * t->width))
+        return wc_fail(w->err, WC_REFUSED, "tensor %s: a value does not fit f16; take --type bf16 or f32",
+                       t->name);
+    return wc_dtype_bytes(t->type, n * t->width, &bytes) &&
+           wc_file_out_write(&w->file, stored, bytes, w->err);
+}
+
+/* Pages of rows first to first + n of the file need not stay: a tensor may be half a model. */
+static void done_rows(const wc_gguf_writer *w, const wc_gguf_item *t, size_t first, size_t n)
+{
+    const size_t rows = t->parts[0].shape[0];
+    while (t->ndim > 1 && n > 0 && first / rows < t->n_parts) {
+        const size_t in_part = first % rows, some = wc_min_size(n, rows - in_part);
+        const wc_tensor done = wc_tensor_slice(t->parts[first / rows], in_part, some);
+        wc_checkpoint_done_with(w->c, &done);
+        first += some;
+        n -= some;
+    }
+}
+
+static bool write_tensor(wc_gguf_writer *w, const wc_gguf_item *t)
+{
+    const size_t at_once = wc_max_size(AT_ONCE / t->width, 1);
+    float *values = wc_mem_alloc(at_once * t->width * sizeof *values);
+    char *stored = wc_mem_alloc(at_once * t->width * sizeof(float));
+    bool ok = (values && stored) || wc_fail_memory(w->err, at_once * t->width * sizeof *values);
+    for (size_t r = 0; ok && r < t->n_rows; r += at_once) {
+        const size_t n = wc_min_size(at_once, t->n_rows - r);
+        ok = write_rows(w, t, values, stored, r, n);
+        done_rows(w, t, r, n);
+    }
+    done_rows(w, t, 0, t->n_rows); /* what was mapped once more around the places read */
     wc_mem_free(values);
     wc_mem_free(stored);
-    wc_checkpoint_done_with(w->c, &t->from);
     return ok && wc_file_out_pad(&w->file, (size_t)(-t->bytes % ALIGNMENT), w->err);
 }
 
-static bool write_all(struct writer *w, const char *path)
+static bool write_all(wc_gguf_writer *w, const char *path)
 {
     wc_buf start;
     wc_buf_init(&start, 64);
     wc_buf_puts(&start, "GGUF");
-    put_number(&start, 3, 4);
-    put_number(&start, w->n_items, 8);
-    put_number(&start, w->n_pairs, 8);
+    wc_gguf_put_bytes(&start, 3, 4);
+    wc_gguf_put_bytes(&start, w->n_items, 8);
+    wc_gguf_put_bytes(&start, w->n_pairs, 8);
     bool ok = wc_file_out_open(&w->file, path, w->err) &&
               wc_file_out_write(&w->file, start.data, start.size, w->err) &&
               wc_file_out_write(&w->file, w->head.data, w->head.size, w->err) &&
@@ -578,24 +437,13 @@ static bool write_all(struct writer *w, const char *path)
 
 /* ---- the whole ---- */
 
-static bool find_arch(struct writer *w)
-{
-    const wc_json *config = wc_checkpoint_config(w->c), *text = wc_json_get(config, "text_config");
-    w->config = wc_json_is(text, WC_JSON_OBJECT) ? text : config;
-    const wc_json *type = wc_json_get(w->config, "model_type");
-    w->arch = wc_json_is(type, WC_JSON_STRING) ? wc_gguf_arch_of(type->u.text) : NULL;
-    return w->arch || wc_fail(w->err, WC_UNSUPPORTED, "%s: model_type: %s cannot be written as GGUF",
-                              wc_checkpoint_config_file(w->c),
-                              wc_json_is(type, WC_JSON_STRING) ? type->u.text : wc_json_type_name(type));
-}
-
 bool wc_gguf_write(const wc_checkpoint *c, const char *path, const wc_gguf_write_options *o, wc_error *err)
 {
-    struct writer w = {.c = c, .o = o, .err = err, .arena = wc_arena_new(0), .file = {.fd = -1}};
+    wc_gguf_writer w = {.c = c, .o = o, .err = err, .arena = wc_arena_new(0), .file = {.fd = -1}};
     wc_buf_init(&w.head, MAX_HEAD);
-    w.items = w.arena ? wc_arena_zalloc(w.arena, wc_checkpoint_n_tensors(c) + 4, sizeof *w.items) : NULL;
-    bool ok = w.items ? find_arch(&w) && add_tensors(&w) && put_metadata(&w) && put_tensor_infos(&w) &&
-                            write_all(&w, path)
+    w.items = w.arena ? wc_arena_zalloc(w.arena, 2 * wc_checkpoint_n_tensors(c) + 8, sizeof *w.items) : NULL;
+    bool ok = w.items ? wc_gguf_write_arch(&w) && add_tensors(&w) && put_metadata(&w) &&
+                            put_tensor_infos(&w) && write_all(&w, path)
                       : wc_fail_memory(err, 1);
     wc_buf_release(&w.head);
     wc_arena_free(w.arena);

@@ -6,12 +6,6 @@
 #include "base/mem.h"
 #include "image/pan_and_scan.h"
 
-static bool refuse_pictures(const struct wc_model *m, size_t n, wc_error *err)
-{
-    return wc_fail(err, WC_REFUSED,
-                   "%s: this model takes no pictures, %zu given; choose one with image input", m->name, n);
-}
-
 /* Room for n views. */
 static bool grow(wc_views *v, size_t n, wc_error *err)
 {
@@ -69,9 +63,8 @@ bool wc_views_init(wc_views *v, const struct wc_model *m, const wc_prompt *p, wc
     *v = (wc_views){.n_pictures = p->n_media};
     if (p->n_media == 0)
         return true;
-    if (m->net->image.n_tokens == 0)
-        return refuse_pictures(m, p->n_media, err);
-    const bool cut = p->pan_and_scan > 0 || (p->pan_and_scan == 0 && m->images->crops.on);
+    const bool takes = m->net->image.n_tokens > 0; /* else the pictures are refused elsewhere */
+    const bool cut = takes && (p->pan_and_scan > 0 || (p->pan_and_scan == 0 && m->images->crops.on));
     if (cut && !m->net->image.original)
         return wc_fail(err, WC_REFUSED,
                        "pan_and_scan: %s looks at whole pictures only; leave --pan-and-scan out", m->name);
@@ -101,15 +94,6 @@ void wc_views_release(wc_views *v)
 
 /* ---- text ---- */
 
-/* How often needle occurs in text. */
-static size_t occurrences(const char *text, const char *needle)
-{
-    size_t n = 0;
-    for (const char *p = text; (p = strstr(p, needle)); p += strlen(needle))
-        n++;
-    return n;
-}
-
 static void put_view(const wc_image_input *in, wc_buf *out)
 {
     wc_buf_puts(out, in->before);
@@ -118,8 +102,9 @@ static void put_view(const wc_image_input *in, wc_buf *out)
     wc_buf_puts(out, in->after);
 }
 
-static void put_picture(const wc_image_input *in, int n_crops, wc_buf *out)
+void wc_views_put(const wc_views *v, const wc_image_input *in, size_t k, wc_buf *out)
 {
+    const int n_crops = v->n_crops[k];
     if (n_crops > 0)
         wc_buf_puts(out, in->original);
     put_view(in, out);
@@ -127,23 +112,4 @@ static void put_picture(const wc_image_input *in, int n_crops, wc_buf *out)
         wc_buf_puts(out, i ? " " : in->crops);
         put_view(in, out);
     }
-}
-
-bool wc_views_expand(const wc_views *v, const struct wc_model *m, const char *text, wc_buf *out,
-                     wc_error *err)
-{
-    const wc_image_input *in = &m->net->image;
-    const size_t places = in->n_tokens ? occurrences(text, in->place) : 0;
-    if (places != v->n_pictures)
-        return wc_fail(err, WC_REFUSED, "pictures: the prompt has %zu place%s for pictures, %zu given",
-                       places, places == 1 ? "" : "s", v->n_pictures);
-    const char *p = text;
-    for (size_t k = 0; k < places; k++) {
-        const char *at = strstr(p, in->place);
-        wc_buf_add(out, p, (size_t)(at - p));
-        put_picture(in, v->n_crops[k], out);
-        p = at + strlen(in->place);
-    }
-    wc_buf_puts(out, p);
-    return wc_buf_check(out, "prompt", err);
 }

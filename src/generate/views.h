@@ -16,8 +16,7 @@ typedef struct wc_views {
 /* The views of a prompt's pictures, which are decoded only where one might be cut.  {0} is a valid empty one. */
 bool wc_views_init(wc_views *v, const struct wc_model *m, const wc_prompt *prompt, wc_error *err);
 void wc_views_release(wc_views *v);
-/* Appends text with every picture's place as the model's processor writes it: before, n_tokens places, after for every view,
- * and words around the pieces. */
-bool wc_views_expand(const wc_views *v, const struct wc_model *m, const char *text, wc_buf *out,
-                     wc_error *err);
+/* Appends what stands for picture k in a prompt's text, as the model's processor writes it: before, n_tokens places, after for
+ * each of its views, and words around the pieces. */
+void wc_views_put(const wc_views *v, const wc_image_input *in, size_t k, wc_buf *out);
 #endif

@@ -4,11 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/normal.h"
 #include "formats/config.h"
 #include "models/gemma3n.h"
 #include "models/image_text.h"
 
 enum { MAX_LAYERS = 1024, NAME_ROOM = 160, PIXELS_PER_TOKEN = 48 /* a side of a picture token */ };
+
+#define AUDIO_TOWER "model.audio_tower"
+#define AUDIO_PROBE AUDIO_TOWER ".subsample_conv_projection.conv_0.conv.weight"
 
 /* ---- configuration ---- */
 
@@ -76,21 +80,6 @@ static bool read_config(const char *file, const wc_json *text, struct gemma3n_co
         return wc_fail(err, WC_UNSUPPORTED, "%s: hidden_activation: expected \"gelu_pytorch_tanh\", found %s",
                        file, wc_json_is(act, WC_JSON_STRING) ? act->u.text : wc_json_type_name(act));
     return true;
-}
-
-/* Quantile of the standard normal distribution, by Newton's method on its distribution function.  0 < p < 1. */
-static double normal_quantile(double p)
-{
-    double x = 0;
-    for (int i = 0; i < 100; i++) {
-        double density = exp(-x * x / 2) / sqrt(2 * 3.14159265358979323846);
-        double step = (0.5 * erfc(-x / sqrt(2)) - p) / density;
-        step = step > 1 ? 1 : step < -1 ? -1 : step;
-        x -= step;
-        if (fabs(step) < 1e-15)
-            break;
-    }
-    return x;
 }
 
 /* Which layers of the files make this model.  Without a slice: all of them. */
@@ -195,7 +184,7 @@ static bool plan_layers(struct gemma3n *m, const char *file, const wc_json *text
             return wc_fail(err, WC_BAD_FILE,
                            "%s: activation_sparsity_pattern: entry %zu: expected 0 up to 1, found %g", file,
                            src, p);
-        w->sparsity_z = p > 0 ? (float)normal_quantile(p) : 0;
+        w->sparsity_z = p > 0 ? (float)wc_normal_quantile(p) : 0;
         w->shared = i >= first_shared;
         if (w->shared) {
             if (last[w->sliding] < 0)
@@ -408,25 +397,67 @@ static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *conf
     return wc_image_text_read(in, a, m->net.files, err);
 }
 
+/* The same about sound. */
+static bool read_audio_input(struct gemma3n *m, wc_arena *a, const wc_json *config, wc_error *err)
+{
+    static const char *const keys[] = {"audio_token", "boa_token", "eoa_token"}, *const fallback[] = {
+                                                                                     "<audio_soft_token>",
+                                                                                     "<start_of_audio>",
+                                                                                     "<end_of_audio>"};
+    const char *file = wc_checkpoint_config_file(m->net.files);
+    wc_audio_input *in = &m->net.audio;
+    if (!wc_config_int(file, config, "audio_token_id", 0, m->config.vocab_size - 1, &in->token_id, err) ||
+        !wc_config_int_or(file, config, "audio_soft_tokens_per_image", 188, 1, 1 << 16, &in->n_tokens, err))
+        return false;
+    in->bands = wc_gemma3n_audio_bands(m->audio_tower);
+    in->max_frames = wc_gemma3n_audio_max_frames(m->audio_tower, (size_t)in->n_tokens);
+    wc_places p;
+    if (!wc_places_read(&p, a, m->net.files, keys, fallback, err))
+        return false;
+    in->token = p.token;
+    in->before = p.before;
+    in->after = p.after;
+    return true;
+}
+
 static bool load_vision(struct loader *l, wc_arena *a, const wc_json *config)
 {
     struct gemma3n *m = l->m;
-    const wc_json *vision = wc_json_get(config, "vision_config"),
-                  *audio = wc_json_get(config, "audio_config");
-    wc_tensor probe;
+    const wc_json *vision = wc_json_get(config, "vision_config");
+    if (wc_json_is_null(vision))
+        return true;
     m->tower = wc_mobilenet_v5_load(a, l->files, vision, "model.vision_tower.timm_model", l->err);
     if (!m->tower)
         return false;
     m->net.n_params += wc_mobilenet_v5_params(m->tower);
-    if (!load_embedder(l, &m->vision, vision, "model.embed_vision",
-                       (size_t)wc_mobilenet_v5_channels(m->tower)))
+    return load_embedder(l, &m->vision, vision, "model.embed_vision",
+                         (size_t)wc_mobilenet_v5_channels(m->tower)) &&
+           read_image_input(m, a, config, l->err);
+}
+
+/* There may be an embedder without a tower: ids of the audio vocabulary occur in text, too. */
+static bool load_audio(struct loader *l, wc_arena *a, const wc_json *config)
+{
+    struct gemma3n *m = l->m;
+    const wc_json *audio = wc_json_get(config, "audio_config");
+    const bool made_up = wc_checkpoint_is_random(l->files);
+    wc_tensor probe;
+    m->net.audio.why_not = "its files hold no tensors of " AUDIO_TOWER;
+    if (wc_json_is_null(audio) ||
+        !(made_up || wc_checkpoint_find(l->files, "model.embed_audio.embedding.weight", &probe)))
+        return true;
+    const bool tower = made_up || wc_checkpoint_find(l->files, AUDIO_PROBE, &probe);
+    if (tower && !(m->audio_tower = wc_gemma3n_audio_load(a, l->files, audio, AUDIO_TOWER, l->err)))
         return false;
-    /* ids of the audio vocabulary occur in text, too; the tower that hears is another matter */
-    if (!wc_json_is_null(audio) &&
-        wc_checkpoint_find(l->files, "model.embed_audio.embedding.weight", &probe) &&
-        !load_embedder(l, &m->audio, audio, "model.embed_audio", 0))
+    m->net.n_params += tower ? wc_gemma3n_audio_params(m->audio_tower) : 0;
+    if (!load_embedder(l, &m->audio, audio, "model.embed_audio",
+                       tower ? (size_t)wc_gemma3n_audio_channels(m->audio_tower) : 0))
         return false;
-    return read_image_input(m, a, config, l->err);
+    if (tower && !made_up && wc_gemma3n_audio_is_untrained(m->audio_tower)) {
+        m->net.audio.why_not = "its audio tower was never trained";
+        return true;
+    }
+    return !tower || read_audio_input(m, a, config, l->err);
 }
 
 bool wc_gemma3n_load(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err)
@@ -455,7 +486,7 @@ bool wc_gemma3n_load(wc_net **net, wc_arena *a, const wc_checkpoint *files, cons
     struct loader l = {m, files, whole ? "model.language_model" : "model", err, true};
     if (!load_text(&l, a, text, s) || !load_per_layer_inputs(&l, n_file_layers))
         return false;
-    if (whole && !wc_json_is_null(wc_json_get(config, "vision_config")) && !load_vision(&l, a, config))
+    if (whole && !(load_vision(&l, a, config) && load_audio(&l, a, config)))
         return false;
     m->net.n_vocab = g->vocab_size;
     m->net.hidden_size = g->hidden_size;

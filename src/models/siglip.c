@@ -198,8 +198,8 @@ static wc_tensor linear(wc_ctx *c, wc_tensor x, const struct module *w)
 static wc_tensor embed(wc_ctx *c, const wc_siglip *m, wc_tensor pixels)
 {
     const size_t n = (size_t)m->grid * (size_t)m->grid, Hv = (size_t)m->hidden_size;
-    wc_tensor patches = wc_op_conv2d_valid(c, pixels, m->patch_embedding.weight, m->patch_embedding.bias,
-                                           m->patch_size);
+    wc_tensor patches = wc_op_conv2d_padded(c, pixels, m->patch_embedding.weight, m->patch_embedding.bias,
+                                            m->patch_size, (wc_padding){0});
     if (c->observe)
         wc_observe(c, wc_tensor_permute(patches, (int[]){2, 0, 1}), "vision.patch_embedding");
     int32_t *places = wc_op_ids(c, n);
