@@ -119,6 +119,29 @@ static const float *values_of(const struct job *j, struct block *b, size_t n, st
 
 /* ---- a block of keys ---- */
 
+/* Asks for bytes that will be read soon. */
+static void fetch(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        __builtin_prefetch(p + i);
+}
+
+/* While a row meets the keys of a block, its values come from memory, and then the next block's keys: a page is too short for
+ * the CPU to see what will be read. */
+static void fetch_values(const struct job *j, const struct block *b, size_t n)
+{
+    if (j->kv)
+        fetch(b->v, n * (size_t)j->a.value_dim * stored_bytes(b->type));
+}
+
+static void fetch_next_keys(const struct job *j, const struct tile *t, int pos, int high)
+{
+    if (j->kv && pos + WC_KV_PAGE <= high) {
+        const struct block next = block_at(j, t, pos + WC_KV_PAGE);
+        fetch(next.k, WC_KV_PAGE * (size_t)j->a.key_dim * stored_bytes(next.type));
+    }
+}
+
 /* Which keys of a block a tile's row sees, as weights [from, to) in its row of scores; from = to: none. */
 struct span {
     size_t from, to;
@@ -182,6 +205,7 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
         return;
     struct block b = block_at(j, t, pos + (int)from);
     bool alike = true;
+    fetch_values(j, &b, to - from);
     if (j->pairs)
         wc_cpu_pairs_score(j->pairs, t->kv_head, (size_t)pos, t->rows, s);
     else
@@ -202,6 +226,7 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
         return;
     }
     const float *v = values_of(j, &b, to - from, s);
+    fetch_next_keys(j, t, pos, t->high[t->n - 1]);
     const size_t step = alike ? last - first : MIXED_ROWS;
     for (size_t r = first; r < last; r += step)
         mix_some(j, seen, alpha, r, wc_min_size(r + step, last), v, b.v_stride, st, s);

@@ -81,6 +81,12 @@ static inline bool wc_cpu_takes_pairs(const struct cpu *c, wc_dtype weights)
     return !c->base.exact && weights == WC_BF16 && c->k->tile_pairs;
 }
 
+/* They multiply bytes here. */
+static inline bool wc_cpu_takes_bytes(const struct cpu *c, wc_dtype weights)
+{
+    return !c->base.exact && wc_dtype_is_quantized(weights);
+}
+
 /* to <- x [n] rounded to bf16, zeros behind it up to a whole vector. */
 static inline void wc_cpu_narrow(const struct cpu *c, uint16_t *to, const float *x, size_t n)
 {
