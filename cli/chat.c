@@ -16,6 +16,7 @@
 #include "base/os.h"
 #include "line.h"
 #include "prompt.h"
+#include "pull.h"
 
 struct chat_args {
     struct cli_common common;
@@ -562,10 +563,10 @@ static void converse(struct chat *t)
     wc_buf_release(&text);
 }
 
-static bool open_chat(struct chat *t, const char *model, const wc_model_options *mo,
+static bool open_chat(struct chat *t, const char *model, const struct cli_model_args *m,
                       const wc_session_options *so, wc_error *err)
 {
-    t->model = wc_model_open(model, mo, err);
+    t->model = cli_open_model(t->c, model, m, err);
     if (!t->model)
         return false;
     cli_warnings(t->c, t->model);
@@ -591,7 +592,6 @@ int cli_chat_start(struct cli *c, const char *model, const struct cli_model_args
                    const struct cli_session_args *s, const struct cli_sampling_args *sampling,
                    const struct cli_prompt_args *prompt)
 {
-    const wc_model_options mo = cli_model_of(m);
     const wc_session_options so = cli_session_of(s);
     struct chat t = {.c = c, .sampling = *sampling};
     const char *system = NULL;
@@ -607,7 +607,7 @@ int cli_chat_start(struct cli *c, const char *model, const struct cli_model_args
     }
     if (!system)
         t.turns[0].text = NULL;
-    if (!open_chat(&t, model, &mo, &so, &err)) {
+    if (!open_chat(&t, model, m, &so, &err)) {
         status = cli_fail(c, CLI_MODEL_PHASE, &err);
         goto done;
     }

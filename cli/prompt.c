@@ -109,7 +109,7 @@ static size_t without_line_end(const char *text, size_t n)
     return n;
 }
 
-static bool read_words(struct cli *c, const char *path, const char **text, size_t *n, wc_error *err)
+bool cli_words_read(struct cli *c, const char *path, const char **text, size_t *n, wc_error *err)
 {
     char *words = read_input(c->arena, path, n, err);
     if (!words)
@@ -363,12 +363,12 @@ static bool read_prompt(struct cli *c, const struct cli_prompt_args *a, const ch
     const char *words = prompt ? prompt : "", *before = "";
     size_t n_words = strlen(words), n_before = 0;
     const char *path = a->file ? a->file : !prompt || strcmp(prompt, "-") == 0 ? "-" : NULL;
-    if (path && !read_words(c, path, &before, &n_before, err))
+    if (path && !cli_words_read(c, path, &before, &n_before, err))
         return false;
     if (!prompt && !a->file && n_before == 0)
         return wc_fail(err, WC_REFUSED, "no prompt: stdin is empty; give one with -p/--prompt");
     if (prompt && strcmp(prompt, "-") == 0) {
-        if (a->file && !read_words(c, "-", &words, &n_words, err))
+        if (a->file && !cli_words_read(c, "-", &words, &n_words, err))
             return false;
         if (!a->file)
             n_words = 0;
@@ -394,7 +394,7 @@ bool cli_system_read(struct cli *c, const struct cli_prompt_args *a, const char 
     size_t n;
     *out = a->system;
     if (a->system_file)
-        return read_words(c, a->system_file, out, &n, err);
+        return cli_words_read(c, a->system_file, out, &n, err);
     n = a->system ? strlen(a->system) : 0;
     return !a->system || clean_text(c, "--system", out, &n, err);
 }

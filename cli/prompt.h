@@ -47,6 +47,8 @@ bool cli_prompt_given(const struct cli_prompt_args *a, const char *operand);
  * sounds. */
 bool cli_prompt_read(struct cli *c, const struct cli_prompt_args *a, const char *operand, cli_prompt *out,
                      wc_error *err);
+/* The text of a file, of stdin where path is "-", without the line feed that ends it; in the arena of the program. */
+bool cli_words_read(struct cli *c, const char *path, const char **text, size_t *n, wc_error *err);
 /* The words of --system or --system-file in *out, NULL when there are none. */
 bool cli_system_read(struct cli *c, const struct cli_prompt_args *a, const char **out, wc_error *err);
 /* The chat that a prompt stands for, as JSON. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "prompt.h"
+#include "pull.h"
 
 struct run_args {
     struct cli_common common;
@@ -138,11 +139,10 @@ static int answer(struct run *r, const cli_prompt *p, const wc_generate_options 
 
 static int open_and_answer(struct run *r, const cli_prompt *p, const wc_generate_options *options)
 {
-    const wc_model_options model_options = cli_model_of(&r->args->model);
     const wc_session_options session_options = cli_session_of(&r->args->session);
     wc_error err;
     double start = wc_seconds();
-    r->model = wc_model_open(r->args->common.operands.items[0], &model_options, &err);
+    r->model = cli_open_model(r->c, r->args->common.operands.items[0], &r->args->model, &err);
     if (r->model)
         r->session = wc_session_new(r->model, &session_options, &err);
     if (!r->session)

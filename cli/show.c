@@ -74,7 +74,9 @@ static void print_value(const char *key, const wc_json *v)
         break;
     case WC_JSON_OBJECT:
         for (size_t i = 0; i < v->n; i++) {
-            printf("%s%s ", i ? ", " : "", wc_json_key(v, i)->u.text);
+            fputs(i ? ", " : "", stdout);
+            cli_print_word(wc_json_key(v, i)->u.text); /* a model's file may have chosen it */
+            putchar(' ');
             print_value(wc_json_key(v, i)->u.text, wc_json_value(v, i));
         }
         break;

@@ -89,12 +89,15 @@ typedef struct wc_model_options {
     const char *random_dtype; /* "f32", "bf16", "f16": name is a config.json, the weights are made up (for bench) */
 } wc_model_options;
 
-/* Opens a model by name: a folder, a name in the Hugging Face cache, or one that ships with whinchat.
+/* Opens a model by name: a folder, a name in the Hugging Face cache (OWNER/NAME[@REVISION][:FILE], FILE being one of a GGUF
+ * model or its quantization), or one that ships with whinchat.
  * Weights are mapped, not read.  NULL on failure.  Free with wc_model_free after the last of its sessions. */
 WC_API wc_model *wc_model_open(const char *name, const wc_model_options *options, wc_error *err);
 WC_API void wc_model_free(wc_model *model);
 
 /* What the model is, as JSON: {"name","path","architecture","parameters","dtype","layers",...,"context_length",
+ * "generation":{"do_sample","max_new_tokens" (0: not said),...,"eos_token_id":[...]} as generation_config.json has it,
+ * "image":{"height","width","tokens","token"} where the model takes pictures, token being what stands for one in a text,
  * "modalities":["text","image","audio"],"warnings":[...]}.  Valid as long as the model. */
 WC_API const char *wc_model_info(const wc_model *model);
 /* The same and the memory that a session with context length ctx (0: default) needs, without mapping weights into
@@ -194,7 +197,7 @@ typedef struct wc_generate_options {
     int max_new_tokens;        /* 0: the generation config's, else 256; -1: until the context is full */
     int sampling;              /* 0: as the model's generation config says; 1: greedy; 2: sample */
     float temperature;         /* 0: from the generation config, else 1; used when sampling */
-    int top_k;                 /* 0: from the generation config; -1: off */
+    int top_k;                 /* 0: from the generation config, else 50; -1: off */
     float top_p;               /* 0: from the generation config; 1: off */
     float min_p;               /* 0: from the generation config; negative: off */
     float typical_p;           /* 0: from the generation config; 1: off */
@@ -256,6 +259,44 @@ WC_API const char *wc_session_text(const wc_session *session);
 /* The logits of the last row computed, [vocab_size], NULL before the first; valid until the next call. */
 WC_API const float *wc_session_logits(const wc_session *session, size_t *n_vocab);
 
+/* ---- encoders -------------------------------------------------------------------------------------------------- */
+
+/* n_bytes of UTF-8, which need no NUL behind them. */
+typedef struct wc_string {
+    const char *text;
+    size_t n_bytes;
+} wc_string;
+
+typedef struct wc_encode_options {
+    size_t size;
+    const char *prompt;        /* put before every text of wc_embed; NULL: the one called prompt_name */
+    const char *prompt_name;   /* one of the model's prompts ("query", "document"); NULL: its default, often none */
+    int dimensions;            /* only the first so many of a vector (for models trained as Matryoshka); 0: all */
+    bool normalize;            /* vectors of length 1, whatever the model's modules say; after dimensions */
+    int max_tokens;            /* a text is cut behind so many, special tokens included; 0, or more: the model's */
+    int batch_rows;            /* tokens of a pass; 0: 2048 */
+    int top_k;                 /* candidates of wc_fill for each mask; 0: 5 */
+    bool *cut;                 /* out, [n]: the text was longer than max_tokens and lost its end; NULL */
+} wc_encode_options;
+
+/* Vectors [n, *width] of n texts, as sentence-transformers makes them from the same folder (modules.json, or the mean over
+ * all tokens): a text's vector is the same bits whatever texts stand beside it.  wc_free; NULL on failure. */
+WC_API float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                       size_t *width, wc_error *err);
+/* Scores [n]: how relevant each document is to the query, as sentence-transformers' CrossEncoder has it (the sigmoid of the
+ * logit, or the logit where the configuration says so).  wc_free; NULL on failure. */
+WC_API float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
+                        const wc_encode_options *options, wc_error *err);
+/* Probabilities [n, *n_labels] of the labels (wc_model_info: "labels") of each text, as transformers' pipeline
+ * "text-classification" has them: softmax, or sigmoid for one label or several at once.  wc_free; NULL on failure. */
+WC_API float *wc_classify(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                          size_t *n_labels, wc_error *err);
+/* The best label of each token that is not special: {"cut","tokens":[{"index","id","token","label","score"}]}.  wc_free. */
+WC_API char *wc_classify_tokens(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err);
+/* The likeliest words for each mask token in the text, as transformers' pipeline "fill-mask" has them:
+ * {"cut","masks":[[{"id","token","text","score","sequence"}]]}.  wc_free. */
+WC_API char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err);
+
 /* ---- looking inside -------------------------------------------------------------------------------------------- */
 
 /* A strided view of a tensor of the computation; borrowed for the time of the call. */
@@ -313,8 +354,8 @@ WC_API char *wc_compare(wc_model *a, wc_model *b, const char *text, size_t n_byt
                         wc_error *err);
 
 /* Writes the text model of a folder with safetensors to the file out as GGUF, which llama.cpp loads: matrices of type "f32",
- * "f16", "bf16", "q8_0" or "q4_0", all else f32.  The file appears when it is whole; progress may be NULL (stage "convert",
- * bytes).  false on failure. */
+ * "f16", "bf16", "q8_0" or "q4_0" (small ones and all else f32).  The file appears when it is whole; progress may be NULL (stage
+ * "convert", bytes).  false on failure. */
 WC_API bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                        wc_error *err);
 

@@ -15,6 +15,7 @@
 #include "generate/likelihood.h"
 #include "generate/session.h"
 #include "generate/sound.h"
+#include "generate/tasks.h"
 #include "image/decode.h"
 #include "kernels/cpu.h"
 #include "verify/verify.h"
@@ -317,6 +318,67 @@ void wc_session_observe(wc_session *session, wc_observer_fn fn, void *user)
 {
     session->observe = fn;
     session->observe_user = user;
+}
+
+/* ---- encoders ---- */
+
+/* The options as this library knows them, when the texts [n] are all there. */
+static bool encode_options(const wc_model *model, const wc_string *texts, size_t n,
+                           const wc_encode_options *options, wc_encode_options *o, wc_error *err)
+{
+    *o = (wc_encode_options){0};
+    if (options)
+        memcpy(o, options, options->size < sizeof *o ? options->size : sizeof *o);
+    if (missing(model, "model", err) || (n > 0 && missing(texts, "texts", err)))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (texts[i].n_bytes > 0 && missing(texts[i].text, "text", err))
+            return false;
+    return true;
+}
+
+float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                size_t *width, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, texts, n, options, &o, err) || missing(width, "width", err))
+        return NULL;
+    return wc_task_embed(model, texts, n, &o, width, err);
+}
+
+float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
+                 const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, documents, n, options, &o, err) ||
+        !encode_options(model, &query, 1, options, &o, err))
+        return NULL;
+    return wc_task_rerank(model, query, documents, n, &o, err);
+}
+
+float *wc_classify(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                   size_t *n_labels, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, texts, n, options, &o, err) || missing(n_labels, "n_labels", err))
+        return NULL;
+    return wc_task_classify(model, texts, n, &o, n_labels, err);
+}
+
+char *wc_classify_tokens(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, &text, 1, options, &o, err))
+        return NULL;
+    return wc_task_classify_tokens(model, text, &o, err);
+}
+
+char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, &text, 1, options, &o, err))
+        return NULL;
+    return wc_task_fill(model, text, &o, err);
 }
 
 /* ---- verify and bench ---- */

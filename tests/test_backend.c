@@ -415,6 +415,99 @@ static void dense_case(size_t n, size_t m, wc_attention a)
     release(q), release(k), release(v), release(y), release(z);
 }
 
+/* Texts of these lengths one behind the other, their rows over each other. */
+static void own_rows_case(wc_attention a, bool padded)
+{
+    static const int lengths[] = {1, 7, 150, 64, 3, 65};
+    enum { TEXTS = sizeof lengths / sizeof *lengths, N = 290 };
+    const size_t heads = (size_t)a.n_heads, kd = (size_t)a.key_dim, vd = (size_t)a.value_dim;
+    const size_t kv_heads = (size_t)a.n_kv_heads;
+    wc_tensor q = random_tensor(WC_SHAPE(N, heads * kd)), k = random_tensor(WC_SHAPE(N, kv_heads * kd)),
+              v = random_tensor(WC_SHAPE(N, kv_heads * vd)), y = zeros(WC_SHAPE(N, heads * vd)),
+              z = zeros(WC_SHAPE(N, heads * vd));
+    int32_t pos[N], seq[N], last[N];
+    double *want = malloc(N * heads * vd * sizeof *want);
+    for (int t = 0, row = 0; t < TEXTS; t++)
+        for (int i = 0, first = row; i < lengths[t]; i++, row++) {
+            pos[row] = i;
+            seq[row] = t;
+            last[row] = padded ? lengths[t] / 2 : lengths[t] - 1;
+            const int low = a.window > 0 && i >= a.window ? i - a.window + 1 : 0;
+            for (size_t h = 0; h < heads; h++)
+                attend(want + ((size_t)row * heads + h) * vd,
+                       (float *)q.data + ((size_t)row * heads + h) * kd, k, v, h / (heads / kv_heads),
+                       first + low, first + last[row], &a);
+        }
+    wc_row_map rows = {N, pos, seq, last, TEXTS};
+    backends[0]->attention_rows(backends[0], y, q, k, v, &rows, &a);
+    assert_near(y, want, 2e-5, "attention_rows");
+    for (int b = 1; b < N_BACKENDS; b++) {
+        backends[b]->attention_rows(backends[b], z, q, k, v, &rows, &a);
+        assert_same(y, z, "attention_rows: threads");
+    }
+    for (int t = 0, row = 0; t < TEXTS; row += lengths[t++]) { /* each text alone */
+        const size_t at = (size_t)row, n = (size_t)lengths[t];
+        wc_row_map alone = {lengths[t], pos + row, seq + row, last + row, TEXTS};
+        backends[0]->attention_rows(backends[0], wc_tensor_slice(z, at, n), wc_tensor_slice(q, at, n),
+                                    wc_tensor_slice(k, at, n), wc_tensor_slice(v, at, n), &alone, &a);
+    }
+    assert_same(y, z, "attention_rows: alone");
+    free(want);
+    release(q), release(k), release(v), release(y), release(z);
+}
+
+static void own_rows_level(void)
+{
+    own_rows_case(
+        (wc_attention){.n_heads = 3, .n_kv_heads = 3, .key_dim = 32, .value_dim = 32, .scale = 0.2f}, false);
+    own_rows_case(
+        (wc_attention){.n_heads = 2, .n_kv_heads = 2, .key_dim = 12, .value_dim = 12, .scale = 0.3f}, true);
+    own_rows_case(
+        (wc_attention){
+            .n_heads = 4, .n_kv_heads = 2, .key_dim = 64, .value_dim = 64, .scale = 0.1f, .window = 9},
+        false);
+}
+
+static void pool_case(wc_pooling how, int skip)
+{
+    enum { TEXTS = 5, D = 37 };
+    static const int32_t first[TEXTS + 1] = {0, 1, 4, 4, 11, 40};
+    wc_tensor x = random_tensor(WC_SHAPE(40, D)), y = zeros(WC_SHAPE(TEXTS, D)),
+              z = zeros(WC_SHAPE(TEXTS, D));
+    double want[TEXTS * D];
+    for (size_t i = 0; i < TEXTS * D; i++) {
+        const int from = first[i / D], n = first[i / D + 1] - from, left = n - skip;
+        double sum = 0, weights = 0, top = -INFINITY;
+        for (int r = skip; r < n; r++) {
+            const double value = (double)at(x, (size_t)(from + r) * D + i % D);
+            const double weight = how == WC_POOL_WEIGHTED_MEAN ? r + 1 : 1;
+            sum += weight * value;
+            weights += weight;
+            top = fmax(top, value);
+        }
+        want[i] = left <= 0                  ? 0
+                  : how == WC_POOL_MAX       ? top
+                  : how == WC_POOL_MEAN_SQRT ? sum / sqrt(weights)
+                                             : sum / weights;
+        if (n > 0 && (how == WC_POOL_FIRST || how == WC_POOL_LAST)) {
+            const int row = how == WC_POOL_LAST ? n - 1 : left > 0 ? skip : 0;
+            want[i] = (double)at(x, (size_t)(from + row) * D + i % D);
+        }
+    }
+    backends[0]->pool_rows(backends[0], y, x, first, skip, how);
+    assert_near(y, want, 1e-6, "pool_rows");
+    backends[2]->pool_rows(backends[2], z, x, first, skip, how);
+    assert_same(y, z, "pool_rows: threads");
+    release(x), release(y), release(z);
+}
+
+static void pool_level(void)
+{
+    for (int how = WC_POOL_MEAN; how <= WC_POOL_LAST; how++)
+        for (int skip = 0; skip < 4; skip++)
+            pool_case((wc_pooling)how, skip);
+}
+
 static void dense_level(void)
 {
     dense_case(23, 150,
@@ -456,6 +549,8 @@ static void attention_level(void)
 static void test_attention(void **state)
 {
     at_each_level(attention_level, true);
+    at_each_level(own_rows_level, true);
+    at_each_level(pool_level, true);
     at_each_level(dense_level, true);
     at_each_level(dense_level, false);
 }

@@ -24,6 +24,16 @@ typedef enum wc_act {
     WC_ACT_SIGMOID
 } wc_act;
 
+/* How the rows of a sequence become one. */
+typedef enum wc_pooling {
+    WC_POOL_MEAN,      /* sum / n */
+    WC_POOL_MEAN_SQRT, /* sum / sqrt(n) */
+    WC_POOL_MAX,
+    WC_POOL_WEIGHTED_MEAN, /* row i of the sequence counts i + 1 times */
+    WC_POOL_FIRST,
+    WC_POOL_LAST
+} wc_pooling;
+
 /* A two-dimensional convolution over channel-last maps x [h, w, c_in] -> y [oh, ow, c_out]. */
 typedef struct wc_conv {
     int h, w, c_in, oh, ow, c_out;
@@ -95,6 +105,10 @@ struct wc_backend {
     size_t (*attention_dense_work)(wc_backend *b, size_t m, const wc_attention *a);
     void (*attention_dense)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
                             const wc_attention *a, wc_tensor work);
+    /* The same over the keys and values of the step itself, [n, ..] as q: each row sees those of its own sequence, whose rows
+     * stand together in order from position 0, as attention would if they lay in pages. */
+    void (*attention_rows)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
+                           const wc_row_map *rows, const wc_attention *a);
 
     /* y[t,h] = softmax_j(cap tanh(s_j / cap)) v[j,h] with s_j = q[t,h] k[j,h] + q[t,h] r[j - t + past,h] over the keys j that
      * frame t sees; zeros where there is none.  q, k, v, y [n, n_heads * head_dim], r [past + future + 1, n_heads * head_dim];
@@ -139,6 +153,10 @@ struct wc_backend {
      * without it, its softmax among those scores s (again without the best) with (max - s) / max(|s|, max) <= 2 jitter; else
      * zeros.  work: E floats. */
     void (*route_two)(wc_backend *b, wc_tensor y, wc_tensor scores, float jitter, wc_tensor work);
+    /* y[s,:] from the rows first[s] + skip .. first[s + 1] - 1 of x: y [n,D], first [n + 1] rising.  Without such rows zeros, but
+     * the first row for WC_POOL_FIRST, as for WC_POOL_LAST the last; weights count the rows skipped. */
+    void (*pool_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *first, int skip,
+                      wc_pooling how);
     /* y[rows[i],:] += weights[rows[i],column] * x[i,:]. */
     void (*add_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows, wc_tensor weights,
                      size_t column);

@@ -81,6 +81,8 @@ bool wc_checkpoint_is_random(const wc_checkpoint *c);
  * checks, counts and conversion. */
 size_t wc_checkpoint_n_tensors(const wc_checkpoint *c);
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i);
+/* The table of token embeddings among them, whatever the family calls it, where it lies in its file; false: there is none. */
+bool wc_checkpoint_embedding(const wc_checkpoint *c, wc_tensor *t);
 /* Fails for the first tensor that holds a NaN or an infinity; reads all weights once. */
 bool wc_checkpoint_check_finite(const wc_checkpoint *c, wc_error *err);
 /* A hint: the tensor is read by rows, here and there. */

@@ -1,5 +1,6 @@
 /* runtime.c - opens a model: files, then the network, then words, pictures and sound; and rehearses what a step needs. */
 #include "generate/runtime.h"
+#include "generate/borrow.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/os.h"
 #include "formats/config.h"
 #include "generate/sound.h"
+#include "generate/tasks.h"
 #include "image/decode.h"
 
 enum { MEDIA_CACHE_BYTES = 64 << 20, F32_INDEX = 0, BF16_INDEX = 1 };
@@ -49,7 +51,7 @@ static bool read_generation_config(struct wc_model *m, wc_error *err)
     bool ok = wc_config_bool_or(file, v, "do_sample", false, &g->do_sample, err) &&
               wc_config_int_or(file, v, "max_new_tokens", 0, 0, 1 << 30, &g->max_new_tokens, err) &&
               wc_config_float_or(file, v, "temperature", 1, 0, 1e6, &g->temperature, err) &&
-              wc_config_int_or(file, v, "top_k", v && g->do_sample ? 50 : 0, 0, 1 << 30, &g->top_k, err) &&
+              wc_config_int_or(file, v, "top_k", 50, 0, 1 << 30, &g->top_k, err) &&
               wc_config_float_or(file, v, "top_p", 1, 0, 1, &g->top_p, err) &&
               wc_config_float_or(file, v, "min_p", 0, 0, 1, &g->min_p, err) &&
               wc_config_float_or(file, v, "typical_p", 1, 0, 1, &g->typical_p, err) &&
@@ -98,10 +100,9 @@ static bool read_special_tokens(struct wc_model *m, wc_error *err)
     return m->special_tokens != NULL;
 }
 
-/* The tokenizer from whichever file has it; *why says what was looked for when there is none, and err is untouched. */
-static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
+/* The tokenizer from whichever file of c has it; *why says what was looked for when there is none, and err is untouched. */
+static bool open_tokenizer_of(struct wc_model *m, const wc_checkpoint *c, wc_error *why, wc_error *err)
 {
-    const wc_checkpoint *c = m->files;
     const wc_json *config = wc_checkpoint_tokenizer_config(c), *metadata = wc_checkpoint_gguf_tokenizer(c);
     const char *folder = wc_checkpoint_path(c);
     size_t n = 0;
@@ -134,24 +135,41 @@ static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
     }
     if (broken.code && err)
         *err = broken;
-    if (wc_json_string_is(wc_json_get(wc_checkpoint_config(c), "model_type"), "openelm"))
-        wc_fail(why, WC_NOT_FOUND,
-                "%s: no tokenizer: OpenELM comes without one, give the folder of Llama 2's by "
-                "--tokenizer",
-                folder);
-    else
-        wc_fail(why, WC_NOT_FOUND,
-                "%s: no tokenizer: expected tokenizer.json or tokenizer.model, found neither; "
-                "--tokenizer names a folder that has one",
-                folder);
+    wc_fail(why, WC_NOT_FOUND,
+            "%s: no tokenizer: expected tokenizer.json or tokenizer.model, found neither; "
+            "--tokenizer names a folder that has one",
+            folder);
     return !broken.code;
 }
 
+/* The model's own, or the one that its makers took from another model. */
+static bool open_tokenizer(struct wc_model *m, bool may_borrow, wc_error *why, wc_error *err)
+{
+    if (!open_tokenizer_of(m, m->files, why, err))
+        return false;
+    if (m->tokenizer || !may_borrow)
+        return true;
+    const char *maker = wc_borrowed_from(m->files);
+    wc_checkpoint *other = wc_borrow_tokenizer(m->files);
+    if (other) {
+        const bool ok = open_tokenizer_of(m, other, why, err);
+        wc_checkpoint_close(other);
+        return ok;
+    }
+    if (maker)
+        wc_fail(why, WC_NOT_FOUND,
+                "%s: no tokenizer: this model has that of %s, which is not in the Hugging Face cache; fetch "
+                "it, or "
+                "give a folder that has it by --tokenizer",
+                wc_checkpoint_path(m->files), maker);
+    return true;
+}
+
 /* Tokenizer and template.  A model without them is fine (ids go in and out); a broken file is an error. */
-static bool open_text(struct wc_model *m, wc_error *err)
+static bool open_text(struct wc_model *m, bool may_borrow, wc_error *err)
 {
     wc_error why = {0};
-    if (!open_tokenizer(m, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
+    if (!open_tokenizer(m, may_borrow, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
         return false;
     wc_checkpoint_drop_tokenizer(m->files);
     if (!m->tokenizer)
@@ -218,11 +236,19 @@ static bool open_audio(struct wc_model *m, wc_error *err)
                    file, in->bands, m->mel->n_mels);
 }
 
+static bool open_sentence(struct wc_model *m, wc_error *err)
+{
+    if (!m->net->encoder)
+        return true;
+    m->sentence = wc_sentence_open(m->arena, m->files, m->net, err);
+    return m->sentence != NULL;
+}
+
 static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *err)
 {
     m->net = wc_net_load(m->arena, m->files, o->slice, err);
     if (!m->net || !read_generation_config(m, err) || !open_images(m, o->random_dtype != NULL, err) ||
-        !open_audio(m, err))
+        !open_audio(m, err) || !open_sentence(m, err))
         return false;
     check_vocabulary(m);
     m->backend = wc_backend_cpu_open(o->n_threads, o->compute == WC_COMPUTE_F32, err);
@@ -230,6 +256,27 @@ static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *er
     if (m->backend && !m->media)
         wc_fail_memory(err, 1000);
     return m->backend && m->media;
+}
+
+/* What an answer is made with when the caller says nothing, and what stands for a picture in the prompt's text. */
+static void write_defaults(const struct wc_model *m, wc_buf *b)
+{
+    const wc_generation_config *g = &m->generation;
+    const wc_image_input *in = &m->net->image;
+    wc_buf_printf(b,
+                  ",\"generation\":{\"do_sample\":%s,\"max_new_tokens\":%d,\"temperature\":%g,\"top_k\":%d,"
+                  "\"top_p\":%g,\"min_p\":%g,\"typical_p\":%g,\"repetition_penalty\":%g,\"eos_token_id\":[",
+                  g->do_sample ? "true" : "false", g->max_new_tokens, g->temperature, g->top_k, g->top_p,
+                  g->min_p, g->typical_p, g->repetition_penalty);
+    for (int i = 0; i < g->n_eos; i++)
+        wc_buf_printf(b, "%s%d", i ? "," : "", g->eos[i]);
+    wc_buf_puts(b, "]}");
+    if (in->n_tokens) {
+        wc_buf_printf(b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d,\"token\":", in->height,
+                      in->width, in->n_tokens);
+        wc_buf_json_string(b, in->token, strlen(in->token));
+        wc_buf_puts(b, "}");
+    }
 }
 
 static bool write_info(struct wc_model *m, wc_error *err)
@@ -252,14 +299,13 @@ static bool write_info(struct wc_model *m, wc_error *err)
             "\"context_length\":%d",
             (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
             n->n_vocab, n->context_length);
-        if (n->image.n_tokens)
-            wc_buf_printf(&b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d}", n->image.height,
-                          n->image.width, n->image.n_tokens);
+        write_defaults(m, &b);
         if (n->audio.n_tokens)
             wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d}", m->mel->sampling_rate,
                           wc_sound_max_seconds(m), n->audio.n_tokens);
         wc_buf_printf(&b, ",\"modalities\":[\"text\"%s%s]", n->image.n_tokens ? ",\"image\"" : "",
                       n->audio.n_tokens ? ",\"audio\"" : "");
+        wc_task_info(m, &b);
     }
     if (m->tokenizer)
         wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_vocab_size(m->tokenizer));
@@ -311,7 +357,7 @@ struct wc_model *wc_runtime_open(const char *name, const wc_model_options *optio
     m->arena = wc_arena_new(0);
     m->name = m->arena ? wc_arena_strdup(m->arena, name) : NULL;
     bool ok = m->name ? true : wc_fail_memory(err, strlen(name));
-    ok = ok && open_files(m, name, &o, err) && open_text(m, err) &&
+    ok = ok && open_files(m, name, &o, err) && open_text(m, !o.tokenizer, err) &&
          (o.tokenizer_only || open_net(m, &o, err)) && write_info(m, err);
     if (!ok) {
         wc_runtime_close(m);
@@ -334,6 +380,7 @@ void wc_runtime_close(struct wc_model *m)
     wc_kv_store_free(m->kv[BF16_INDEX]);
     wc_media_cache_free(m->media);
     wc_backend_close(m->backend);
+    wc_sentence_close(m->sentence);
     wc_jinja_free(m->chat_template);
     wc_tokenizer_free(m->tokenizer);
     wc_checkpoint_close(m->files);
@@ -363,6 +410,8 @@ wc_kv_store *wc_runtime_kv(struct wc_model *m, wc_dtype dtype)
 
 bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *cost, wc_error *err)
 {
+    if (m->net->encoder)
+        return wc_encode_cost(m, rows, cost, err);
     wc_arena *dry = wc_arena_new_dry();
     if (!dry)
         return wc_fail_memory(err, 100);

@@ -12,6 +12,7 @@
 #include "generate/media_cache.h"
 #include "image/normalize.h"
 #include "models/model.h"
+#include "models/sentence.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
@@ -39,6 +40,7 @@ struct wc_model {
     const char *name; /* as the user called it */
     wc_checkpoint *files;
     wc_net *net;                       /* NULL when only the tokenizer was asked for */
+    wc_sentence *sentence;             /* how vectors are made; NULL: it makes none */
     wc_backend *backend;               /* NULL likewise */
     wc_tokenizer *tokenizer;           /* NULL when the folder has none */
     wc_jinja *chat_template;           /* NULL when the model has none */

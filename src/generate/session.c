@@ -27,6 +27,12 @@ struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options 
         wc_fail(err, WC_BAD_ARGUMENT, "%s: was opened for its tokenizer only", m->name);
         return NULL;
     }
+    if (m->net->encoder) {
+        wc_fail(err, WC_UNSUPPORTED,
+                "%s: %s is an encoder and writes no text; it is for embed, rerank, classify or fill", m->name,
+                m->net->family->name);
+        return NULL;
+    }
     int ctx = o.ctx ? o.ctx : m->net->context_length;
     if (ctx < 1 || ctx > m->net->context_length) {
         wc_fail(err, WC_BAD_ARGUMENT, "ctx: expected 1 to %d (the model's context length), found %d",

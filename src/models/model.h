@@ -25,6 +25,8 @@ typedef struct wc_batch {
         *soft; /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture, a sound) */
     const int32_t *soft_rows; /* [n_soft] where */
     int n_soft;
+    const int32_t *types;    /* [rows.n] of an encoder: 1 in the second text of a pair; NULL: all 0 */
+    const int32_t *first;    /* [rows.n_seqs + 1] of an encoder: where each sequence begins, and the end */
     const wc_kv_layer *kv;   /* [n_kv] */
     const int32_t *out_rows; /* [n_out] rows whose logits are wanted, rising; NULL: all */
     int n_out;
@@ -49,13 +51,25 @@ typedef struct wc_audio_input {
     const char *token, *before, *after; /* as those of pictures */
     const char *why_not;                /* why n_tokens is 0 where the family does take sound; NULL */
 } wc_audio_input;
+/* What the head of an encoder is for. */
+typedef enum wc_task {
+    WC_TASK_NONE,
+    WC_TASK_FILL,     /* words for masked places: [n_vocab] of a row */
+    WC_TASK_CLASSIFY, /* labels of a text, or of a pair of texts: [n_labels] of its first row */
+    WC_TASK_TOKENS    /* labels of each token: [n_labels] of its row */
+} wc_task;
 
 typedef struct wc_family {
     const char *name;               /* "Gemma 3n" */
     const char *const *model_types; /* config.json's model_type, NULL-terminated */
     bool (*load)(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err);
-    /* Logits [n_out, n_vocab] of a batch; writes its keys and values into the pages. */
+    /* Logits [n_out, n_vocab] of a batch; writes its keys and values into the pages.  NULL: an encoder. */
     wc_tensor (*forward)(wc_ctx *c, const wc_net *net, const wc_batch *batch);
+    /* The last hidden states [rows.n, hidden_size] of whole sequences, without pages; rows.last_visible has for each row the
+     * last position of its sequence that is not padding.  NULL: none. */
+    wc_tensor (*encode)(wc_ctx *c, const wc_net *net, const wc_batch *batch);
+    /* The logits [n, n_vocab or n_labels] that net->task asks for, of n of these rows.  NULL: there is no head. */
+    wc_tensor (*head)(wc_ctx *c, const wc_net *net, wc_tensor rows);
     /* Soft rows [n_tokens, hidden_size] of a picture [height, width, 3] in the processor's range; NULL: none. */
     wc_tensor (*encode_image)(wc_ctx *c, const wc_net *net, wc_tensor pixels);
     /* Soft rows [n_tokens, hidden_size] of a sound: mel [frames, bands], 1 to max_frames of them, of which the first n_valid
@@ -74,6 +88,9 @@ struct wc_net { /* a family's own struct begins with this */
     int context_length;
     /* > 0: sequences of more positions are computed in another way (LongRoPE), their first rows too. */
     int rope_switch;
+    bool encoder; /* rows see those behind them too, so that there is no next token */
+    wc_task task;
+    int n_labels;
     int n_kv;
     const wc_kv_shape *kv; /* [n_kv] */
     wc_dtype dtype;        /* of the weights of the matrices */

@@ -245,6 +245,16 @@ wc_tensor wc_op_local_scores(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor r, c
     return y;
 }
 
+wc_tensor wc_op_attention_rows(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_row_map *rows,
+                               const wc_attention *a)
+{
+    assert(q.ndim == 2 && k.ndim == 2 && v.ndim == 2 && k.shape[0] == q.shape[0] && v.shape[0] == q.shape[0]);
+    wc_tensor y = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads * (size_t)a->value_dim));
+    if (go(c))
+        c->backend->attention_rows(c->backend, y, q, k, v, rows, a);
+    return y;
+}
+
 wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act)
 {
     wc_tensor y = new_like(c, &x);
@@ -374,6 +384,16 @@ wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n)
     wc_tensor y = wc_op_new(c, WC_SHAPE(n, x.shape[1]));
     if (go(c))
         c->backend->get_rows(c->backend, y, x, rows);
+    return y;
+}
+
+wc_tensor wc_op_pool_rows(wc_ctx *c, wc_tensor x, const int32_t *first, size_t n_seqs, int skip,
+                          wc_pooling how)
+{
+    assert(x.ndim == 2);
+    wc_tensor y = wc_op_new(c, WC_SHAPE(n_seqs, x.shape[1]));
+    if (go(c))
+        c->backend->pool_rows(c->backend, y, x, first, skip, how);
     return y;
 }
 

@@ -47,6 +47,9 @@ wc_tensor wc_op_local_attention(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v
 /* Its scores by chunks, [H, chunks, chunk, chunk + past + future]: for those who look on. */
 wc_tensor wc_op_local_scores(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor r, const wc_local_attention *a,
                              size_t chunk);
+/* Of the rows of a step over each other: q [n, H * key_dim], k and v likewise. */
+wc_tensor wc_op_attention_rows(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_row_map *rows,
+                               const wc_attention *a);
 
 wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act);
 wc_tensor wc_op_add(wc_ctx *c, wc_tensor x, wc_tensor z);
@@ -65,6 +68,9 @@ wc_tensor wc_op_altup_predict(wc_ctx *c, wc_tensor s, wc_tensor coefs);
 wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coefs, int active);
 wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s);
 wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n); /* [n, D] */
+/* x [n,D] -> [n_seqs, D]; first [n_seqs + 1] */
+wc_tensor wc_op_pool_rows(wc_ctx *c, wc_tensor x, const int32_t *first, size_t n_seqs, int skip,
+                          wc_pooling how);
 void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows);
 /* Rows first .. n - 1 of x [n, D] become zeros. */
 void wc_op_zero_rows(wc_ctx *c, wc_tensor x, size_t first);

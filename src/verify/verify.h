@@ -14,6 +14,8 @@
  *   P.threads             the logits of the prompt (the rows of a picture): one thread and several, the same bits
  *   batch                 the logits of all prompts: computed together and alone, the same bits
  *
+ * Of an encoder: P.prompt_ids, P.threads and batch, of the hidden states.
+ *
  * All is computed in f32 with an f32 cache (WC_COMPUTE_F32, WC_KV_F32). */
 #ifndef WC_VERIFY_VERIFY_H
 #define WC_VERIFY_VERIFY_H

@@ -9,7 +9,7 @@
 #include "generate/sound.h"
 #include "verify/checks.h"
 
-enum { CHUNK_ROWS = 7, NAME_ROOM = 300, NOTE_ROOM = 300 };
+enum { CHUNK_ROWS = 7, NAME_ROOM = 300 };
 
 /* One of the folder's prompts. */
 struct prompt {
@@ -165,40 +165,6 @@ static void fail_group(struct verification *v, const char *why)
             wc_checks_fail(v->c, &g->items[i], why);
 }
 
-static uint32_t bits(float x)
-{
-    uint32_t b;
-    memcpy(&b, &x, sizeof b);
-    return b;
-}
-
-/* Rows a and b [n, width] hold the same bits; else the note names the first that do not. */
-static bool same_bits(const float *a, const float *b, size_t n, size_t width, char note[NOTE_ROOM])
-{
-    for (size_t i = 0; i < n * width; i++)
-        if (bits(a[i]) != bits(b[i])) {
-            snprintf(note, NOTE_ROOM, "row %zu, element %zu: %.9g and %.9g; expected the same bits",
-                     i / width, i % width, (double)a[i], (double)b[i]);
-            return false;
-        }
-    return true;
-}
-
-static bool same_ids(const int32_t *want, size_t n_want, const int32_t *got, size_t n_got,
-                     char note[NOTE_ROOM])
-{
-    size_t i = 0;
-    while (i < n_want && i < n_got && want[i] == got[i])
-        i++;
-    if (i == n_want && i == n_got)
-        return true;
-    if (i < n_want && i < n_got)
-        snprintf(note, NOTE_ROOM, "id %zu: expected %d, found %d", i, (int)want[i], (int)got[i]);
-    else
-        snprintf(note, NOTE_ROOM, "expected %zu ids, found %zu", n_want, n_got);
-    return false;
-}
-
 /* ---- passes ---- */
 
 /* A session with room for the prompt and its answer. */
@@ -302,7 +268,7 @@ static bool check_answer(struct verification *v, struct wc_session *s, const str
                          wc_error *err)
 {
     const size_t n_vocab = (size_t)v->m->net->n_vocab, n = p->n_greedy;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     int32_t *ids = wc_mem_zalloc(n + 1, sizeof *ids);
     bool ok = ids != NULL;
     if (!ok)
@@ -319,7 +285,7 @@ static bool check_answer(struct verification *v, struct wc_session *s, const str
         const wc_tensor end = wc_tensor_of(rows + (n - 1) * n_vocab, WC_F32, WC_SHAPE(n_vocab));
         on_point(v, "greedy_logits", &all);
         on_point(v, "end_logits", &end);
-        tell(v, "greedy_ids", same_ids(p->greedy_ids, n, ids, n, note), note);
+        tell(v, "greedy_ids", wc_checks_same_ids(p->greedy_ids, n, ids, n, note), note);
     }
     wc_mem_free(ids);
     return ok;
@@ -331,7 +297,7 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
                            const float *answer, float *scratch, wc_error *err)
 {
     const size_t n_vocab = (size_t)v->m->net->n_vocab;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     if (p->n_greedy > 0) {
         if (!compute_whole(v, p, scratch, err))
             return false;
@@ -339,14 +305,14 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
         const size_t at = (size_t)v->m->net->rope_switch, last = p->n_ids + p->n_greedy - 1;
         const bool crosses = at > 0 && p->n_ids <= at && last > at;
         const size_t skip = crosses ? at + 1 - p->n_ids : 0; /* answer[i] is of a sequence of n_ids + i */
-        bool same = (crosses || same_bits(scratch, all, p->n_ids, n_vocab, note)) &&
-                    same_bits(scratch + (p->n_ids - 1 + skip) * n_vocab, answer + skip * n_vocab,
-                              p->n_greedy - skip, n_vocab, note);
+        bool same = (crosses || wc_checks_same_bits(scratch, all, p->n_ids, n_vocab, note)) &&
+                    wc_checks_same_bits(scratch + (p->n_ids - 1 + skip) * n_vocab, answer + skip * n_vocab,
+                                        p->n_greedy - skip, n_vocab, note);
         tell(v, "decode", same, note);
     }
     if (!compute_chunks(v, p, scratch, err))
         return false;
-    tell(v, "chunks", same_bits(scratch, p->last, 1, n_vocab, note), note);
+    tell(v, "chunks", wc_checks_same_bits(scratch, p->last, 1, n_vocab, note), note);
 
     struct prompt alone = *p;
     alone.n_greedy = 0;
@@ -355,7 +321,7 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
     bool ok = compute_whole(v, &alone, scratch, err);
     v->m->backend = own;
     if (ok)
-        tell(v, "threads", same_bits(scratch, all, p->n_ids, n_vocab, note), note);
+        tell(v, "threads", wc_checks_same_bits(scratch, all, p->n_ids, n_vocab, note), note);
     return ok;
 }
 
@@ -382,7 +348,7 @@ static bool check_features(struct verification *v, const struct prompt *p, wc_er
 /* Text, pictures and sounds become the ids. */
 static void check_prompt_ids(struct verification *v, struct wc_session *s, const struct prompt *p)
 {
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     wc_error why = {0};
     const wc_prompt prompt = {.size = sizeof prompt,
                               .text = p->text,
@@ -395,7 +361,8 @@ static void check_prompt_ids(struct verification *v, struct wc_session *s, const
     if (!wc_session_set_prompt(s, &prompt, &why))
         tell(v, "prompt_ids", false, why.text);
     else
-        tell(v, "prompt_ids", same_ids(p->ids, p->n_ids, s->tokens, (size_t)s->n_tokens, note), note);
+        tell(v, "prompt_ids", wc_checks_same_ids(p->ids, p->n_ids, s->tokens, (size_t)s->n_tokens, note),
+             note);
 }
 
 static bool run_prompt(struct verification *v, struct prompt *p, wc_error *err)
@@ -449,7 +416,7 @@ static void check_prompt(struct verification *v, struct prompt *p)
 static bool run_batch(struct verification *v, struct prompt *const *prompts, struct wc_session **sessions,
                       int *n_rows, size_t n, wc_error *err)
 {
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     int total = 0;
     for (size_t i = 0; i < n; i++) {
         sessions[i] = open_session(v, prompts[i], err);
@@ -464,7 +431,7 @@ static bool run_batch(struct verification *v, struct prompt *const *prompts, str
     bool ok = wc_step(sessions, n_rows, n, stepper, NULL, err);
     wc_runtime_put_stepper(v->m, stepper);
     for (size_t i = 0; ok && i < n; i++)
-        if (!same_bits(sessions[i]->logits, prompts[i]->last, 1, (size_t)v->m->net->n_vocab, note))
+        if (!wc_checks_same_bits(sessions[i]->logits, prompts[i]->last, 1, (size_t)v->m->net->n_vocab, note))
             ok = wc_fail(err, WC_FAILED, "prompt %s: %s", prompts[i]->name, note);
     return ok;
 }
@@ -502,7 +469,7 @@ static void ignore_point(void *user, const char *point, const wc_tensor *t)
 static bool run_picture(struct verification *v, const wc_media *picture, wc_error *err)
 {
     struct wc_model *m = v->m;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     wc_media_hold hold = {0}, again = {0};
     if (m->net->image.n_tokens == 0)
         return wc_fail(err, WC_UNSUPPORTED, "this model takes no pictures");
@@ -515,8 +482,8 @@ static bool run_picture(struct verification *v, const wc_media *picture, wc_erro
     }
     if (ok)
         tell(v, "threads",
-             same_bits(hold.rows, again.rows, (size_t)m->net->image.n_tokens, (size_t)m->net->hidden_size,
-                       note),
+             wc_checks_same_bits(hold.rows, again.rows, (size_t)m->net->image.n_tokens,
+                                 (size_t)m->net->hidden_size, note),
              note);
     wc_media_release(m->media, &hold);
     wc_media_release(m->media, &again);
@@ -526,7 +493,7 @@ static bool run_picture(struct verification *v, const wc_media *picture, wc_erro
 static bool run_sound(struct verification *v, const wc_sound *given, wc_error *err)
 {
     struct wc_model *m = v->m;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     size_t padded;
     wc_media_hold hold = {0}, again = {0};
     const wc_ctx watch = {.observe = on_point, .observe_user = v}, anew = {.observe = ignore_point};
@@ -542,8 +509,8 @@ static bool run_sound(struct verification *v, const wc_sound *given, wc_error *e
     }
     if (ok)
         tell(v, "threads",
-             same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens, (size_t)m->net->hidden_size,
-                       note),
+             wc_checks_same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens,
+                                 (size_t)m->net->hidden_size, note),
              note);
     wc_media_release(m->media, &hold);
     wc_media_release(m->media, &again);
@@ -634,6 +601,11 @@ bool wc_verify_model(wc_checks *c, const char *name, const wc_model_options *opt
         return false;
     if (!v.m->net) {
         wc_fail(err, WC_BAD_ARGUMENT, "%s: was opened for its tokenizer only", name);
+        goto done;
+    }
+    if (v.m->net->encoder) {
+        check_weights(&v);
+        ok = wc_verify_encoder(c, v.m, err);
         goto done;
     }
     v.other = wc_backend_cpu_open(wc_pool_threads(v.m->backend->pool) > 1 ? 1 : 3, true, err);

@@ -379,6 +379,63 @@ static void concat(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z)
     for_rows(&j, run_concat, wc_tensor_rows(&x), width_of(&y));
 }
 
+/* ---- rows of a sequence into one ---- */
+
+struct pool_job {
+    struct cpu *c;
+    wc_tensor y, x;
+    const int32_t *first;
+    int skip;
+    wc_pooling how;
+};
+
+/* y = the sum, or the largest, of n rows x [n,D]; weighted: row i counts skip + i + 1 times, the sum of which is returned. */
+static float gather(const struct pool_job *j, float *y, const float *x, size_t n)
+{
+    const wc_kernels *k = j->c->k;
+    const size_t d = width_of(&j->x);
+    const bool weighted = j->how == WC_POOL_WEIGHTED_MEAN;
+    float total = 0;
+    memset(y, 0, d * sizeof *y);
+    if (j->how == WC_POOL_MAX && n > 0)
+        memcpy(y, x, d * sizeof *y);
+    for (size_t i = 0; i < n; i++) {
+        const float weight = weighted ? (float)((size_t)j->skip + i + 1) : 1;
+        const float *row = x + i * d;
+        for (size_t e = 0; j->how == WC_POOL_MAX && e < d; e++)
+            y[e] = row[e] > y[e] ? row[e] : y[e];
+        if (j->how != WC_POOL_MAX)
+            k->axpy(y, weight, row, d);
+        total += weight;
+    }
+    return total;
+}
+
+static void run_pool_rows(void *job, size_t first, size_t n)
+{
+    const struct pool_job *j = job;
+    const size_t d = width_of(&j->x), skip = (size_t)j->skip;
+    for (size_t s = first; s < first + n; s++) {
+        const size_t from = (size_t)j->first[s], rows = (size_t)j->first[s + 1] - from;
+        const size_t left = rows > skip ? rows - skip : 0;
+        const float *x = f32(j->x) + from * d;
+        float *y = f32(j->y) + s * d;
+        if (rows > 0 && (j->how == WC_POOL_FIRST || j->how == WC_POOL_LAST)) {
+            memcpy(y, x + (j->how == WC_POOL_LAST ? rows - 1 : left > 0 ? skip : 0) * d, d * sizeof *y);
+            continue;
+        }
+        const float total = gather(j, y, x + (rows - left) * d, left);
+        if (total > 0 && j->how != WC_POOL_MAX)
+            j->c->k->scale(y, y, 1.0f / (j->how == WC_POOL_MEAN_SQRT ? sqrtf(total) : total), d);
+    }
+}
+
+static void pool_rows(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *first, int skip, wc_pooling how)
+{
+    struct pool_job j = {cpu_of(b), y, x, first, skip, how};
+    wc_cpu_for(j.c, run_pool_rows, &j, y.shape[0], 1);
+}
+
 void wc_cpu_fill_rows(wc_backend *b)
 {
     b->rms_norm = rms_norm;
@@ -395,5 +452,6 @@ void wc_cpu_fill_rows(wc_backend *b)
     b->mean_streams = mean_streams;
     b->get_rows = get_rows;
     b->put_rows = put_rows;
+    b->pool_rows = pool_rows;
     b->concat = concat;
 }
