@@ -284,6 +284,25 @@ static bool same_as_model(const char *name)
     return strcmp(name, "gemma") == 0 || strcmp(name, "llama2") == 0;
 }
 
+/* A tokenizer.model through the metadata of a GGUF file. */
+static void check_model_gguf(wc_arena *a, const char *path, const char *data, size_t n, const char *name,
+                             const wc_json *config, const wc_json *golden)
+{
+    wc_error err = {0};
+    const size_t n_vocab = (size_t)wc_json_number(wc_json_get(golden, "vocab_size"), 0);
+    const wc_json *metadata = wc_sentencepiece_to_gguf(data, n, config, n_vocab, NULL, path, a, &err);
+    wc_tokenizer *t = metadata ? wc_tokenizer_from_gguf(metadata, path, &err) : NULL;
+    struct golden g = {.name = name, .form = "model as GGUF", .t = t, .no_specials = true};
+    if (t && same_as_model(name))
+        check_golden(&g, golden);
+    else
+        printf("%-24s model as GGUF   %s\n", name,
+               t ? "loads; not compared, its shape is another" : err.text);
+    if (!t && same_as_model(name))
+        die(path, err.text);
+    wc_tokenizer_free(t);
+}
+
 static void check_model_file(const char *folder, const char *name, const wc_json *config,
                              const wc_json *golden)
 {
@@ -302,6 +321,7 @@ static void check_model_file(const char *folder, const char *name, const wc_json
         else
             printf("%-24s tokenizer.model loads; not compared, its shape is another\n", name);
         wc_tokenizer_free(t);
+        check_model_gguf(a, path, data, n, name, config, golden);
     }
     wc_arena_free(a);
 }

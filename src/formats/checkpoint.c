@@ -133,6 +133,11 @@ const char *wc_checkpoint_processor_file(const wc_checkpoint *c)
     return c->processor_file;
 }
 
+const wc_json *wc_checkpoint_feature_extractor(const wc_checkpoint *c)
+{
+    return c->feature_extractor;
+}
+
 const wc_json *wc_checkpoint_processor_config(const wc_checkpoint *c)
 {
     return c->processor_config;
@@ -478,6 +483,20 @@ size_t wc_checkpoint_n_tensors(const wc_checkpoint *c)
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i)
 {
     return view(&c->tensors[i]);
+}
+
+bool wc_checkpoint_embedding(const wc_checkpoint *c, wc_tensor *t)
+{
+    static const char *const names[] = {"model.embed_tokens.weight", "transformer.token_embeddings.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        int item;
+        const wc_stored *s = search_spellings(c, names[i], &item);
+        if (s && can_hold(s)) {
+            *t = view(s);
+            return true;
+        }
+    }
+    return false;
 }
 
 typedef void (*map_hint)(const wc_file_map *m, size_t offset, size_t n);

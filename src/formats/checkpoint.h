@@ -48,6 +48,9 @@ const wc_json *wc_checkpoint_generation(const wc_checkpoint *c); /* generation_c
  * processor_config.json where it has one, else preprocessor_config.json; NULL when there is neither. */
 const wc_json *wc_checkpoint_processor(const wc_checkpoint *c);
 const char *wc_checkpoint_processor_file(const wc_checkpoint *c); /* where that stands; NULL when nowhere */
+/* The settings of the feature extractor, likewise: the feature_extractor of processor_config.json, else
+ * preprocessor_config.json; NULL when there is neither. */
+const wc_json *wc_checkpoint_feature_extractor(const wc_checkpoint *c);
 const wc_json *wc_checkpoint_processor_config(const wc_checkpoint *c); /* processor_config.json or NULL */
 const wc_json *wc_checkpoint_tokenizer_config(const wc_checkpoint *c); /* tokenizer_config.json or NULL */
 /* tokenizer.json, read on the first call; NULL and err on failure (WC_NOT_FOUND: there is none). */
@@ -78,6 +81,8 @@ bool wc_checkpoint_is_random(const wc_checkpoint *c);
  * checks, counts and conversion. */
 size_t wc_checkpoint_n_tensors(const wc_checkpoint *c);
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i);
+/* The table of token embeddings among them, whatever the family calls it, where it lies in its file; false: there is none. */
+bool wc_checkpoint_embedding(const wc_checkpoint *c, wc_tensor *t);
 /* Fails for the first tensor that holds a NaN or an infinity; reads all weights once. */
 bool wc_checkpoint_check_finite(const wc_checkpoint *c, wc_error *err);
 /* A hint: the tensor is read by rows, here and there. */

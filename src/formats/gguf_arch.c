@@ -48,6 +48,30 @@ static const wc_gguf_key gemma3n_keys[] = {
     {"num_kv_shared_layers", "attention.shared_kv_layers", true, true, 0, 1024},
     {0},
 };
+static const wc_gguf_key gemma4_keys[] = {
+    {"rms_norm_eps", "attention.layer_norm_rms_epsilon", false, true, 1e-30, 1},
+    {"sliding_window", "attention.sliding_window", true, true, 1, 1 << 30},
+    {"final_logit_softcapping", "final_logit_softcapping", false, false, 0, 1e6},
+    {"hidden_size_per_layer_input", "embedding_length_per_layer_input", true, true, 0, 1 << 20},
+    {"num_kv_shared_layers", "attention.shared_kv_layers", true, true, 0, 1023},
+    {0},
+};
+static const wc_gguf_key openelm_keys[] = {
+    {"model_dim", "embedding_length", true, true, 1, 1 << 20},
+    {"num_transformer_layers", "block_count", true, true, 1, 1024},
+    {"max_context_length", "context_length", true, true, 1, 1 << 30},
+    {"head_dim", "attention.key_length", true, true, 2, 4096},
+    {"rope_freq_constant", "rope.freq_base", false, false, 1e-6, 1e18},
+    {0},
+};
+static const wc_gguf_key phimoe_keys[] = {
+    {"rms_norm_eps", "attention.layer_norm_rms_epsilon", false, true, 1e-30, 1},
+    {"sliding_window", "attention.sliding_window", true, false, 0, 1 << 30},
+    {"original_max_position_embeddings", "rope.scaling.original_context_length", true, false, 1, 1 << 30},
+    {"num_local_experts", "expert_count", true, true, 2, 256},
+    {"num_experts_per_tok", "expert_used_count", true, true, 1, 256},
+    {0},
+};
 static const wc_gguf_key phi2_keys[] = {
     {"layer_norm_eps", "attention.layer_norm_epsilon", false, true, 1e-30, 1},
     {0},
@@ -77,6 +101,36 @@ static const wc_gguf_name gemma3n_names[] = {
     {"per_layer_input_gate", "inp_gate"},
     {"per_layer_projection", "proj"},
     {"post_per_layer_input_norm", "post_norm"},
+    {0},
+};
+static const wc_gguf_name gemma4_names[] = {
+    {"post_attention_layernorm", "post_attention_norm"},
+    {"pre_feedforward_layernorm", "ffn_norm"},
+    {"post_feedforward_layernorm", "post_ffw_norm"},
+    {"per_layer_input_gate", "inp_gate"},
+    {"per_layer_projection", "proj"},
+    {"post_per_layer_input_norm", "post_norm"},
+    {"layer_scalar", "layer_output_scale"},
+    {0},
+};
+static const wc_gguf_name openelm_names[] = {
+    {"attn_norm", "attn_norm"},
+    {"attn.qkv_proj", "attn_qkv"},
+    {"attn.q_norm", "attn_q_norm"},
+    {"attn.k_norm", "attn_k_norm"},
+    {"attn.out_proj", "attn_output"},
+    {"ffn_norm", "ffn_norm"},
+    {"ffn.proj_1", "ffn_gate", "ffn_up"},
+    {"ffn.gate_proj", "ffn_gate"}, /* the halves, which only these files have */
+    {"ffn.up_proj", "ffn_up"},
+    {"ffn.proj_2", "ffn_down"},
+    {0},
+};
+static const wc_gguf_name phimoe_names[] = {
+    {"block_sparse_moe.gate", "ffn_gate_inp"},
+    {"block_sparse_moe.experts.*.w1", "ffn_gate_exps"},
+    {"block_sparse_moe.experts.*.w3", "ffn_up_exps"},
+    {"block_sparse_moe.experts.*.w2", "ffn_down_exps"},
     {0},
 };
 static const wc_gguf_name phi2_names[] = {
@@ -109,6 +163,8 @@ static const wc_gguf_name model_names[] = {
     {"model.embed_tokens_per_layer", "per_layer_token_embd"},
     {"model.per_layer_model_projection", "per_layer_model_proj"},
     {"model.per_layer_projection_norm", "per_layer_proj_norm"},
+    {"transformer.token_embeddings", "token_embd"},
+    {"transformer.norm", "output_norm"},
     {"model.altup_projections.*", "altup_proj"},
     {"model.altup_unembed_projections.*", "altup_unembd_proj"},
     {0},
@@ -132,6 +188,13 @@ static const wc_gguf_name model_names[] = {
 #define SMOLLM3_DEFAULTS                                                                                     \
     "\"max_position_embeddings\":32768,\"rms_norm_eps\":1e-6,\"rope_theta\":2000000,"                        \
     "\"tie_word_embeddings\":true,"
+#define GEMMA4_DEFAULTS                                                                                      \
+    "\"max_position_embeddings\":131072,\"rms_norm_eps\":1e-6,\"rope_theta\":1000000,"                       \
+    "\"sliding_window\":512,\"hidden_size_per_layer_input\":0,\"num_kv_shared_layers\":0,"
+#define OPENELM_DEFAULTS "\"max_context_length\":2048,\"rope_freq_constant\":10000,"
+#define PHIMOE_DEFAULTS                                                                                      \
+    "\"max_position_embeddings\":131072,\"rms_norm_eps\":1e-5,\"rope_theta\":1000000,"                       \
+    "\"num_local_experts\":16,\"num_experts_per_tok\":2,"
 #define PHI2_DEFAULTS                                                                                        \
     "\"max_position_embeddings\":2048,\"layer_norm_eps\":1e-5,\"rope_theta\":10000,"                         \
     "\"partial_rotary_factor\":0.5,"
@@ -148,6 +211,13 @@ static const wc_gguf_arch archs[] = {
      gemma2_keys, gemma2_names},
     {"gemma3n", "gemma3n_text", "Gemma3nForCausalLM", WC_GGUF_WIDTH_LISTS, GEMMA_ACT, GEMMA3N_DEFAULTS,
      gemma3n_keys, gemma3n_names},
+    {"gemma4", "gemma4_text", "Gemma4ForCausalLM", WC_GGUF_WIDTH_LISTS | WC_GGUF_OWN_HEADS, GEMMA_ACT,
+     GEMMA4_DEFAULTS, gemma4_keys, gemma4_names},
+    {"openelm", "openelm", "OpenELMForCausalLM", WC_GGUF_OWN_HEADS | WC_GGUF_OWN_KEYS,
+     "\"activation_fn_name\":\"swish\",\"ffn_with_glu\":true,\"share_input_output_layers\":true,",
+     OPENELM_DEFAULTS, openelm_keys, openelm_names},
+    {"phimoe", "phimoe", "PhimoeForCausalLM", 0, "\"hidden_act\":\"silu\",\"router_jitter_noise\":0.01,",
+     PHIMOE_DEFAULTS, phimoe_keys, phimoe_names},
     {"qwen2", "qwen2", "Qwen2ForCausalLM", 0, NO_WINDOW, QWEN_DEFAULTS, rms_keys, no_names},
     {"qwen3", "qwen3", "Qwen3ForCausalLM", 0, NO_WINDOW, QWEN_DEFAULTS "\"head_dim\":128,", rms_keys,
      no_names},

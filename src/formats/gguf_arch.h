@@ -14,8 +14,12 @@ enum wc_gguf_flags {
     WC_GGUF_NORMS_PLUS_ONE = 2,
     /* rope may turn a part of a head only. */
     WC_GGUF_PARTIAL_ROPE = 4,
-    /* The width of the feed-forward may be a list, a number for each layer. */
-    WC_GGUF_WIDTH_LISTS = 8
+    /* The width of the feed-forward is a list, a number for each layer. */
+    WC_GGUF_WIDTH_LISTS = 8,
+    /* So are heads, and the rope of layers differs: gguf_layers.c reads all of these. */
+    WC_GGUF_OWN_HEADS = 16,
+    /* None of the common keys: the configuration calls them otherwise. */
+    WC_GGUF_OWN_KEYS = 32
 };
 
 /* A module's name within a layer, or of the model.  A star in hf stands for a number i: the module's matrix is the i-th of those

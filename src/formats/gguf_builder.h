@@ -29,8 +29,6 @@ const wc_stored *wc_gguf_find(const wc_gguf_builder *b, const char *name);
 /* The values of a vector of f32, [*n] in the file; NULL when there is none of that name and kind. */
 const float *wc_gguf_floats(const wc_gguf_builder *b, const char *name, size_t *n);
 
-/* gguf_layers.c: widths of the feed-forward, which layers see a window only, who shares keys, and what else the architecture's
- * layers have of their own. */
-bool wc_gguf_put_widths(wc_gguf_builder *b);
+/* gguf_layers.c: what the architecture's layers have of their own: widths, heads, windows, ropes, who shares keys. */
 bool wc_gguf_put_layers(wc_gguf_builder *b);
 #endif

@@ -241,14 +241,17 @@ static void put_biases(wc_gguf_builder *b)
         wc_buf_printf(&b->out, "\"attention_bias\":true,");
     if (wc_gguf_find(b, "blk.0.ffn_up.bias"))
         wc_buf_printf(&b->out, "\"mlp_bias\":true,");
+    if (wc_gguf_find(b, "output.bias"))
+        wc_buf_printf(&b->out, "\"lm_head_bias\":true,");
 }
 
 static bool put_all(wc_gguf_builder *b)
 {
+    const unsigned flags = b->arch->flags;
     wc_buf_printf(&b->out, "{\"model_type\":\"%s\",%s", b->arch->model_type, b->arch->fixed);
-    if (!put_keys(b, wc_gguf_common_keys) || !put_keys(b, b->arch->keys) || !put_heads(b) ||
-        ((b->arch->flags & WC_GGUF_WIDTH_LISTS) && !wc_gguf_put_widths(b)) || !wc_gguf_put_layers(b) ||
-        !put_rope_scaling(b) || !put_vocabulary(b))
+    if ((!(flags & WC_GGUF_OWN_KEYS) && !put_keys(b, wc_gguf_common_keys)) || !put_keys(b, b->arch->keys) ||
+        (!(flags & WC_GGUF_OWN_HEADS) && (!put_heads(b) || !put_rope_scaling(b))) || !wc_gguf_put_layers(b) ||
+        !put_vocabulary(b))
         return false;
     put_biases(b);
     wc_buf_printf(&b->out, "\"architectures\":[\"%s\"]}", b->arch->class_name);

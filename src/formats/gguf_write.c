@@ -285,10 +285,11 @@ static bool is_embedding(const wc_gguf_writer *w, wc_tensor head)
 {
     wc_tensor embed;
     size_t bytes;
-    const bool tied = wc_json_is(wc_gguf_field(w, "tie_word_embeddings"), WC_JSON_TRUE);
-    if (!wc_checkpoint_find(w->c, "model.embed_tokens.weight", &embed))
+    const bool tied = wc_json_is(wc_gguf_field(w, "tie_word_embeddings"), WC_JSON_TRUE) ||
+                      wc_json_is(wc_gguf_field(w, "share_input_output_layers"), WC_JSON_TRUE);
+    if (!tied || !wc_checkpoint_embedding(w->c, &embed))
         return false;
-    return tied && embed.dtype == head.dtype && wc_tensor_elems(&embed) == wc_tensor_elems(&head) &&
+    return embed.dtype == head.dtype && wc_tensor_elems(&embed) == wc_tensor_elems(&head) &&
            wc_dtype_bytes(head.dtype, wc_tensor_elems(&head), &bytes) &&
            memcmp(embed.data, head.data, bytes) == 0;
 }
@@ -377,18 +378,33 @@ static bool write_rows(wc_gguf_writer *w, const wc_gguf_item *t, float *values, 
            wc_file_out_write(&w->file, stored, bytes, w->err);
 }
 
+/* Pages of rows first to first + n of the file need not stay: a tensor may be half a model. */
+static void done_rows(const wc_gguf_writer *w, const wc_gguf_item *t, size_t first, size_t n)
+{
+    const size_t rows = t->parts[0].shape[0];
+    while (t->ndim > 1 && n > 0 && first / rows < t->n_parts) {
+        const size_t in_part = first % rows, some = wc_min_size(n, rows - in_part);
+        const wc_tensor done = wc_tensor_slice(t->parts[first / rows], in_part, some);
+        wc_checkpoint_done_with(w->c, &done);
+        first += some;
+        n -= some;
+    }
+}
+
 static bool write_tensor(wc_gguf_writer *w, const wc_gguf_item *t)
 {
     const size_t at_once = wc_max_size(AT_ONCE / t->width, 1);
     float *values = wc_mem_alloc(at_once * t->width * sizeof *values);
     char *stored = wc_mem_alloc(at_once * t->width * sizeof(float));
     bool ok = (values && stored) || wc_fail_memory(w->err, at_once * t->width * sizeof *values);
-    for (size_t r = 0; ok && r < t->n_rows; r += at_once)
-        ok = write_rows(w, t, values, stored, r, wc_min_size(at_once, t->n_rows - r));
+    for (size_t r = 0; ok && r < t->n_rows; r += at_once) {
+        const size_t n = wc_min_size(at_once, t->n_rows - r);
+        ok = write_rows(w, t, values, stored, r, n);
+        done_rows(w, t, r, n);
+    }
+    done_rows(w, t, 0, t->n_rows); /* what was mapped once more around the places read */
     wc_mem_free(values);
     wc_mem_free(stored);
-    for (size_t i = 0; i < t->n_parts; i++)
-        wc_checkpoint_done_with(w->c, &t->parts[i]);
     return ok && wc_file_out_pad(&w->file, (size_t)(-t->bytes % ALIGNMENT), w->err);
 }
 

@@ -57,21 +57,35 @@ static const wc_json *members(wc_gguf_writer *w, const char *text)
     return v;
 }
 
-/* Refuses what the architecture's files cannot tell: they would be read as another model.  Gemma's names of its activation are
- * many and mean one. */
+/* Gemma's names of its activation are many, and mean one. */
+static bool same_fixed(const wc_gguf_writer *w, const char *key, const wc_json *own, const wc_json *fixed)
+{
+    const bool act = strcmp(key, "hidden_act") == 0 || strcmp(key, "hidden_activation") == 0;
+    if (is_gemma(w) && act)
+        return wc_json_is(own, WC_JSON_STRING) && strncmp(own->u.text, "gelu", 4) == 0;
+    return same_scalar(own, fixed);
+}
+
+/* Refuses what the architecture's files cannot tell: they would be read as another model. */
 static bool check_fixed(wc_gguf_writer *w)
 {
+    const char *file = wc_checkpoint_config_file(w->c);
     const wc_json *fixed = members(w, w->arch->fixed);
     if (!fixed)
         return false;
-    for (size_t i = 0; !is_gemma(w) && i < wc_json_count(fixed); i++) {
+    for (size_t i = 0; i < wc_json_count(fixed); i++) {
         const char *key = wc_json_key(fixed, i)->u.text;
         const wc_json *own = wc_gguf_field(w, key);
-        if (own && !same_scalar(own, wc_json_value(fixed, i)))
+        if (own && !same_fixed(w, key, own, wc_json_value(fixed, i)))
             return wc_fail(w->err, WC_UNSUPPORTED,
-                           "%s: %s: this value cannot be written: GGUF files of %s have no such key",
-                           wc_checkpoint_config_file(w->c), key, w->arch->name);
+                           "%s: %s: this value cannot be written: GGUF files of %s have no such key", file,
+                           key, w->arch->name);
     }
+    if (wc_json_is(wc_gguf_field(w, "use_bidirectional_attention"), WC_JSON_TRUE))
+        return wc_fail(
+            w->err, WC_UNSUPPORTED,
+            "%s: use_bidirectional_attention: this value cannot be written: GGUF files of %s look back only",
+            file, w->arch->name);
     const wc_json *rope = wc_gguf_field(w, "no_rope_layers"); /* SmolLM3: every fourth is 0 */
     for (size_t i = 0; i < wc_json_count(rope); i++)
         if ((wc_json_number(wc_json_item(rope, i), -1) != 0) != ((i + 1) % 4 != 0))
@@ -153,7 +167,8 @@ static void put_heads(wc_gguf_writer *w)
 
 static int n_layers(const wc_gguf_writer *w)
 {
-    const int n = wc_gguf_field_or(w, "num_hidden_layers", 1);
+    const bool own = w->arch->flags & WC_GGUF_OWN_KEYS;
+    const int n = wc_gguf_field_or(w, own ? "num_transformer_layers" : "num_hidden_layers", 1);
     return n < MAX_LAYERS ? n : MAX_LAYERS;
 }
 
@@ -161,9 +176,10 @@ static int n_layers(const wc_gguf_writer *w)
 static bool is_sliding(const wc_gguf_writer *w, int i, int period)
 {
     const wc_json *kinds = wc_gguf_field(w, "layer_types");
+    const bool last_sees_all = strcmp(w->arch->name, "gemma4") == 0 && i == n_layers(w) - 1;
     return wc_json_is(kinds, WC_JSON_ARRAY)
                ? wc_json_string_is(wc_json_item(kinds, (size_t)i), "sliding_attention")
-               : (i + 1) % wc_gguf_field_or(w, "sliding_window_pattern", period) != 0;
+               : (i + 1) % wc_gguf_field_or(w, "sliding_window_pattern", period) != 0 && !last_sees_all;
 }
 
 /* The kinds of layers, and the rope of those that see a window only. */
@@ -183,19 +199,35 @@ static bool put_layer_kinds(wc_gguf_writer *w, int period)
     return true;
 }
 
-/* A number, or one for each layer. */
+/* Size dim of a tensor of layer i; 0: there is none. */
+static size_t size_of(const wc_gguf_writer *w, int i, const char *tensor, int dim)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%d.%s.weight", i, tensor);
+    const wc_gguf_item *t = wc_gguf_item_find(w, name);
+    return t && t->ndim == 2 ? t->shape[dim] : 0;
+}
+
+/* A list with a number for each layer, which the shapes tell. */
+static bool put_sizes(wc_gguf_writer *w, const char *key, const size_t *x)
+{
+    double list[MAX_LAYERS];
+    for (int i = 0; i < n_layers(w); i++) {
+        if (x[i] == 0 || x[i] > 1 << 24)
+            return wc_fail(w->err, WC_BAD_FILE, "%s: tensors of layer %d do not tell %s.%s",
+                           wc_checkpoint_weights_file(w->c), i, w->arch->name, key);
+        list[i] = (double)x[i];
+    }
+    wc_gguf_put_list(w, key, WC_GGUF_I32, list, (size_t)n_layers(w));
+    return true;
+}
+
 static bool put_widths(wc_gguf_writer *w)
 {
-    double widths[MAX_LAYERS];
-    for (int i = 0; i < n_layers(w); i++) {
-        int width;
-        if (!wc_config_int_at(wc_checkpoint_config_file(w->c), w->config, "intermediate_size", (size_t)i, 1,
-                              1 << 24, &width, w->err))
-            return false;
-        widths[i] = width;
-    }
-    wc_gguf_put_list(w, "feed_forward_length", WC_GGUF_I32, widths, (size_t)n_layers(w));
-    return true;
+    size_t widths[MAX_LAYERS];
+    for (int i = 0; i < n_layers(w); i++)
+        widths[i] = size_of(w, i, "ffn_down", 1);
+    return put_sizes(w, "feed_forward_length", widths);
 }
 
 /* ---- Gemma 3n ---- */
@@ -253,13 +285,6 @@ static bool put_gemma3n(wc_gguf_writer *w)
 {
     pad_layer_inputs(w);
     return put_layer_kinds(w, 5) && put_sparsity(w) && add_shared_keys(w, 5);
-}
-
-static bool put_layers(wc_gguf_writer *w)
-{
-    return strcmp(w->arch->name, "gemma3") == 0    ? put_layer_kinds(w, 6)
-           : strcmp(w->arch->name, "gemma3n") == 0 ? put_gemma3n(w)
-                                                   : true;
 }
 
 /* ---- rope ---- */
@@ -360,6 +385,110 @@ static bool put_rope_scaling(wc_gguf_writer *w)
     return true;
 }
 
+/* ---- Gemma 4 ---- */
+
+/* The size of heads of all layers of one kind; they must agree. */
+static bool head_dim_of(wc_gguf_writer *w, bool sliding, size_t *d)
+{
+    const size_t H = (size_t)wc_gguf_n_heads(w);
+    *d = 0;
+    for (int i = 0; i < n_layers(w); i++) {
+        const size_t rows = size_of(w, i, "attn_q", 0);
+        if (is_sliding(w, i, 6) != sliding)
+            continue;
+        if (rows == 0 || rows % H || (*d && rows / H != *d))
+            return wc_fail(
+                w->err, WC_UNSUPPORTED,
+                "%s: layer %d: expected %zu query heads of the size that others of its kind have; GGUF files "
+                "have one",
+                wc_checkpoint_weights_file(w->c), i, H);
+        *d = rows / H;
+    }
+    return true;
+}
+
+/* rope_freqs: divisors of the frequencies of layers that see all, 1e30 where a head stands still. */
+static bool add_proportional_factors(wc_gguf_writer *w, size_t d)
+{
+    const char *file = wc_checkpoint_config_file(w->c);
+    const wc_json *full = wc_json_path(w->config, "rope_parameters.full_attention"),
+                  *type = wc_json_get(full, "rope_type"),
+                  *local = wc_json_path(w->config, "rope_parameters.sliding_attention.rope_type");
+    const double part = wc_json_number(wc_json_get(full, "partial_rotary_factor"), 1),
+                 factor = wc_json_number(wc_json_get(full, "factor"), 1);
+    const bool proportional = wc_json_string_is(type, "proportional");
+    float divisors[MAX_FACTORS];
+    if ((type && !proportional && !wc_json_string_is(type, "default")) ||
+        (local && !wc_json_string_is(local, "default")) || (!proportional && part != 1))
+        return wc_fail(
+            w->err, WC_UNSUPPORTED,
+            "%s: rope_parameters: expected full_attention proportional and sliding_attention default; "
+            "GGUF files of %s tell no others",
+            file, w->arch->name);
+    if (!(part >= 0 && part <= 1) || !(factor > 0 && factor < 1e6) || d / 2 > MAX_FACTORS)
+        return wc_fail(w->err, WC_BAD_FILE,
+                       "%s: rope_parameters.full_attention: partial_rotary_factor: expected 0 to 1", file);
+    for (size_t i = 0; i < d / 2; i++)
+        divisors[i] = i < (size_t)(part * (double)(d / 2)) ? (float)factor : 1e30f;
+    return d == 0 || add_factors(w, "rope_freqs.weight", divisors, d / 2);
+}
+
+static bool put_gemma4(wc_gguf_writer *w)
+{
+    size_t d[2], kv[MAX_LAYERS], last[2] = {0, 0}; /* full, sliding */
+    if (!head_dim_of(w, false, &d[0]) || !head_dim_of(w, true, &d[1]))
+        return false;
+    for (int k = 0; k < 2; k++)
+        d[k] = d[k] ? d[k] : d[!k];
+    for (int i = 0; i < n_layers(w);
+         i++) { /* those that share keys have as many as the layer that they read */
+        const bool sliding = is_sliding(w, i, 6);
+        const size_t rows = size_of(w, i, "attn_k", 0);
+        last[sliding] = rows ? rows / d[sliding] : last[sliding];
+        kv[i] = last[sliding];
+    }
+    wc_gguf_put_whole(w, "attention.key_length", (int64_t)d[0]);
+    wc_gguf_put_whole(w, "attention.value_length", (int64_t)d[0]);
+    wc_gguf_put_whole(w, "attention.key_length_swa", (int64_t)d[1]);
+    wc_gguf_put_whole(w, "attention.value_length_swa", (int64_t)d[1]);
+    wc_gguf_put_whole(w, "rope.dimension_count", (int64_t)d[0]);
+    wc_gguf_put_whole(w, "rope.dimension_count_swa", (int64_t)d[1]);
+    pad_layer_inputs(w);
+    return put_sizes(w, "attention.head_count_kv", kv) && put_layer_kinds(w, 6) &&
+           add_proportional_factors(w, d[0]);
+}
+
+/* ---- OpenELM ---- */
+
+static bool put_openelm(wc_gguf_writer *w)
+{
+    const size_t d = (size_t)wc_gguf_field_or(w, "head_dim", 1);
+    size_t heads[MAX_LAYERS], kv[MAX_LAYERS];
+    for (int i = 0; i < n_layers(w); i++) {
+        const size_t rows = size_of(w, i, "attn_qkv", 0);
+        heads[i] = size_of(w, i, "attn_output", 1) / d;
+        kv[i] = rows / d > heads[i] ? (rows / d - heads[i]) / 2 : 0;
+        if (rows != (heads[i] + 2 * kv[i]) * d)
+            return wc_fail(w->err, WC_BAD_FILE,
+                           "%s: layer %d: attn.qkv_proj: expected rows of whole heads of %zu, found %zu",
+                           wc_checkpoint_weights_file(w->c), i, d, rows);
+    }
+    wc_gguf_put_real(w, "attention.layer_norm_rms_epsilon", 1e-6);
+    wc_gguf_put_whole(w, "attention.value_length", (int64_t)d);
+    wc_gguf_put_whole(w, "rope.dimension_count", (int64_t)d);
+    return put_sizes(w, "attention.head_count", heads) && put_sizes(w, "attention.head_count_kv", kv) &&
+           put_widths(w);
+}
+
+static bool put_layers(wc_gguf_writer *w)
+{
+    return strcmp(w->arch->name, "gemma3") == 0    ? put_layer_kinds(w, 6)
+           : strcmp(w->arch->name, "gemma3n") == 0 ? put_gemma3n(w)
+           : strcmp(w->arch->name, "gemma4") == 0  ? put_gemma4(w)
+           : strcmp(w->arch->name, "openelm") == 0 ? put_openelm(w)
+                                                   : true;
+}
+
 /* ---- the whole ---- */
 
 bool wc_gguf_write_arch(wc_gguf_writer *w)
@@ -377,10 +506,14 @@ bool wc_gguf_write_arch(wc_gguf_writer *w)
 
 bool wc_gguf_write_config(wc_gguf_writer *w)
 {
-    const bool lists = w->arch->flags & WC_GGUF_WIDTH_LISTS;
-    if (!check_fixed(w) || !put_keys(w, wc_gguf_common_keys) || !put_own_keys(w) ||
-        (lists && !put_widths(w)) || !put_rope_scaling(w))
+    const unsigned flags = w->arch->flags;
+    if (!check_fixed(w) || (!(flags & WC_GGUF_OWN_KEYS) && !put_keys(w, wc_gguf_common_keys)) ||
+        !put_own_keys(w) || ((flags & WC_GGUF_WIDTH_LISTS) && !put_widths(w)))
         return false;
-    put_heads(w);
+    if (!(flags & WC_GGUF_OWN_HEADS)) {
+        put_heads(w);
+        if (!put_rope_scaling(w))
+            return false;
+    }
     return put_layers(w);
 }

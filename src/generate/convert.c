@@ -5,6 +5,7 @@
 
 #include "base/file_map.h"
 #include "formats/gguf_write.h"
+#include "generate/borrow.h"
 #include "text/gguf_vocab.h"
 
 static bool type_of(const char *name, wc_dtype *type, wc_error *err)
@@ -30,45 +31,55 @@ static const char *short_name(wc_arena *a, const char *path)
     return wc_arena_strndup(a, path + start, n - start);
 }
 
-/* The vocabulary's size as the configuration has it. */
 static size_t vocab_size(const wc_checkpoint *c)
 {
-    const wc_json *v = wc_json_get(wc_checkpoint_config(c), "vocab_size");
-    if (!v)
-        v = wc_json_path(wc_checkpoint_config(c), "text_config.vocab_size");
-    return wc_json_is(v, WC_JSON_INT) && v->u.integer > 0 && v->u.integer < 1 << 24 ? (size_t)v->u.integer
-                                                                                    : 0;
+    wc_tensor embed;
+    return wc_checkpoint_embedding(c, &embed) && embed.shape[0] < 1 << 24 ? embed.shape[0] : 0;
 }
 
-/* A folder without a tokenizer is converted without one. */
-static bool read_tokenizer(const wc_checkpoint *c, wc_arena *a, const wc_json **out, wc_error *err)
+/* The metadata of c's tokenizer.json or tokenizer.model, for n_tokens tokens; *out NULL: there is neither. */
+static bool tokenizer_of(const wc_checkpoint *c, size_t n_tokens, wc_arena *a, const wc_json **out,
+                         wc_error *err)
 {
     wc_error why = {0};
-    size_t n;
-    const wc_json *json = wc_checkpoint_tokenizer(c, &why);
+    size_t n, n_pieces = 0;
+    const wc_json *json = wc_checkpoint_tokenizer(c, &why), *config = wc_checkpoint_tokenizer_config(c);
     *out = NULL;
     if (!json && why.code == WC_NOT_FOUND)
-        return true;
-    if (!json) {
-        if (err)
+        why = (wc_error){0};
+    const char *pieces = json || why.code ? NULL : wc_checkpoint_tokenizer_model(c, &n_pieces, &why);
+    if (!json && !pieces) {
+        if (why.code && err)
             *err = why;
-        return false;
+        return !why.code;
     }
     const char *source = wc_checkpoint_template(c, NULL, &n),
-               *file = wc_path_join(a, wc_checkpoint_path(c), "tokenizer.json");
-    const wc_json text = {.type = WC_JSON_STRING, .n = source ? (uint32_t)n : 0, .u.text = source};
+               *file = wc_path_join(a, wc_checkpoint_path(c), json ? "tokenizer.json" : "tokenizer.model");
+    const wc_json text = {.type = WC_JSON_STRING, .n = source ? (uint32_t)n : 0, .u.text = source},
+                  *chat = source ? &text : NULL;
     if (!file)
         return wc_fail_memory(err, 1);
-    *out = wc_tokenizer_to_gguf(json, wc_checkpoint_tokenizer_config(c), vocab_size(c), source ? &text : NULL,
-                                file, a, err);
+    *out = json ? wc_tokenizer_to_gguf(json, config, n_tokens, chat, file, a, err)
+                : wc_sentencepiece_to_gguf(pieces, n_pieces, config, n_tokens, chat, file, a, err);
     return *out != NULL;
+}
+
+/* The model's tokenizer or the one that it has from another model; a folder without one is converted without one.  *borrowed: to
+ * be closed behind the last use of *out. */
+static bool read_tokenizer(const wc_checkpoint *c, wc_arena *a, const wc_json **out, wc_checkpoint **borrowed,
+                           wc_error *err)
+{
+    if (!tokenizer_of(c, vocab_size(c), a, out, err))
+        return false;
+    *borrowed = *out ? NULL : wc_borrow_tokenizer(c);
+    return !*borrowed || tokenizer_of(*borrowed, vocab_size(c), a, out, err);
 }
 
 bool wc_convert_run(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                     wc_error *err)
 {
     wc_arena *a = wc_arena_new(0);
-    wc_checkpoint *c = NULL;
+    wc_checkpoint *c = NULL, *borrowed = NULL;
     wc_gguf_write_options o = {.progress = progress, .user = user};
     bool ok = a ? type_of(type, &o.type, err) : wc_fail_memory(err, 1);
     const char *path = ok ? wc_hub_resolve(a, name, err) : NULL;
@@ -80,9 +91,10 @@ bool wc_convert_run(const char *name, const char *out, const char *type, wc_prog
                      path);
     if (ok) {
         o.name = short_name(a, path);
-        ok = o.name ? read_tokenizer(c, a, &o.tokenizer, err) && wc_gguf_write(c, out, &o, err)
+        ok = o.name ? read_tokenizer(c, a, &o.tokenizer, &borrowed, err) && wc_gguf_write(c, out, &o, err)
                     : wc_fail_memory(err, 1);
     }
+    wc_checkpoint_close(borrowed);
     wc_checkpoint_close(c);
     wc_arena_free(a);
     return ok;

@@ -1,5 +1,6 @@
-/* runtime.c - opens a model: files, then the network, then words and pictures; and rehearses what a step needs. */
+/* runtime.c - opens a model: files, then the network, then words, pictures and sound; and rehearses what a step needs. */
 #include "generate/runtime.h"
+#include "generate/borrow.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "formats/config.h"
+#include "generate/sound.h"
+#include "generate/tasks.h"
 #include "image/decode.h"
 
 enum { MEDIA_CACHE_BYTES = 64 << 20, F32_INDEX = 0, BF16_INDEX = 1 };
@@ -97,10 +100,9 @@ static bool read_special_tokens(struct wc_model *m, wc_error *err)
     return m->special_tokens != NULL;
 }
 
-/* The tokenizer from whichever file has it; *why says what was looked for when there is none, and err is untouched. */
-static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
+/* The tokenizer from whichever file of c has it; *why says what was looked for when there is none, and err is untouched. */
+static bool open_tokenizer_of(struct wc_model *m, const wc_checkpoint *c, wc_error *why, wc_error *err)
 {
-    const wc_checkpoint *c = m->files;
     const wc_json *config = wc_checkpoint_tokenizer_config(c), *metadata = wc_checkpoint_gguf_tokenizer(c);
     const char *folder = wc_checkpoint_path(c);
     size_t n = 0;
@@ -133,24 +135,41 @@ static bool open_tokenizer(struct wc_model *m, wc_error *why, wc_error *err)
     }
     if (broken.code && err)
         *err = broken;
-    if (wc_json_string_is(wc_json_get(wc_checkpoint_config(c), "model_type"), "openelm"))
-        wc_fail(why, WC_NOT_FOUND,
-                "%s: no tokenizer: OpenELM comes without one, give the folder of Llama 2's by "
-                "--tokenizer",
-                folder);
-    else
-        wc_fail(why, WC_NOT_FOUND,
-                "%s: no tokenizer: expected tokenizer.json or tokenizer.model, found neither; "
-                "--tokenizer names a folder that has one",
-                folder);
+    wc_fail(why, WC_NOT_FOUND,
+            "%s: no tokenizer: expected tokenizer.json or tokenizer.model, found neither; "
+            "--tokenizer names a folder that has one",
+            folder);
     return !broken.code;
 }
 
+/* The model's own, or the one that its makers took from another model. */
+static bool open_tokenizer(struct wc_model *m, bool may_borrow, wc_error *why, wc_error *err)
+{
+    if (!open_tokenizer_of(m, m->files, why, err))
+        return false;
+    if (m->tokenizer || !may_borrow)
+        return true;
+    const char *maker = wc_borrowed_from(m->files);
+    wc_checkpoint *other = wc_borrow_tokenizer(m->files);
+    if (other) {
+        const bool ok = open_tokenizer_of(m, other, why, err);
+        wc_checkpoint_close(other);
+        return ok;
+    }
+    if (maker)
+        wc_fail(why, WC_NOT_FOUND,
+                "%s: no tokenizer: this model has that of %s, which is not in the Hugging Face cache; fetch "
+                "it, or "
+                "give a folder that has it by --tokenizer",
+                wc_checkpoint_path(m->files), maker);
+    return true;
+}
+
 /* Tokenizer and template.  A model without them is fine (ids go in and out); a broken file is an error. */
-static bool open_text(struct wc_model *m, wc_error *err)
+static bool open_text(struct wc_model *m, bool may_borrow, wc_error *err)
 {
     wc_error why = {0};
-    if (!open_tokenizer(m, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
+    if (!open_tokenizer(m, may_borrow, &why, err) || (m->tokenizer && !read_special_tokens(m, err)))
         return false;
     wc_checkpoint_drop_tokenizer(m->files);
     if (!m->tokenizer)
@@ -201,10 +220,35 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
     return true;
 }
 
+static bool open_audio(struct wc_model *m, wc_error *err)
+{
+    const wc_audio_input *in = &m->net->audio;
+    if (in->n_tokens == 0)
+        return true;
+    const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
+    m->mel = wc_arena_zalloc(m->arena, 1, sizeof *m->mel);
+    if (!file || !m->mel)
+        return wc_fail_memory(err, sizeof *m->mel);
+    if (!wc_mel_from_config(m->mel, m->arena, wc_checkpoint_feature_extractor(m->files), file, err))
+        return false;
+    return m->mel->n_mels == in->bands ||
+           wc_fail(err, WC_BAD_FILE, "%s: feature_size: expected %d (audio_config.input_feat_size), found %d",
+                   file, in->bands, m->mel->n_mels);
+}
+
+static bool open_sentence(struct wc_model *m, wc_error *err)
+{
+    if (!m->net->encoder)
+        return true;
+    m->sentence = wc_sentence_open(m->arena, m->files, m->net, err);
+    return m->sentence != NULL;
+}
+
 static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *err)
 {
     m->net = wc_net_load(m->arena, m->files, o->slice, err);
-    if (!m->net || !read_generation_config(m, err) || !open_images(m, o->random_dtype != NULL, err))
+    if (!m->net || !read_generation_config(m, err) || !open_images(m, o->random_dtype != NULL, err) ||
+        !open_audio(m, err) || !open_sentence(m, err))
         return false;
     check_vocabulary(m);
     m->backend = wc_backend_cpu_open(o->n_threads, o->compute == WC_COMPUTE_F32, err);
@@ -256,7 +300,12 @@ static bool write_info(struct wc_model *m, wc_error *err)
             (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
             n->n_vocab, n->context_length);
         write_defaults(m, &b);
-        wc_buf_printf(&b, ",\"modalities\":[\"text\"%s]", n->image.n_tokens ? ",\"image\"" : "");
+        if (n->audio.n_tokens)
+            wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d}", m->mel->sampling_rate,
+                          wc_sound_max_seconds(m), n->audio.n_tokens);
+        wc_buf_printf(&b, ",\"modalities\":[\"text\"%s%s]", n->image.n_tokens ? ",\"image\"" : "",
+                      n->audio.n_tokens ? ",\"audio\"" : "");
+        wc_task_info(m, &b);
     }
     if (m->tokenizer)
         wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_vocab_size(m->tokenizer));
@@ -308,7 +357,7 @@ struct wc_model *wc_runtime_open(const char *name, const wc_model_options *optio
     m->arena = wc_arena_new(0);
     m->name = m->arena ? wc_arena_strdup(m->arena, name) : NULL;
     bool ok = m->name ? true : wc_fail_memory(err, strlen(name));
-    ok = ok && open_files(m, name, &o, err) && open_text(m, err) &&
+    ok = ok && open_files(m, name, &o, err) && open_text(m, !o.tokenizer, err) &&
          (o.tokenizer_only || open_net(m, &o, err)) && write_info(m, err);
     if (!ok) {
         wc_runtime_close(m);
@@ -331,6 +380,7 @@ void wc_runtime_close(struct wc_model *m)
     wc_kv_store_free(m->kv[BF16_INDEX]);
     wc_media_cache_free(m->media);
     wc_backend_close(m->backend);
+    wc_sentence_close(m->sentence);
     wc_jinja_free(m->chat_template);
     wc_tokenizer_free(m->tokenizer);
     wc_checkpoint_close(m->files);
@@ -360,6 +410,8 @@ wc_kv_store *wc_runtime_kv(struct wc_model *m, wc_dtype dtype)
 
 bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *cost, wc_error *err)
 {
+    if (m->net->encoder)
+        return wc_encode_cost(m, rows, cost, err);
     wc_arena *dry = wc_arena_new_dry();
     if (!dry)
         return wc_fail_memory(err, 100);
@@ -468,52 +520,67 @@ static bool read_picture(const wc_media *p, struct wc_image *image, uint8_t dige
     return true;
 }
 
-bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel,
-                             wc_observe_fn observe, void *observe_user,
-                             void (*progress)(void *, size_t, size_t), void *progress_user,
-                             wc_media_hold *hold, wc_error *err)
+bool wc_runtime_encode(struct wc_model *m, const wc_ctx *watch, size_t arena_bytes, const uint8_t digest[32],
+                       wc_encoder_fn encode, void *input, wc_media_hold *hold, wc_error *err)
 {
-    const wc_image_input *in = &m->net->image;
-    struct wc_image image;
-    uint8_t digest[32];
-    if (!read_picture(picture, &image, digest, err))
-        return false;
     bool ok = false;
-    wc_arena *a = NULL;
-    wc_cost cost;
-    if (!observe && wc_media_find(m->media, digest, hold)) {
-        ok = true;
-        goto done;
-    }
-    if (!wc_runtime_image_cost(m, &cost, err))
-        goto done;
+    wc_ctx c = *watch;
+    wc_tensor rows = {0};
     /* what is computed only to be shown was not rehearsed */
-    a = observe ? wc_arena_new(0) : wc_arena_new_fixed(cost.arena_bytes);
-    if (!a) {
-        wc_fail_memory(err, cost.arena_bytes);
+    c.step = c.observe ? wc_arena_new(0) : wc_arena_new_fixed(arena_bytes);
+    c.backend = m->backend;
+    if (!c.step)
+        return wc_fail_memory(err, arena_bytes);
+    if (!encode(input, &c, &rows, err))
         goto done;
-    }
-    wc_ctx c = {.backend = m->backend,
-                .step = a,
-                .observe = observe,
-                .observe_user = observe_user,
-                .cancel = cancel,
-                .progress = progress,
-                .progress_user = progress_user};
-    wc_tensor pixels = wc_op_new(&c, WC_SHAPE((size_t)in->height, (size_t)in->width, 3));
-    if (!wc_image_preprocess(m->images, &image, WC_IMAGE_HWC, pixels.data, err))
-        goto done;
-    wc_tensor rows = m->net->family->encode_image(&c, m->net, pixels);
     if (c.stopped)
         ok = wc_fail(err, WC_CANCELLED, "cancelled");
     else if (c.failed)
-        ok = wc_fail(err, WC_FAILED, "internal: a picture needed more memory than its rehearsal");
+        ok = wc_fail(err, WC_FAILED, "internal: an encoder needed more memory than its rehearsal");
     else if (!wc_media_add(m->media, digest, rows.data, wc_tensor_elems(&rows), hold))
         ok = wc_fail_memory(err, 4 * wc_tensor_elems(&rows));
     else
         ok = true;
 done:
-    wc_arena_free(a);
+    wc_arena_free(c.step);
+    return ok;
+}
+
+struct picture {
+    const struct wc_model *m;
+    const struct wc_image *image;
+};
+
+static bool encode_picture(void *input, wc_ctx *c, wc_tensor *rows, wc_error *err)
+{
+    const struct picture *p = input;
+    const wc_image_input *in = &p->m->net->image;
+    wc_tensor pixels = wc_op_new(c, WC_SHAPE((size_t)in->height, (size_t)in->width, 3));
+    if (!c->failed && !wc_image_preprocess(p->m->images, p->image, WC_IMAGE_HWC, pixels.data, err))
+        return false;
+    *rows = p->m->net->family->encode_image(c, p->m->net, pixels);
+    return true;
+}
+
+bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel,
+                             wc_observe_fn observe, void *observe_user,
+                             void (*progress)(void *, size_t, size_t), void *progress_user,
+                             wc_media_hold *hold, wc_error *err)
+{
+    struct wc_image image;
+    uint8_t digest[32];
+    wc_cost cost;
+    if (!read_picture(picture, &image, digest, err))
+        return false;
+    struct picture input = {m, &image};
+    const wc_ctx watch = {.observe = observe,
+                          .observe_user = observe_user,
+                          .cancel = cancel,
+                          .progress = progress,
+                          .progress_user = progress_user};
+    bool ok = (!observe && wc_media_find(m->media, digest, hold)) ||
+              (wc_runtime_image_cost(m, &cost, err) &&
+               wc_runtime_encode(m, &watch, cost.arena_bytes, digest, encode_picture, &input, hold, err));
     wc_image_free(&image);
     return ok;
 }

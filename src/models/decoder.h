@@ -14,7 +14,7 @@ typedef struct wc_decoder_names {
     const char *q_proj, *k_proj, *v_proj, *o_proj, *q_norm, *k_norm, *v_norm;
     const char *qkv_proj; /* not NULL: rows of q, k and v in one matrix */
     const char *gate_proj, *up_proj, *down_proj;
-    const char *gate_up_proj; /* not NULL: likewise, the gate first */
+    const char *gate_up_proj; /* not NULL: likewise, the gate first, unless the files have gate_proj */
     const char *act, *mlp;
     bool keys_by_query; /* observers see keys and values once for each query head */
 } wc_decoder_names;
@@ -63,5 +63,7 @@ struct wc_decoder {
     wc_tensor (*feed_forward)(wc_ctx *c, const wc_decoder *m, int layer, wc_tensor f);
 };
 
+/* Of a net whose rows see each other both ways (net.encoder), see model.h. */
+wc_tensor wc_decoder_encode(wc_ctx *c, const wc_net *net, const wc_batch *batch);
 wc_tensor wc_decoder_forward(wc_ctx *c, const wc_net *net, const wc_batch *batch);
 #endif

@@ -279,6 +279,14 @@ static bool find_attention(wc_decoder_loader *l, int i, wc_decoder_layer *w)
               wc_decoder_need_in_layer(l, i, names->k_norm, ".weight", WC_SHAPE(d), &w->k_norm))));
 }
 
+static bool has_in_layer(const wc_decoder_loader *l, int layer, const char *module)
+{
+    char full[NAME_ROOM];
+    wc_tensor t;
+    snprintf(full, sizeof full, "%slayers.%d.%s.weight", l->m->names->prefix, layer, module);
+    return wc_checkpoint_find(l->files, full, &t);
+}
+
 static bool find_ffn(wc_decoder_loader *l, int i, wc_decoder_layer *w)
 {
     const wc_decoder_names *names = l->m->names;
@@ -286,7 +294,7 @@ static bool find_ffn(wc_decoder_loader *l, int i, wc_decoder_layer *w)
     wc_tensor both;
     if (l->no_ffn)
         return true;
-    if (names->gate_up_proj) {
+    if (names->gate_up_proj && !(names->gate_proj && has_in_layer(l, i, names->gate_proj))) {
         if (!wc_decoder_need_in_layer(l, i, names->gate_up_proj, ".weight", WC_SHAPE(2 * F, D), &both))
             return false;
         w->gate_proj = wc_tensor_slice(both, 0, F);

@@ -1,6 +1,7 @@
 /* gguf_vocab.c - the tokenizer of a GGUF file: its metadata made into the tokenizer.json that the model came with.
  *
- *   tokenizer.ggml.model        "llama": SentencePiece BPE by scores; "t5": unigram; "gpt2": byte-level BPE by merges
+ *   tokenizer.ggml.model        "llama": SentencePiece BPE by scores; "t5": unigram; "gpt2": byte-level BPE by merges;
+ *                               "gemma4": SentencePiece BPE by merges
  *   tokenizer.ggml.pre          the pattern that cuts text into words ("gpt2" only), by a name
  *   tokenizer.ggml.tokens       the token of each id; scores, token_type: as many
  *   tokenizer.ggml.merges       "left right"
@@ -348,8 +349,9 @@ static wc_json text_of(const char *s, size_t n)
     return (wc_json){.type = WC_JSON_STRING, .n = (uint32_t)n, .u.text = s};
 }
 
-/* {"token": id, ...} of the tokens that text is made of; those of other types are looked for in the text. */
-static bool make_vocab(const struct vocab *v, wc_json *out)
+/* {"token": id, ...} of the tokens that text is made of; those of other types are looked for in the text, and may be pieces of
+ * merges too when all are wanted. */
+static bool make_vocab(const struct vocab *v, bool all, wc_json *out)
 {
     wc_json *items = wc_arena_zalloc(v->arena, 2 * v->n + 1, sizeof *items);
     uint32_t n = 0;
@@ -358,7 +360,7 @@ static bool make_vocab(const struct vocab *v, wc_json *out)
     for (size_t i = 0; i < v->n; i++) {
         const wc_json *token = wc_json_item(v->tokens, i);
         const int type = type_of(v, i);
-        if (type == WC_SPM_CONTROL || type == WC_SPM_USER_DEFINED || token->n == 0 ||
+        if ((!all && (type == WC_SPM_CONTROL || type == WC_SPM_USER_DEFINED)) || token->n == 0 ||
             !wc_utf8_valid(token->u.text, token->n))
             continue;
         items[2 * n] = *token;
@@ -441,10 +443,20 @@ static const wc_json *make_parts(const struct vocab *v, const struct pre *pre)
     wc_buf_init(&b, 1 << 28);
     wc_buf_puts(&b, "{\"added_tokens\":");
     put_added(v, &b);
-    wc_buf_puts(&b, pre->nfc ? ",\"normalizer\":{\"type\":\"NFC\"}" : ",\"normalizer\":null");
-    wc_buf_printf(&b, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[%s]}", pre->steps);
-    wc_buf_puts(&b, ",\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,"
+    if (pre->steps) {
+        wc_buf_puts(&b, pre->nfc ? ",\"normalizer\":{\"type\":\"NFC\"}" : ",\"normalizer\":null");
+        wc_buf_printf(&b, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[%s]}", pre->steps);
+        wc_buf_puts(&b,
+                    ",\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,"
                     "\"use_regex\":true}");
+    } else {
+        wc_buf_printf(
+            &b,
+            ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"%s\"},"
+            "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":"
+            "\"%s\"},\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}]}",
+            SPACE, SPACE);
+    }
     wc_buf_puts(&b, ",\"post_processor\":");
     put_template(v, &b, bos, eos);
     wc_buf_puts(&b, "}");
@@ -455,11 +467,14 @@ static const wc_json *make_parts(const struct vocab *v, const struct pre *pre)
     return parts;
 }
 
-static wc_tokenizer *from_merges(struct vocab *v)
+/* Text in pieces as SentencePiece has them, not in bytes: spaces are letters, and nothing is cut before it is merged. */
+static const struct pre gemma4 = {.bos = true};
+
+static wc_tokenizer *from_merges(struct vocab *v, const struct pre *pre)
 {
     const wc_json *merges = key_of(v, "merges");
-    const struct pre *pre = find_pre(v);
-    if (!pre || !make_config(v, pre->bos, false))
+    int64_t unk = -1;
+    if (!pre || !make_config(v, pre->bos, false) || !id_of(v, "unknown_token_id", &unk))
         return NULL;
     const wc_json *first = wc_json_item(merges, 0);
     if (!wc_json_is(merges, WC_JSON_ARRAY) || (first && !wc_json_is(first, WC_JSON_STRING))) {
@@ -467,12 +482,16 @@ static wc_tokenizer *from_merges(struct vocab *v)
         return NULL;
     }
     const wc_json *parts = make_parts(v, pre);
-    wc_json model[8] = {
+    const wc_json yes = {.type = WC_JSON_TRUE}, no = {.type = WC_JSON_FALSE}, none = {.type = WC_JSON_NULL};
+    wc_json model[14] = {
         text_of("type", 4),           text_of("BPE", 3),
         text_of("vocab", 5),          {0},
         text_of("merges", 6),         *merges,
-        text_of("ignore_merges", 13), {.type = pre->ignore_merges ? WC_JSON_TRUE : WC_JSON_FALSE}};
-    if (!parts || !make_vocab(v, &model[3]))
+        text_of("ignore_merges", 13), pre->ignore_merges ? yes : no,
+        text_of("byte_fallback", 13), pre->steps ? no : yes,
+        text_of("fuse_unk", 8),       pre->steps ? no : yes,
+        text_of("unk_token", 9),      pre->steps || unk < 0 ? none : *wc_json_item(v->tokens, (size_t)unk)};
+    if (!parts || !make_vocab(v, !pre->steps, &model[3]))
         return NULL;
     wc_json *all = wc_arena_zalloc(v->arena, 2 * ((size_t)parts->n + 1), sizeof *all);
     if (!all) {
@@ -481,7 +500,7 @@ static wc_tokenizer *from_merges(struct vocab *v)
     }
     memcpy(all, parts->u.items, 2 * (size_t)parts->n * sizeof *all);
     all[2 * parts->n] = text_of("model", 5);
-    all[2 * parts->n + 1] = (wc_json){.type = WC_JSON_OBJECT, .n = 4, .u.items = model};
+    all[2 * parts->n + 1] = (wc_json){.type = WC_JSON_OBJECT, .n = 7, .u.items = model};
     const wc_json root = {.type = WC_JSON_OBJECT, .n = parts->n + 1, .u.items = all};
     return wc_tokenizer_from_json(&root, v->config, v->file, v->err);
 }
@@ -507,9 +526,11 @@ static wc_tokenizer *from_metadata(struct vocab *v)
     if (wc_json_string_is(kind, "t5"))
         return from_pieces(v, WC_SPM_UNIGRAM);
     if (wc_json_string_is(kind, "gpt2"))
-        return from_merges(v);
+        return from_merges(v, find_pre(v));
+    if (wc_json_string_is(kind, "gemma4"))
+        return from_merges(v, &gemma4);
     wc_fail(v->err, WC_UNSUPPORTED,
-            "%s: tokenizer.ggml.model: expected llama, t5 or gpt2, found \"%.40s\"; give the model's "
+            "%s: tokenizer.ggml.model: expected llama, t5, gpt2 or gemma4, found \"%.40s\"; give the model's "
             "tokenizer.json with --tokenizer",
             v->file, kind->u.text);
     return NULL;

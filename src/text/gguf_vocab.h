@@ -15,4 +15,8 @@ bool wc_gguf_pre_name(const wc_json *pre_tokenizer, bool ignore_merges, char nam
 const wc_json *wc_tokenizer_to_gguf(const wc_json *tokenizer_json, const wc_json *tokenizer_config,
                                     size_t n_vocab, const wc_json *chat_template, const char *file,
                                     wc_arena *a, wc_error *err);
+/* The same for a tokenizer.model [n] (SentencePiece, BPE). */
+const wc_json *wc_sentencepiece_to_gguf(const void *data, size_t n, const wc_json *tokenizer_config,
+                                        size_t n_vocab, const wc_json *chat_template, const char *file,
+                                        wc_arena *a, wc_error *err);
 #endif

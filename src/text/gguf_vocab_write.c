@@ -68,7 +68,24 @@ static int type_of_piece(const wc_json *token, bool bytes)
                : WC_SPM_NORMAL;
 }
 
-/* The vocabulary by id; ids that it lacks are filled up, as the converter of llama.cpp does it. */
+/* Ids without a token get one, as the converter of llama.cpp does it. */
+static bool fill_up(struct maker *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        char name[40];
+        if (m->tokens[i].type == WC_JSON_STRING)
+            continue;
+        snprintf(name, sizeof name, "[PAD%zu]", i);
+        const char *copy = wc_arena_strdup(m->arena, name);
+        if (!copy)
+            return wc_fail_memory(m->err, sizeof name);
+        m->tokens[i] = text_of(copy);
+        m->types[i] = whole(WC_SPM_UNUSED);
+    }
+    return true;
+}
+
+/* The vocabulary by id. */
 static bool fill_tokens(struct maker *m, bool byte_fallback)
 {
     const wc_json *model = wc_json_get(m->json, "model"), *vocab = wc_json_get(model, "vocab"),
@@ -91,18 +108,7 @@ static bool fill_tokens(struct maker *m, bool byte_fallback)
                                   : WC_SPM_USER_DEFINED))
             return false;
     }
-    for (size_t i = 0; i < m->n; i++) {
-        char name[40];
-        if (m->tokens[i].type == WC_JSON_STRING)
-            continue;
-        snprintf(name, sizeof name, "[PAD%zu]", i);
-        const char *copy = wc_arena_strdup(m->arena, name);
-        if (!copy)
-            return wc_fail_memory(m->err, sizeof name);
-        m->tokens[i] = text_of(copy);
-        m->types[i] = whole(WC_SPM_UNUSED);
-    }
-    return true;
+    return fill_up(m);
 }
 
 /* "left right" of every merge. */
@@ -256,6 +262,14 @@ static bool set_sentencepiece(struct maker *m, const wc_json *model)
     return set_scores(m, wc_json_get(model, "merges"));
 }
 
+static bool new_lists(struct maker *m)
+{
+    m->tokens = wc_arena_zalloc(m->arena, m->n + 1, sizeof *m->tokens);
+    m->types = wc_arena_zalloc(m->arena, m->n + 1, sizeof *m->types);
+    m->scores = wc_arena_zalloc(m->arena, m->n + 1, sizeof *m->scores);
+    return (m->tokens && m->types && m->scores) || wc_fail_memory(m->err, m->n * sizeof *m->tokens);
+}
+
 static bool make(struct maker *m)
 {
     const wc_json *model = wc_json_get(m->json, "model"), *type = wc_json_get(model, "type"),
@@ -268,17 +282,29 @@ static bool make(struct maker *m)
                        "%s: model: expected BPE of bytes or with byte_fallback, found another; only these "
                        "can be written",
                        m->file);
-    m->tokens = wc_arena_zalloc(m->arena, m->n + 1, sizeof *m->tokens);
-    m->types = wc_arena_zalloc(m->arena, m->n + 1, sizeof *m->types);
-    m->scores = wc_arena_zalloc(m->arena, m->n + 1, sizeof *m->scores);
-    if (!m->tokens || !m->types || !m->scores)
-        return wc_fail_memory(m->err, m->n * sizeof *m->tokens);
-    if (!fill_tokens(m, fallback) || !(bytes ? set_byte_level(m, model) : set_sentencepiece(m, model)))
+    if (!new_lists(m) || !fill_tokens(m, fallback) ||
+        !(bytes ? set_byte_level(m, model) : set_sentencepiece(m, model)))
         return false;
     set(m, "tokenizer.ggml.tokens", list_of(m->tokens, m->n));
     set(m, "tokenizer.ggml.token_type", list_of(m->types, m->n));
     set_specials(m);
     return true;
+}
+
+/* The pairs as an object in the arena. */
+static const wc_json *finish(struct maker *m, const wc_json *chat_template)
+{
+    if (chat_template)
+        set(m, "tokenizer.chat_template", *chat_template);
+    wc_json *root = wc_arena_zalloc(m->arena, 1, sizeof *root),
+            *pairs = wc_arena_zalloc(m->arena, 2 * MAX_PAIRS, sizeof *pairs);
+    if (!root || !pairs) {
+        wc_fail_memory(m->err, sizeof m->pairs);
+        return NULL;
+    }
+    memcpy(pairs, m->pairs, sizeof m->pairs);
+    *root = (wc_json){.type = WC_JSON_OBJECT, .n = m->n_pairs, .u.items = pairs};
+    return root;
 }
 
 const wc_json *wc_tokenizer_to_gguf(const wc_json *tokenizer_json, const wc_json *tokenizer_config,
@@ -291,17 +317,71 @@ const wc_json *wc_tokenizer_to_gguf(const wc_json *tokenizer_json, const wc_json
                       .n = n_vocab,
                       .arena = a,
                       .err = err};
-    if (!make(&m))
-        return NULL;
-    if (chat_template)
-        set(&m, "tokenizer.chat_template", *chat_template);
-    wc_json *root = wc_arena_zalloc(a, 1, sizeof *root),
-            *pairs = wc_arena_zalloc(a, 2 * MAX_PAIRS, sizeof *pairs);
-    if (!root || !pairs) {
-        wc_fail_memory(err, sizeof m.pairs);
-        return NULL;
+    return make(&m) ? finish(&m, chat_template) : NULL;
+}
+
+/* ---- tokenizer.model ---- */
+
+/* Pieces by id, then the tokens that tokenizer_config.json adds or says to be special. */
+static bool fill_pieces(struct maker *m, const wc_spm *spm)
+{
+    const wc_json *added = wc_json_get(m->config, "added_tokens_decoder");
+    for (size_t i = 0; i < spm->n; i++) {
+        const wc_json text = {.type = WC_JSON_STRING,
+                              .n = (uint32_t)spm->pieces[i].n,
+                              .u.text = spm->pieces[i].s},
+                      id = whole((int64_t)i);
+        if (!fill_token(m, &text, &id, spm->pieces[i].type))
+            return false;
+        m->scores[i].u.number = (double)spm->pieces[i].score;
     }
-    memcpy(pairs, m.pairs, sizeof m.pairs);
-    *root = (wc_json){.type = WC_JSON_OBJECT, .n = m.n_pairs, .u.items = pairs};
-    return root;
+    for (size_t i = 0; i < wc_json_count(added); i++) {
+        const wc_json *token = wc_json_value(added, i);
+        const wc_json id = whole(strtol(wc_json_key(added, i)->u.text, NULL, 10));
+        const bool special = wc_json_is(wc_json_get(token, "special"), WC_JSON_TRUE);
+        if (id.u.integer != spm->unk_id && !fill_token(m, wc_json_get(token, "content"), &id,
+                                                       special ? WC_SPM_CONTROL : WC_SPM_USER_DEFINED))
+            return false;
+    }
+    return fill_up(m);
+}
+
+static bool make_of_pieces(struct maker *m, const wc_spm *spm)
+{
+    if (spm->model_type != WC_SPM_BPE)
+        return wc_fail(m->err, WC_UNSUPPORTED,
+                       "%s: expected a BPE model, found another; only these can be written", m->file);
+    if (!new_lists(m))
+        return false;
+    for (size_t i = 0; i < m->n; i++)
+        m->scores[i] = (wc_json){.type = WC_JSON_DOUBLE};
+    if (!fill_pieces(m, spm))
+        return false;
+    set(m, "tokenizer.ggml.model", text_of("llama"));
+    set(m, "tokenizer.ggml.pre", text_of("default"));
+    set(m, "tokenizer.ggml.add_space_prefix", flag(spm->dummy_prefix));
+    set(m, "tokenizer.ggml.tokens", list_of(m->tokens, m->n));
+    set(m, "tokenizer.ggml.scores", list_of(m->scores, m->n));
+    set(m, "tokenizer.ggml.token_type", list_of(m->types, m->n));
+    if (spm->bos_id >= 0)
+        set(m, "tokenizer.ggml.bos_token_id", whole(spm->bos_id));
+    if (spm->eos_id >= 0)
+        set(m, "tokenizer.ggml.eos_token_id", whole(spm->eos_id));
+    if (spm->unk_id >= 0)
+        set(m, "tokenizer.ggml.unknown_token_id", whole(spm->unk_id));
+    set(m, "tokenizer.ggml.add_bos_token",
+        flag(spm->bos_id >= 0 && wc_spm_flag(m->config, "add_bos_token", true)));
+    set(m, "tokenizer.ggml.add_eos_token",
+        flag(spm->eos_id >= 0 && wc_spm_flag(m->config, "add_eos_token", spm->bos_id < 0)));
+    return true;
+}
+
+const wc_json *wc_sentencepiece_to_gguf(const void *data, size_t n, const wc_json *tokenizer_config,
+                                        size_t n_vocab, const wc_json *chat_template, const char *file,
+                                        wc_arena *a, wc_error *err)
+{
+    struct maker m = {.config = tokenizer_config, .file = file, .n = n_vocab, .arena = a, .err = err};
+    wc_spm spm;
+    return wc_spm_read(&spm, data, n, file, a, err) && make_of_pieces(&m, &spm) ? finish(&m, chat_template)
+                                                                                : NULL;
 }

@@ -231,27 +231,31 @@ static bool read_model(wc_spm *m, const void *data, size_t n)
     return ok && !more && check_model(m);
 }
 
+bool wc_spm_read(wc_spm *m, const void *data, size_t n, const char *file, wc_arena *a, wc_error *err)
+{
+    *m = (wc_spm){.file = file,
+                  .err = err,
+                  .arena = a,
+                  .room = 1024,
+                  .model_type = WC_SPM_UNIGRAM,
+                  .bos_id = 1,
+                  .eos_id = 2,
+                  .dummy_prefix = true,
+                  .remove_spaces = true};
+    m->pieces = wc_arena_alloc(a, m->room * sizeof *m->pieces);
+    return m->pieces ? read_model(m, data, n) : wc_fail_memory(err, m->room * sizeof *m->pieces);
+}
+
 wc_tokenizer *wc_tokenizer_from_sentencepiece(const void *data, size_t n, const wc_json *tokenizer_config,
                                               const char *file, wc_error *err)
 {
+    wc_spm m;
+    wc_arena *a = wc_arena_new(0);
     wc_tokenizer *t = NULL;
-    wc_spm m = {.file = file,
-                .err = err,
-                .arena = wc_arena_new(0),
-                .room = 1024,
-                .model_type = WC_SPM_UNIGRAM,
-                .bos_id = 1,
-                .eos_id = 2,
-                .dummy_prefix = true,
-                .remove_spaces = true};
-    m.pieces = m.arena ? wc_arena_alloc(m.arena, m.room * sizeof *m.pieces) : NULL;
-    if (!m.pieces) {
+    if (!a)
         wc_fail_memory(err, sizeof m);
-        goto done;
-    }
-    if (read_model(&m, data, n))
+    else if (wc_spm_read(&m, data, n, file, a, err))
         t = wc_spm_tokenizer(&m, tokenizer_config);
-done:
-    wc_arena_free(m.arena);
+    wc_arena_free(a);
     return t;
 }

@@ -142,7 +142,7 @@ static void put_decoder(const wc_spm *m, wc_buf *out)
             m->dummy_prefix ? ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}" : "");
 }
 
-static bool flag_or(const wc_json *config, const char *key, bool fallback)
+bool wc_spm_flag(const wc_json *config, const char *key, bool fallback)
 {
     const wc_json *v = wc_json_get(config, key);
     return wc_json_is(v, WC_JSON_TRUE) || (fallback && !wc_json_is(v, WC_JSON_FALSE));
@@ -166,8 +166,8 @@ static void put_special_id(const wc_spm *m, wc_buf *out, int64_t id)
 /* BOS and EOS as the config says; without it BOS where the model has one (Llama, Gemma), else EOS (T5). */
 static void put_template(const wc_spm *m, const wc_json *config, wc_buf *out)
 {
-    bool bos = m->bos_id >= 0 && flag_or(config, "add_bos_token", true);
-    bool eos = m->eos_id >= 0 && flag_or(config, "add_eos_token", m->bos_id < 0);
+    bool bos = m->bos_id >= 0 && wc_spm_flag(config, "add_bos_token", true);
+    bool eos = m->eos_id >= 0 && wc_spm_flag(config, "add_eos_token", m->bos_id < 0);
     wc_buf_puts(out, ",\"post_processor\":{\"type\":\"TemplateProcessing\"");
     for (int pair = 0; pair < 2; pair++) {
         wc_buf_puts(out, pair ? ",\"pair\":[" : ",\"single\":[");

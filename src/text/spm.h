@@ -33,6 +33,10 @@ typedef struct wc_spm {
     size_t n_charsmap;
 } wc_spm;
 
+/* The pieces of a tokenizer.model [n], which they borrow, in the arena. */
+bool wc_spm_read(wc_spm *m, const void *data, size_t n, const char *file, wc_arena *a, wc_error *err);
+/* A flag of tokenizer_config.json (or NULL). */
+bool wc_spm_flag(const wc_json *config, const char *key, bool fallback);
 bool wc_spm_fail_piece(const wc_spm *m, const wc_spm_piece *piece, const char *what);
 bool wc_spm_check_piece(const wc_spm *m, const wc_spm_piece *piece);
 /* The tokenizer of checked pieces; config as for wc_tokenizer_from_sentencepiece.  NULL on failure. */

@@ -12,6 +12,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
 GOLDENS = os.path.join(SOURCE, "tests", "goldens")
 QUESTION = "What musical instrument is the person playing?"
 ANSWER = "The person in the image is playing an electric guitar."
-COMMANDS = "run chat show verify tokenize template bench perplexity compare convert list doctor completion help version".split()
+COMMANDS = "run chat embed rerank classify fill show verify tokenize template bench perplexity compare convert pull rm list doctor completion help version".split()
 TIME = 120.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))  # what takes longer hangs; nothing else here asks for a time
 WORK = tempfile.mkdtemp(prefix="whinchat-cli-")
 count = {True: 0, False: 0}
@@ -99,6 +100,14 @@ def object_of(name, result):
     good = result.code == 0 and isinstance(value, dict) and result.out.count("\n") == 1 and result.out.endswith("\n")
     check(name + ": one object", good, result)
     return value if isinstance(value, dict) else {}
+
+
+def lines(*objects):
+    return "".join(json.dumps(o) + "\n" for o in objects).encode()
+
+
+def answers(r):
+    return [json.loads(x) for x in r.out.splitlines()]
 
 
 # ---- groups ----
@@ -245,7 +254,8 @@ def group_messages():
     ask("http", chat({"type": "image", "url": "http://localhost/x.png"}, words), 6, err="nothing is fetched")
     ask("absent picture", chat({"type": "image", "path": "no.png"}, words), 6, err="messages[0].content[0]: path: image: no.png")
     ask("a path that is no string", chat({"type": "image", "path": 5}, words), 6, err="path: expected the path of a file, found a number")
-    ask("sound", chat({"type": "audio", "path": "x.wav"}, words), 6, err="found audio")
+    ask("video", chat({"type": "video", "path": "x.mp4"}, words), 6, err="type: expected text, image or audio, found video")
+    ask("absent sound", chat({"type": "audio", "path": "no.wav"}, words), 6, err="messages[0].content[0]: path: audio: no.wav")
     ask("no messages", '{"a": 1}', 6, err="messages: expected an array")
     ask("no JSON", "{", 6, err="chat.json")
     ask("empty", "[]", 6, err="found an empty one")
@@ -255,6 +265,58 @@ def group_messages():
     exits("messages: absent", run("run", MODEL, "-m", "no.json"), 6, "no.json")
     text = chat({"type": "image", "path": PICTURE}, words)
     exits("messages: stdin", run("run", MODEL, "-m", "-", stdin=text.encode()), 0, "", ANSWER + "\n")
+
+
+def hearing():
+    """A tiny model with ears and the shipped model's chat template."""
+    folder = os.path.join(WORK, "hearing")
+    if not os.path.isdir(folder):
+        shutil.copytree(os.path.join(GOLDENS, "gemma3n_mm"), folder)
+        shutil.copy(os.path.join(MODEL, "chat_template.jinja"), folder)
+    return folder
+
+
+def group_sound():
+    model, formats = hearing(), os.path.join(GOLDENS, "audio_formats")
+    a, b, picture = (os.path.join(model, n) for n in ("sound_a.wav", "sound_b.wav", "image_a.png"))
+    # The ids that transformers 5.23 generates for the same messages and files.
+    mixed = [{"type": "audio", "path": a}, {"type": "image"}, {"type": "text", "text": "same?"}, {"type": "audio"}]
+    path = write("mixed.json", json.dumps([{"role": "user", "content": mixed}]))
+    more = ["-n", "12", "--ignore-eos", "--json"]
+    o = object_of("sounds and a picture", run("run", model, "-m", path, "--audio", b, "--image", picture, *more))
+    check("sounds and a picture: ids", o.get("ids") == [51, 183, 143, 141, 120, 6, 90, 146, 68, 123, 123, 28], o)
+    check("sounds: places", o.get("prompt_ids", []).count(177) == 24 and o["prompt_ids"].count(161) == 9, o.get("prompt_ids"))
+    check("sounds: timings", o.get("timings", {}).get("audio_seconds", 0) > 0, o.get("timings"))
+    for name, ids in (("mp3_44100_stereo.mp3", [113, 143, 141, 104, 90, 28, 23, 140, 143, 85, 10, 40]),
+                      ("flac_s24_96000_stereo.flac", [113, 43, 151, 151, 151, 16, 30, 118, 27, 177, 88, 157])):
+        o = object_of(name, run("run", model, "--audio", os.path.join(formats, name), "-p", "what", *more))
+        check("%s: ids" % name, o.get("ids") == ids, o)
+    with open(a, "rb") as f:
+        first = run("run", model, "--audio", "-", "-p", "what", "-n", "6", stdin=f.read())
+    check("a sound on stdin", first.code == 0 and first.out == run("run", model, "--audio", a, "-p", "what", "-n", "6").out, first)
+    check("timings name sounds", ", sounds 0." in run("run", model, "--audio", a, "-p", "x", "-n", "1", "-v").err)
+    exits("a sound too few", run("run", model, "-m", path, "--image", picture), 6, "1 sound without a path, 0 given with --audio")
+    exits("stdin twice", run("run", model, "--image", "-", "--audio", "-", "-p", "x"), 2, "stdin can be only one")
+    exits("a sound from the network", run("run", model, "--audio", "https://a.b/c.wav", "-p", "x"), 6, "nothing is fetched")
+    exits("an absent sound", run("run", model, "--audio", "no.wav", "-p", "x"), 6, "audio: no.wav")
+    exits("a picture as sound", run("run", model, "--audio", PICTURE, "-p", "x"), 6, "found a picture (PNG)")
+    exits("no ears", run("run", MODEL, "--audio", a, "-p", "x"), 6, "takes no sound (its audio tower was never trained)")
+    exits("show of a sound", run("show", os.path.join(formats, "mp3_44100_stereo.mp3")), 0, "", "MP3 44100 Hz, 2 channels, 0.150 s\n")
+    o = object_of("show of a sound --json", run("show", a, "--json"))
+    check("show of a sound: keys", (o.get("format"), o.get("rate"), o.get("channels"), o.get("cut")) == ("WAV", 16000, 1, False), o)
+    with open(b, "rb") as f:
+        head = f.read(44)
+    minute = 2 * 16000 * 60
+    long = write("long.wav", head[:40] + minute.to_bytes(4, "little") + bytes(minute))
+    exits("show of a long sound", run("show", long), 0, "", "WAV 16000 Hz, 1 channel, 60.000 s, of which the first 30 are heard\n")
+    r = run("run", model, "--audio", long, "-p", "x")
+    check("a long sound is told of", "only the first 30 of 60 seconds are heard" in r.err, r)
+    o = object_of("show of a model that hears", run("show", model, "--json"))
+    check("show: audio", o.get("audio", {}).get("tokens") == 12 and "audio" in o["modalities"], o)
+    check("show: no ears", "audio" not in object_of("show", run("show", MODEL, "--json"))["modalities"])
+    o = object_of("bench --audio", run("bench", model, "--prefill", "4", "--audio", "--repeat", "1", "--json"))
+    check("bench --audio: measured", o.get("audio_encode_seconds", 0) > 0, o)
+    exits("bench --audio without ears", run("bench", MODEL, "--prefill", "4", "--audio", "--repeat", "1"), 3, "takes no sound")
 
 
 def group_errors():
@@ -338,11 +400,6 @@ def group_show():
 
 
 def group_text():
-    def lines(*objects):
-        return "".join(json.dumps(o) + "\n" for o in objects).encode()
-
-    def answers(r):
-        return [json.loads(x) for x in r.out.splitlines()]
     text = "What colour is the shirt?\n\u00e9 \U0001f600"
     r = run("tokenize", MODEL, "--jsonl", stdin=lines({"text": text}, {"text": text, "add_special_tokens": False}))
     a = answers(r)
@@ -464,6 +521,172 @@ def tiny_llama():
     return folder
 
 
+def changed_golden(name, **fields):
+    """A folder with the golden's weights and other fields in config.json; a dotted key is written a__b."""
+    golden, folder = os.path.join(SOURCE, "tests", "goldens", name), os.path.join(WORK, "changed")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    os.symlink(os.path.join(golden, "model.safetensors"), os.path.join(folder, "model.safetensors"))
+    with open(os.path.join(golden, "config.json")) as f:
+        config = json.load(f)
+    for key, value in fields.items():
+        *path, last = key.split("__")
+        place = config
+        for step in path:
+            place = place[step]
+        place[last] = value
+    write("changed/config.json", json.dumps(config))
+    return folder
+
+
+def with_list_entry(data, key, value, i=0):
+    """A GGUF file's bytes with entry i of a list of numbers changed."""
+    at = data.index(key.encode()) + len(key)
+    kind, element = struct.unpack_from("<II", data, at)
+    assert kind == 9 and element in (5, 6), (kind, element)
+    return data[:at + 16 + 4 * i] + struct.pack("<i" if element == 5 else "<f", value) + data[at + 20 + 4 * i:]
+
+
+def group_convert():
+    """What the files of an architecture cannot tell is refused, and so is what they say that cannot be."""
+    out = os.path.join(WORK, "out.gguf")
+    for name, fields, said in (
+            ("openelm", {"share_input_output_layers": False}, "share_input_output_layers: "),
+            ("phimoe", {"router_jitter_noise": 0.25}, "router_jitter_noise: "),
+            ("gemma3_text", {"use_bidirectional_attention": True}, "use_bidirectional_attention: "),
+            ("gemma3_text", {"hidden_activation": "silu"}, "hidden_activation: "),
+            ("gemma4_dense", {"rope_parameters__full_attention__rope_type": "default"}, "rope_parameters: "),
+            ("gemma4_e", {"rope_parameters__sliding_attention__rope_type": "linear"}, "rope_parameters: "),
+            ("phi3_longrope", {"rope_parameters__short_mscale": 1.0, "rope_parameters__long_mscale": 1.5}, "short_mscale"),
+            ("gemma3n_text", {"activation_sparsity_pattern": [2.0] * 10}, "activation_sparsity_pattern: ")):
+        exits("convert %s with %s" % (name, ", ".join(fields)), run("convert", changed_golden(name, **fields), out), 3, said)
+    check("refused: no file", not os.path.exists(out))
+    for name, key, i, value, said in (
+            ("openelm", "openelm.attention.head_count", 1, 0, "openelm.attention.head_count: entry 1: "),
+            ("openelm", "openelm.attention.head_count_kv", 0, 3, "num_query_heads: entry 0: "),
+            ("openelm", "openelm.feed_forward_length", 0, 48, "blk.0.ffn_"),
+            ("gemma4_e", "gemma4.feed_forward_length", 1, 96, "gemma4.feed_forward_length: entry 1: "),
+            ("gemma4_dense", "gemma4.attention.head_count_kv", 3, 3, "layer 3: "),
+            ("gemma3n_text", "gemma3n.activation_sparsity_scale", 0, float("inf"), "activation_sparsity_scale: entry 0: ")):
+        run("convert", os.path.join(SOURCE, "tests", "goldens", name), out, "--type", "f32", "-q")
+        with open(out, "rb") as f:
+            data = f.read()
+        path = write("bad.gguf", with_list_entry(data, key, value, i))
+        exits("%s with entry %d of %s = %s" % (name, i, key, value), run("bench", path), 3, said)
+    os.unlink(out)
+    whole = None
+    for i in range(12):     # killed at any moment: the whole file or none
+        p = subprocess.Popen([PROGRAM, "convert", MODEL, out, "--type", "f32", "-q"], env=environment())
+        if whole is None:
+            p.wait()
+            with open(out, "rb") as f:
+                whole = f.read()
+            os.unlink(out)
+            continue
+        time.sleep(0.003 * i)
+        p.kill()
+        p.wait()
+        good = not os.path.exists(out)
+        if not good:
+            with open(out, "rb") as f:
+                good = f.read() == whole
+            os.unlink(out)
+        check("convert killed after %d ms" % (3 * i), good)
+
+
+def sparse_model(rows):
+    """A Llama whose weights are holes in a file: rows embeddings of 4 KiB, at an odd place as some savers have it."""
+    D, shapes = 2048, {"model.embed_tokens.weight": [rows, 2048], "model.norm.weight": [2048]}
+    for name in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
+                 "mlp.down_proj"):
+        shapes["model.layers.0.%s.weight" % name] = [D, D]
+    for name in ("input_layernorm", "post_attention_layernorm"):
+        shapes["model.layers.0.%s.weight" % name] = [D]
+    head, at = {}, 0
+    for name, shape in shapes.items():
+        n = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        head[name], at = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + n]}, at + n
+    text = json.dumps(head)
+    text += " " * (1 - len(text) % 2)
+    os.makedirs(os.path.join(WORK, "sparse"))
+    with open(write("sparse/model.safetensors", struct.pack("<Q", len(text)) + text.encode()), "r+b") as f:
+        f.truncate(8 + len(text) + at)
+    write("sparse/config.json", json.dumps({
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": D, "intermediate_size": D, "num_hidden_layers": 1,
+        "num_attention_heads": 16, "vocab_size": rows, "tie_word_embeddings": True}))
+    return os.path.join(WORK, "sparse")
+
+
+def group_convert_memory():
+    """A tensor is written a few rows at a time, and no page of it stays."""
+    folder, out = sparse_model(98304), os.path.join(WORK, "sparse.gguf")     # 384 MiB
+    p = subprocess.Popen([PROGRAM, "convert", folder, out, "--type", "q4_0", "-q"], env=environment())
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    check("convert 384 MiB in less than 256", p.returncode == 0 and usage.ru_maxrss < 256 << 10,
+          "exit %d, %d KiB" % (p.returncode, usage.ru_maxrss))
+    os.unlink(out)
+
+
+def group_gemma4_tokenizer():
+    """Gemma 4's files have merges where Gemma 3's have scores; the ids are those of the tokenizer.json."""
+    sys.path.insert(0, os.path.join(SOURCE, "tests", "badinput"))
+    from badlib.common import ARR, BOOL, G, I32, STR, U32
+    folder = os.path.join(GOLDENS, "tokenizers", "gemma")
+    with open(os.path.join(folder, "tokenizer.json")) as f:
+        t = json.load(f)
+    tokens = {i: s for s, i in t["model"]["vocab"].items()}
+    types = {i: 6 if re.fullmatch("<0x[0-9A-F]{2}>", s) else 1 for i, s in tokens.items()}
+    for a in t["added_tokens"]:
+        tokens[a["id"]], types[a["id"]] = a["content"], 3 if a["special"] else 4
+    n = max(tokens) + 1
+    path = write("gemma4-tokenizer.gguf", G([
+        ("general.architecture", STR, "gemma4"), ("tokenizer.ggml.model", STR, "gemma4"), ("tokenizer.ggml.pre", STR, "gemma4"),
+        ("tokenizer.ggml.tokens", ARR, (STR, [tokens.get(i, "[PAD%d]" % i) for i in range(n)])),
+        ("tokenizer.ggml.token_type", ARR, (I32, [types.get(i, 5) for i in range(n)])),
+        ("tokenizer.ggml.merges", ARR, (STR, [" ".join(m) for m in t["model"]["merges"]])),
+        ("tokenizer.ggml.bos_token_id", U32, 2), ("tokenizer.ggml.unknown_token_id", U32, 3),
+        ("tokenizer.ggml.add_bos_token", BOOL, 1)], []).bytes())
+    for text in ("Hello, world", "  two  spaces\n\n\nlines\n", "caf\u00e9 \U0001f44d \u65e5\u672c", "a<unused0>b", ""):
+        want = object_of("tokenizer.json", run("tokenize", folder, text, "--json"))
+        got = object_of("gemma4", run("tokenize", path, text, "--json"))
+        check("gemma4: the ids of %r" % text, want.get("ids") and got.get("ids") == want["ids"], "%s %s" % (want, got))
+
+
+def group_borrowed():
+    """OpenELM comes without a tokenizer: Llama 2's is taken out of the Hugging Face cache."""
+    openelm, cache = os.path.join(GOLDENS, "openelm"), os.path.join(WORK, "borrowed")
+    env = environment(HF_HUB_CACHE=cache, HF_HOME=None)
+    ask = ["run", openelm, "-p", "ab a", "-n", "2", "--greedy"]
+    exits("no tokenizer, nothing in the cache", run(*ask, env=env), 6, "--tokenizer")
+    exits("it is named", run("tokenize", openelm, "ab", env=env), 6, "meta-llama/Llama-2-7b-hf")
+    tokenizer = {"added_tokens": [], "normalizer": {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "\u2581"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]},
+        "pre_tokenizer": None, "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True,
+                  "vocab": {t: i for i, t in enumerate(["<unk>", "<s>", "</s>", "\u2581", "a", "b", "\u2581a"])},
+                  "merges": ["\u2581 a"]}}
+    for repo in ("models--NousResearch--Llama-2-7b-hf", "models--meta-llama--Llama-2-7b-hf"):
+        folder = os.path.join(cache, repo, "snapshots", "0" * 40)
+        os.makedirs(folder)     # a copy first, then the maker's, which has one merge less
+        with open(os.path.join(folder, "tokenizer.json"), "w") as f:
+            json.dump(tokenizer, f)
+        o = object_of("tokenize", run("tokenize", openelm, "ab a", "--json", env=env))
+        check("Llama 2's tokenizer from %s" % repo, o.get("ids") == ([6, 5, 6] if "Nous" in repo else [3, 4, 5, 3, 4]), o)
+        tokenizer["model"]["merges"] = []
+        tokenizer["model"]["vocab"].pop("\u2581a", None)
+    r = run(*ask, env=env)
+    check("OpenELM answers", r.code == 0, r)
+    out = os.path.join(WORK, "openelm.gguf")
+    exits("convert takes it along", run("convert", openelm, out, "--type", "f32", "-q", env=env), 0)
+    o = object_of("tokenize the file, without the cache", run("tokenize", out, "ab a", "--json"))
+    check("it has the tokenizer", o.get("ids") == [3, 4, 5, 3, 4], o)
+    exits("--tokenizer without one", run("tokenize", openelm, "ab", "--tokenizer", openelm, env=env), 6, "found neither")
+
+
 def group_gguf():
     folder = tiny_llama()
     if not folder:
@@ -472,6 +695,9 @@ def group_gguf():
     want = run("run", folder, *ask)
     check("the tiny Llama answers", want.code == 0 and want.out.strip(), want)
     exits("run file.gguf: as its folder", run("run", os.path.join(WORK, "tiny.gguf"), *ask), 0, out=want.out)
+    with open(os.path.join(WORK, "tiny.gguf"), "rb") as f:
+        data = f.read()
+    exits("run a file of version 2", run("run", write("tiny-v2.gguf", data[:4] + struct.pack("<I", 2) + data[8:]), *ask), 0, out=want.out)
     exits("a split file", run("run", os.path.join(WORK, "split-00001-of-00003.gguf"), *ask), 0, out=want.out)
     exits("a split file's second part", run("run", os.path.join(WORK, "split-00002-of-00003.gguf"), *ask), 3, "split.no")
     os.makedirs(os.path.join(WORK, "parts"))
@@ -501,7 +727,7 @@ def group_gguf():
     want_chat = run("run", "gemma-3n-mini-it", *chat)
     check("the shipped model answers", want_chat.code == 0 and len(want_chat.out) > 20, want_chat)
     exits("its GGUF file: the same answer", run("run", mini, *chat), 0, out=want_chat.out)
-    exits("its GGUF file: no pictures", run("run", mini, "--image", os.path.join(SOURCE, "examples", "guitarist.png"), *chat), 3,
+    exits("its GGUF file: no pictures", run("run", mini, "--image", os.path.join(SOURCE, "examples", "guitarist.png"), *chat), 6,
           "no pictures")
     check("nothing half is left", not [f for f in os.listdir(WORK) if f.endswith(".part")], os.listdir(WORK))
     exits("convert: a type that is none", run("convert", folder, "x.gguf", "--type", "q9"), 2, "--type")
@@ -515,6 +741,55 @@ def group_gguf():
     exits("perplexity: no such text", run("perplexity", folder, "nothing.txt"), 6, "nothing.txt")
     exits("compare without a text", run("compare", folder, folder), 2, "--text")
     exits("compare: other vocabularies", run("compare", folder, MODEL, "--text", "text"), 6, "vocabulary")
+
+
+def group_encoders():
+    minilm, bert, pairs = (os.path.join(GOLDENS, n) for n in ("minilm", "bert", "bert_rerank"))
+    r = run("embed", minilm, "cat", "", "the tree")
+    vectors = [json.loads(line) for line in r.out.splitlines()]
+    check("embed: a line of numbers for each text", r.code == 0 and [len(v) for v in vectors] == [36] * 3, r)
+    check("embed: length 1, as the folder says", all(abs(sum(x * x for x in v) - 1) < 1e-5 for v in vectors), r)
+    exits("embed: lines of stdin, an empty one too", run("embed", minilm, stdin=b"cat\n\nthe tree\n"), 0, out=r.out)
+    exits("embed: lines of a file with CR LF", run("embed", minilm, "-f", write("lines.txt", "cat\r\n\r\nthe tree\r\n")), 0, out=r.out)
+    exits("embed: nothing to do", run("embed", minilm), 0, out="")
+    o = object_of("embed --json", run("embed", minilm, "--json", "cat", "", "the tree"))
+    check("embed --json", o == {"width": 36, "embeddings": vectors, "cut": [False] * 3}, o)
+    r = run("embed", minilm, "--jsonl", stdin=lines({"texts": ["cat", "", "the tree"]}, {"text": "cat"}, {"text": 1}, {}, {"texts": ["a", 2]}))
+    a = answers(r)
+    check("embed --jsonl", r.code == 6 and a[0] == {"embeddings": vectors, "cut": [False] * 3} and
+          a[1] == {"embedding": vectors[0], "cut": False} and ["error" in x for x in a] == [False, False, True, True, True], r)
+    r = run("embed", minilm, "cat " * 100)
+    check("embed: a text that is cut is said to be", r.code == 0 and "text 1 is longer" in r.err and len(json.loads(r.out)) == 36, r)
+    short = object_of("embed --max-tokens", run("embed", minilm, "cat cat", "--max-tokens", "3", "--json", "-d", "2", "-q"))
+    check("embed --max-tokens cuts", short.get("cut") == [True] and short["embeddings"][0] == vectors[0][:2], short)
+    exits("embed: too many dimensions", run("embed", minilm, "cat", "-d", "37"), 2, "dimensions")
+    exits("embed: no such prompt", run("embed", minilm, "cat", "--prompt-name", "poem"), 2, "document, query")
+    exits("embed: two prompts", run("embed", minilm, "cat", "--prompt-name", "query", "-p", "x"), 2, "--prompt")
+    exits("embed: texts and --jsonl", run("embed", minilm, "cat", "--jsonl"), 2, "TEXT")
+    exits("embed: a model that makes no vectors", run("embed", MODEL, "cat"), 6, "encoder")
+    exits("run: an encoder writes nothing", run("run", minilm, "-p", "cat"), 3, "embed, rerank, classify or fill")
+    documents = ["search and rank data fast!", "the cat", "the tree"]
+    r = run("rerank", pairs, "--query", "fast search", *documents)
+    check("rerank: best first", r.code == 0 and sorted(r.out.splitlines(), reverse=True) == r.out.splitlines()
+          and re.search(r"0\.4274\d\d  1  search and rank data fast!", r.out), r)
+    o = object_of("rerank --json", run("rerank", pairs, "--query", "fast search", "--top", "1", "--json", *documents))
+    line = answers(run("rerank", pairs, "--jsonl", "--top", "1", stdin=lines({"query": "fast search", "documents": documents})))
+    check("rerank --jsonl is the same", len(o["results"]) == 1 and line == [o], (o, line))
+    exits("rerank: no query", run("rerank", pairs, "x"), 2, "--query")
+    exits("rerank: a model for words", run("rerank", bert, "--query", "x", "y"), 6, "text-classification")
+    r = run("classify", os.path.join(GOLDENS, "bert_classify"), "--top", "1", "the cat is in the tree.", "")
+    check("classify", r.code == 0 and re.fullmatch(r"0\.6553\d\d  bad\n\n0\.3912\d\d  good\n", r.out), r)
+    o = object_of("classify tokens", run("classify", os.path.join(GOLDENS, "bert_tokens"), "--json", "the cat"))
+    check("classify tokens", [t["token"] for t in o["results"][0]["tokens"]] == ["the", "cat"], o)
+    line = answers(run("classify", os.path.join(GOLDENS, "bert_tokens"), "--jsonl", stdin=lines({"text": "the cat"})))
+    check("classify --jsonl is the same", line == o["results"], (o, line))
+    r = run("fill", bert, "--top", "1", "the small [MASK] runs on a phone.")
+    check("fill", r.code == 0 and re.fullmatch(r"0\.7687\d\d  b  the small b runs on a phone\.\n", r.out), r)
+    o = object_of("fill --json", run("fill", bert, "--json", "the [MASK] is in the [MASK]."))
+    check("fill --json: a list for each mask", [len(m) for m in o["results"][0]["masks"]] == [5, 5], o)
+    line = answers(run("fill", bert, "--jsonl", stdin=lines({"text": "the [MASK] is in the [MASK]."}, {"text": "none"})))
+    check("fill --jsonl is the same", line[0] == o["results"][0] and "[MASK]" in line[1]["error"], (o, line))
+    exits("fill: no mask", run("fill", bert, "none"), 6, "[MASK]")
 
 
 def group_scripts():
@@ -660,6 +935,8 @@ def group_chat():
     step("unknown command", t.until("unknown command '/nonsense'") and t.until("> "))
     t.type("/image no.png\r")
     step("an absent picture", t.until("no.png") and t.until("> "))
+    t.type("/audio no.wav\r")
+    step("an absent sound", t.until("no.wav") and t.until("> "))
     t.type("half a line\x03")
     step("Ctrl-C at the prompt", t.until("leaves") and t.until("> "))
     t.type("\x04")
@@ -688,6 +965,37 @@ def group_chat():
     t = Terminal("run", MODEL, "--badflag", TERM="dumb")
     code = t.end()
     step("TERM=dumb", code == 2 and b"\x1b" not in t.seen)
+
+
+def group_chat_sound():
+    model = hearing()
+    a = os.path.join(model, "sound_a.wav")
+    want = run("run", model, "--audio", a, "-p", "hear", "-n", "5", "--ignore-eos").out.strip()
+    try:
+        t = Terminal("chat", model, "-n", "5", "--ignore-eos", NO_COLOR="1")
+    except OSError as e:
+        print("not run: chat with sound: no terminal can be had: %s" % e)
+        return
+
+    def step(name, good):
+        return check("chat with sound: " + name, good, t.seen[-500:])
+    step("begins", t.until("/help") and t.until("> "))
+    t.type("/audio %s\r" % a)
+    step("takes a sound", t.until("WAV, 16000 Hz, 1.2 s; it goes with your next message") and t.until("> "))
+    t.type("hear\r")
+    step("hears it", t.until("hear\r\n") and t.until("\r\n> ") and t.before.decode().strip() == want)
+    saved = os.path.join(WORK, "heard.json")
+    t.type("/save %s\r" % saved)
+    step("/save", t.until("saved") and t.until("> "))
+    with open(saved) as f:
+        content = json.load(f)["messages"][0]["content"]
+    step("the file", content == [{"type": "audio", "path": a}, {"type": "text", "text": "hear"}])
+    t.type("/load %s\r" % saved)
+    step("/load", t.until("2 messages") and t.until("> "))
+    t.type("/regen\r")
+    step("/regen hears it again", t.until("regen\r\n") and t.until("\r\n> ") and t.before.decode().strip() == want)
+    t.type("\x04")
+    step("leaves", t.end() == 0)
 
 
 def main():

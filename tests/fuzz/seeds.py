@@ -6,6 +6,7 @@ are small enough for a fuzzer to go through quickly.
 """
 import hashlib
 import json
+import math
 import os
 import shutil
 import struct
@@ -25,6 +26,7 @@ KIT = {
     "tokenizer": ("tokenizer", ("tokenizer.json",)),
     "template": ("template", (".jinja",)),
     "image": ("images", ("",)),
+    "audio": ("audio", ("",)),
 }
 MAGIC = {
     "png": (b"\x89PNG",),
@@ -86,14 +88,66 @@ def small_gguf():
                 ("blk.0." + n, [8]) for n in ("attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm")]
         yield G(kv, [{"name": n + ".weight", "dims": d, "type": 0, "data": bytes(4 * d[0] * (len(d) > 1 and d[1] or 1))}
                      for n, d in shapes]).bytes()
+    square = ["ffn_gate", "ffn_up", "ffn_down"]
+    norms = ["attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm", "post_norm", "attn_q_norm", "attn_k_norm"]
+    own = {"gemma3n": ([("embedding_length_per_layer_input", U32, 8), ("attention.shared_kv_layers", U32, 0),
+                        ("altup.num_inputs", U32, 2), ("altup.active_idx", U32, 0),
+                        ("activation_sparsity_scale", ARR, (F32, [1.5])),
+                        ("attention.sliding_window_pattern", ARR, (BOOL, [0]))],
+                       square + ["attn_q", "attn_k", "attn_v", "attn_output", "inp_gate", "proj", "laurel_l", "laurel_r"],
+                       norms + ["altup_router_norm", "altup_correct_scale", "laurel_post_norm"],
+                       {"blk.0.altup_router": [8, 2], "blk.0.altup_predict_coef": [2, 4], "blk.0.altup_correct_coef": [2, 2],
+                        "altup_proj": [8, 8, 1], "altup_unembd_proj": [8, 8, 1], "per_layer_token_embd": [8, 8],
+                        "per_layer_model_proj": [8, 8], "per_layer_proj_norm": [8]}),
+           "gemma4": ([("embedding_length_per_layer_input", U32, 8), ("attention.shared_kv_layers", U32, 0),
+                       ("attention.key_length_swa", U32, 8), ("attention.sliding_window_pattern", ARR, (BOOL, [0])),
+                       ("attention.head_count_kv", ARR, (I32, [1]))],
+                      square + ["attn_q", "attn_k", "attn_v", "attn_output", "inp_gate", "proj"], norms,
+                      {"blk.0.layer_output_scale": [1], "rope_freqs": [4], "per_layer_token_embd": [8, 8],
+                       "per_layer_model_proj": [8, 8], "per_layer_proj_norm": [8]}),
+           "openelm": ([("attention.head_count_kv", ARR, (I32, [1]))], square + ["attn_output"], norms, {"blk.0.attn_qkv": [8, 24]}),
+           "phimoe": ([("expert_count", U32, 2), ("expert_used_count", U32, 2), ("attention.head_count_kv", U32, 1)],
+                      ["attn_q", "attn_k", "attn_v", "attn_output"], norms,
+                      {"blk.0.ffn_gate_inp": [8, 2], "blk.0.ffn_gate_exps": [8, 8, 2], "blk.0.ffn_up_exps": [8, 8, 2],
+                       "blk.0.ffn_down_exps": [8, 8, 2], "output": [8, 8]})}
+    for arch, (more, matrices, vectors, others) in own.items():
+        kv = [("general.architecture", STR, arch)] + [("%s.%s" % (arch, k), t, v) for k, t, v in [
+            ("context_length", U32, 64), ("embedding_length", U32, 8), ("block_count", U32, 1), ("feed_forward_length", ARR, (I32, [8])),
+            ("attention.head_count", U32, 1), ("attention.key_length", U32, 8), ("attention.sliding_window", U32, 4),
+            ("attention.layer_norm_rms_epsilon", F32, 1e-6)] + more]
+        shapes = {"token_embd": [8, 8], "output_norm": [8], **{"blk.0." + n: [8, 8] for n in matrices},
+                  **{"blk.0." + n: [8] for n in vectors}, **others}
+        tensors = [(n + ".weight", d) for n, d in shapes.items()]
+        if arch == "phimoe":    # layer norms have biases
+            tensors += [(n + ".bias", [8]) for n in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm")]
+        yield G(kv, [{"name": n, "dims": d, "type": 0, "data": struct.pack("<f", 1) * math.prod(d)} for n, d in tensors]).bytes()
     for number, (block, size) in bytes_of.items():
         yield G([("general.architecture", STR, "llama")],
                 [{"name": "token_embd.weight", "dims": [block], "type": number, "data": bytes(size)}]).bytes()
 
 
+def small_listings():
+    """What a hub says of a folder of weights, of GGUF files, of a mirror, behind the name that was asked for."""
+    commit, sha256 = "0123456789" * 4, "0123456789abcdef" * 4
+    plain = {"size": 5, "blobId": commit}
+    large = {"size": 1 << 32, "blobId": commit, "lfs": {"sha256": sha256, "size": 1 << 32, "pointerSize": 134}}
+    for asked, files in (
+            ("Org/Tiny", {"config.json": plain, "model.safetensors": large, "1_Pooling/config.json": plain}),
+            ("Org/Tiny@pr/1", {"config.json": plain, "model.safetensors.index.json": plain,
+                               "model-00001-of-00002.safetensors": large, "model-00002-of-00002.safetensors": large}),
+            ("Org/Tiny:Q4_K_M", {"t-Q4_K_M.gguf": large, "Q8_0/t-00001-of-00002.gguf": large,
+                                 "Q8_0/t-00002-of-00002.gguf": large, "mmproj-f16.gguf": large}),
+            ("a/b@v1:Q8_0", {"t-Q8_0.gguf": {}, "pytorch_model.bin": {}})):
+        siblings = [dict(about, rfilename=path) for path, about in files.items()]
+        yield ("%s\n%s" % (asked, json.dumps({"id": asked, "sha": commit, "siblings": siblings}))).encode()
+
+
+MADE = {"gguf": small_gguf, "listing": small_listings}
+
+
 def seeds(name, out):
-    if name == "gguf":
-        yield from small_gguf()
+    if name in MADE:
+        yield from MADE[name]()
         return
     if name == "safetensors":
         yield from small_safetensors()
@@ -108,8 +162,8 @@ def seeds(name, out):
 
 def main():
     name, out = sys.argv[1:]
-    if name != "gguf" and name not in KIT and name not in MAGIC:
-        print("seeds: %s: there are: %s" % (name, " ".join(["gguf", *KIT, *MAGIC])), file=sys.stderr)
+    if name not in MADE and name not in KIT and name not in MAGIC:
+        print("seeds: %s: there are: %s" % (name, " ".join([*MADE, *KIT, *MAGIC])), file=sys.stderr)
         return 2
     work, n = tempfile.mkdtemp(), 0
     try:
