@@ -104,6 +104,7 @@ class Model:
 
     @property
     def name(self) -> str:
+        """As it was opened: a folder or a name."""
         return str(self._info.get("name", ""))
 
     def __repr__(self) -> str:
