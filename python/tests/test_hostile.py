@@ -190,7 +190,8 @@ def survives(call, pipe, text):
         return "\n" not in str(e) or isinstance(e, whinchat.TemplateError)
 
 
-def test_arguments(pipe, text, examples):
+def test_arguments(pipe, text, work, examples):
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = work
     try:
         from hypothesis import HealthCheck, given, settings, strategies as st
     except ImportError:
@@ -256,7 +257,7 @@ def main():
         test_life(text)
         test_folder(work)
         test_fork(text)
-        test_arguments(pipe, text, int(os.environ.get("WHINCHAT_TEST_EXAMPLES", "150")))
+        test_arguments(pipe, text, work, int(os.environ.get("WHINCHAT_TEST_EXAMPLES", "150")))
         test_interpreters(text)
         raises("a chat too deep", ValueError, lambda: text([{"role": "user", "content": json.loads("[" * 900 + "]" * 900)}]))
         raises("a prompt too long", ValueError, lambda: text("a " * 100000), "2048")
