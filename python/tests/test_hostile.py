@@ -159,7 +159,7 @@ def test_interpreters(text):
     """Two interpreters of one process; not where Python or cffi refuse a second one themselves."""
     try:
         import _xxsubinterpreters as interpreters
-    except ImportError:
+    except ImportError:  # from 3.13 on it has another name
         print("not run: two interpreters' threads: this Python has no _xxsubinterpreters")
         return
     failed = []

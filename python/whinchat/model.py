@@ -146,12 +146,12 @@ class Model:
         on_token(prompt's index, id or -1, new text, last) is called for every token; False ends that answer.
         on_prompt(prompt's index, ids) is called before, with the prompt's ids [n] as the model sees them.
         """
-        sampling = sampling or Sampling()
-        options, keep = c_options(sampling)
+        how = sampling or Sampling()
+        options, keep = c_options(how)
         with self._use() as c:
             run = Run(c, prompts, allow_remote, timeout)
             try:
-                interruptible(lambda: run.go(sampling, options, on_token, on_prompt), run.cancel)
+                interruptible(lambda: run.go(how, options, on_token, on_prompt), run.cancel)
                 return run.answers()
             finally:
                 run.close()
