@@ -69,6 +69,8 @@ void cli_print_timings(const wc_result *r, double load_seconds)
     fprintf(stderr, "load %.3f s", load_seconds);
     if (r->image_seconds > 0)
         fprintf(stderr, ", pictures %.3f s", r->image_seconds);
+    if (r->audio_seconds > 0)
+        fprintf(stderr, ", sounds %.3f s", r->audio_seconds);
     fprintf(stderr, ", prompt %zu tokens", r->n_prompt);
     if (r->n_cached > 0)
         fprintf(stderr, " (%zu kept)", r->n_cached);

@@ -16,6 +16,8 @@ const cli_option cli_model_options[] = {
      "Take this file in place of the model's config.json", .value = CLI_FILE},
     {"compute", 0, NULL, CLI_TEXT, "TYPE", offsetof(struct cli_model_args, compute),
      "Type of activations: auto (what is fastest on this CPU) or f32", .env = true, .choices = "auto,f32"},
+    {"offline", 0, NULL, CLI_FLAG, NULL, offsetof(struct cli_model_args, offline),
+     "Never offer to fetch a model that is not here", .env = true},
     {NULL},
 };
 

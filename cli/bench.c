@@ -9,7 +9,7 @@ struct bench_args {
     struct cli_model_args model;
     struct cli_int prefill, decode, repeat;
     const char *shape, *dtype;
-    bool image, ceilings, json;
+    bool image, audio, ceilings, json;
 };
 
 #define AT(field) offsetof(struct bench_args, field)
@@ -19,6 +19,7 @@ static const cli_option bench_options[] = {
      INT_MAX},
     {"decode", 'n', "tg", CLI_INT, "N", AT(decode), "Measure writing N tokens (default 128)", 0, INT_MAX},
     {"image", 0, NULL, CLI_FLAG, NULL, AT(image), "Measure encoding a picture as well"},
+    {"audio", 0, NULL, CLI_FLAG, NULL, AT(audio), "Measure encoding the longest sound as well"},
     {"repeat", 'r', NULL, CLI_INT, "R", AT(repeat), "Measure R times and take the medians (default 3)", 1,
      100},
     {"shape", 0, NULL, CLI_TEXT, "CONFIG.json", AT(shape), "Measure this configuration with made-up weights",
@@ -39,6 +40,7 @@ static const struct row {
     {"prefill_tokens_per_second", "prefill", "prefill_tokens", "prefill_share_of_ceiling", "tokens/s", 1},
     {"decode_tokens_per_second", "decode", "decode_tokens", "decode_share_of_read_bandwidth", "tokens/s", 1},
     {"image_encode_seconds", "picture", NULL, "image_share_of_ceiling", "ms", 1e-3},
+    {"audio_encode_seconds", "sound", NULL, "audio_share_of_ceiling", "ms", 1e-3},
     {"load_seconds", "load", NULL, NULL, "ms", 1e-3},
     {"first_token_seconds", "first token", NULL, NULL, "ms", 1e-3},
     {"peak_resident_bytes", "peak memory", NULL, NULL, "MiB", 1 << 20},
@@ -83,6 +85,7 @@ static int run(struct cli *c, void *arguments)
         .n_prefill = asked ? a->prefill.value : 512,
         .n_decode = asked ? a->decode.value : 128,
         .image = a->image,
+        .audio = a->audio,
         .repeat = a->repeat.value,
         .only = a->ceilings ? "ceilings" : NULL,
     };
@@ -111,11 +114,11 @@ const cli_command cli_bench = {
     .summary = "Measure speed and memory",
     .details = "Prints medians, each beside its share of what the machine can do, measured in the same\n"
                "run. Without --prefill and --decode it measures a prompt of 512 tokens and 128 tokens of\n"
-               "answer; --image adds a picture.\n"
+               "answer; --image adds a picture, --audio a sound of 30 seconds.\n"
                "\n"
                "Keys of --json: prefill_tokens_per_second, decode_tokens_per_second,\n"
-               "image_encode_seconds, load_seconds, first_token_seconds, peak_resident_bytes,\n"
-               "ceiling_flops_per_second, ceiling_bytes_per_second and others.",
+               "image_encode_seconds, audio_encode_seconds, load_seconds, first_token_seconds,\n"
+               "peak_resident_bytes, ceiling_flops_per_second, ceiling_bytes_per_second and others.",
     .examples = "whinchat bench ./model --prefill 512 --decode 128 --image --threads 2 --json\n"
                 "whinchat bench --shape config.json --dtype bf16",
     .operands = {"[MODEL]"},

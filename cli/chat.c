@@ -16,6 +16,7 @@
 #include "base/os.h"
 #include "line.h"
 #include "prompt.h"
+#include "pull.h"
 
 struct chat_args {
     struct cli_common common;
@@ -34,8 +35,10 @@ struct chat {
     struct cli_turn
         *turns; /* [room_turns]; turns[0] is the system prompt, whose text is NULL when there is none */
     size_t n_turns, room_turns;
-    wc_media *media; /* [room_media] pictures of the turns in order, then those of the next message */
-    size_t n_media, n_next, room_media;
+    struct attached {
+        struct cli_attachment *items; /* [room] of the turns in order, then those of the next message */
+        size_t n, n_next, room;
+    } attached[CLI_KINDS];
     wc_buf request;
     bool leave;
     int status; /* of the program, when leave */
@@ -57,26 +60,31 @@ static void *grown(wc_arena *a, void *items, size_t n, size_t *room, size_t size
     return more;
 }
 
-static bool add_turn(struct chat *t, const char *role, const char *text, size_t n, size_t n_media,
-                     wc_error *err)
+/* n: pictures and sounds of the turn; NULL: none. */
+static bool add_turn(struct chat *t, const char *role, const char *text, size_t n_text,
+                     const size_t n[CLI_KINDS], wc_error *err)
 {
     struct cli_turn *turns = grown(t->c->arena, t->turns, t->n_turns, &t->room_turns, sizeof *turns);
-    char *copy = wc_arena_strndup(t->c->arena, text, n);
+    char *copy = wc_arena_strndup(t->c->arena, text, n_text);
     if (!turns || !copy)
-        return wc_fail_memory(err, n);
+        return wc_fail_memory(err, n_text);
     t->turns = turns;
-    turns[t->n_turns++] = (struct cli_turn){role, copy, n, n_media};
+    struct cli_turn *turn = &turns[t->n_turns++];
+    *turn = (struct cli_turn){role, copy, n_text, {0}};
+    if (n)
+        memcpy(turn->n, n, sizeof turn->n);
     return true;
 }
 
-/* A picture for the next message. */
-static bool add_picture(struct chat *t, wc_media picture, wc_error *err)
+/* A picture or a sound for the next message. */
+static bool attach(struct chat *t, enum cli_kind kind, struct cli_attachment item, wc_error *err)
 {
-    wc_media *media = grown(t->c->arena, t->media, t->n_media + t->n_next, &t->room_media, sizeof *media);
-    if (!media)
-        return wc_fail_memory(err, sizeof *media);
-    t->media = media;
-    media[t->n_media + t->n_next++] = picture;
+    struct attached *a = &t->attached[kind];
+    struct cli_attachment *items = grown(t->c->arena, a->items, a->n + a->n_next, &a->room, sizeof *items);
+    if (!items)
+        return wc_fail_memory(err, sizeof *items);
+    a->items = items;
+    items[a->n + a->n_next++] = item;
     return true;
 }
 
@@ -84,22 +92,33 @@ static bool add_picture(struct chat *t, wc_media picture, wc_error *err)
 static void clear_turns(struct chat *t)
 {
     t->n_turns = 1;
-    t->n_media = t->n_next = 0;
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        t->attached[kind].n = t->attached[kind].n_next = 0;
 }
 
-/* The last turn goes; its pictures wait for the next message when keep is true. */
-static void drop_turn(struct chat *t, bool keep_pictures)
+/* The last turn goes; its pictures and sounds wait for the next message when keep is true. */
+static void drop_turn(struct chat *t, bool keep)
 {
-    size_t n = t->turns[--t->n_turns].n_media;
-    t->n_media -= n;
-    t->n_next = keep_pictures ? t->n_next + n : 0;
+    const struct cli_turn *turn = &t->turns[--t->n_turns];
+    for (int kind = 0; kind < CLI_KINDS; kind++) {
+        struct attached *a = &t->attached[kind];
+        a->n -= turn->n[kind];
+        a->n_next = keep ? a->n_next + turn->n[kind] : 0;
+    }
 }
 
-static void conversation_json(const struct chat *t, const wc_media *media, wc_buf *json)
+/* What belongs to the turns so far. */
+static void attached_of(const struct chat *t, struct cli_attached out[CLI_KINDS])
+{
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        out[kind] = (struct cli_attached){t->attached[kind].items, t->attached[kind].n};
+}
+
+static void conversation_json(const struct chat *t, const struct cli_attached *attached, wc_buf *json)
 {
     size_t first = t->turns[0].text == NULL;
     wc_buf_reset(json);
-    cli_turns_json(t->turns + first, t->n_turns - first, media, json);
+    cli_turns_json(t->turns + first, t->n_turns - first, attached, json);
 }
 
 /* Answers the conversation so far; its last turn is the user's. */
@@ -109,9 +128,11 @@ static void answer_turns(struct chat *t)
     wc_generate_options options;
     wc_error err;
     conversation_json(t, NULL, &t->request);
-    const wc_prompt prompt = {
-        .size = sizeof prompt, .chat = wc_buf_str(&t->request), .media = t->media, .n_media = t->n_media};
+    wc_prompt prompt = {.size = sizeof prompt, .chat = wc_buf_str(&t->request)};
+    struct cli_attached attached[CLI_KINDS];
+    attached_of(t, attached);
     bool ok = wc_buf_check(&t->request, "conversation", &err) &&
+              cli_attach(t->c->arena, attached, &prompt, &err) &&
               cli_generate_of(&t->sampling, &options, &err) &&
               cli_answer(&a, t->session, &prompt, &options, &err);
     int signal_seen = cli_signal();
@@ -127,7 +148,7 @@ static void answer_turns(struct chat *t)
         cli_note(t->c, "stopped");
     if (!ok && *text == '\0')
         drop_turn(t, true);
-    else if (!add_turn(t, "assistant", text, strlen(text), 0, &err))
+    else if (!add_turn(t, "assistant", text, strlen(text), NULL, &err))
         cli_fail(t->c, CLI_INPUT_PHASE, &err);
     t->leave = a.failed || signal_seen == SIGTERM;
     if (t->leave)
@@ -136,13 +157,16 @@ static void answer_turns(struct chat *t)
 
 static void ask(struct chat *t, const char *text, size_t n)
 {
+    const size_t next[CLI_KINDS] = {t->attached[CLI_PICTURE].n_next, t->attached[CLI_SOUND].n_next};
     wc_error err;
-    if (!add_turn(t, "user", text, n, t->n_next, &err)) {
+    if (!add_turn(t, "user", text, n, next, &err)) {
         cli_fail(t->c, CLI_INPUT_PHASE, &err);
         return;
     }
-    t->n_media += t->n_next;
-    t->n_next = 0;
+    for (int kind = 0; kind < CLI_KINDS; kind++) {
+        t->attached[kind].n += next[kind];
+        t->attached[kind].n_next = 0;
+    }
     answer_turns(t);
 }
 
@@ -176,10 +200,10 @@ static const char *file_argument(struct chat *t, const char *argument)
 static bool command_image(struct chat *t, const char *argument, wc_error *err)
 {
     const char *path = file_argument(t, argument);
-    char *info = cli_check_picture(path, err) ? wc_image_info(path, err) : NULL;
+    char *info = cli_check_attachment(t->c, CLI_PICTURE, path, err) ? wc_image_info(path, err) : NULL;
     const wc_json *root = info ? wc_json_parse(t->c->arena, info, strlen(info), path, 0, err) : NULL;
     wc_free(info);
-    if (!root || !add_picture(t, (wc_media){.path = path}, err))
+    if (!root || !attach(t, CLI_PICTURE, (struct cli_attachment){.path = path}, err))
         return false;
     const wc_json *format = wc_json_get(root, "format");
     cli_note(t->c, "%s: %s, %.0f x %.0f; it goes with your next message", path,
@@ -188,12 +212,27 @@ static bool command_image(struct chat *t, const char *argument, wc_error *err)
     return true;
 }
 
+static bool command_audio(struct chat *t, const char *argument, wc_error *err)
+{
+    const char *path = file_argument(t, argument);
+    char *info = cli_check_attachment(t->c, CLI_SOUND, path, err) ? wc_audio_info(path, err) : NULL;
+    const wc_json *root = info ? wc_json_parse(t->c->arena, info, strlen(info), path, 0, err) : NULL;
+    wc_free(info);
+    if (!root || !attach(t, CLI_SOUND, (struct cli_attachment){.path = path}, err))
+        return false;
+    const wc_json *format = wc_json_get(root, "format");
+    cli_note(t->c, "%s: %s, %.0f Hz, %.1f s; it goes with your next message", path,
+             wc_json_is(format, WC_JSON_STRING) ? format->u.text : "sound",
+             wc_json_number(wc_json_get(root, "rate"), 0), wc_json_number(wc_json_get(root, "seconds"), 0));
+    return true;
+}
+
 static bool command_system(struct chat *t, const char *argument, wc_error *err)
 {
     char *text = wc_arena_strdup(t->c->arena, argument);
     if (!text)
         return wc_fail_memory(err, strlen(argument));
-    t->turns[0] = (struct cli_turn){"system", *text ? text : NULL, strlen(text), 0};
+    t->turns[0] = (struct cli_turn){"system", *text ? text : NULL, strlen(text), {0}};
     cli_note(t->c, *text ? "system prompt set" : "no system prompt");
     return true;
 }
@@ -237,8 +276,10 @@ static bool command_save(struct chat *t, const char *argument, wc_error *err)
 {
     const char *path = file_argument(t, argument);
     wc_buf json;
+    struct cli_attached attached[CLI_KINDS];
     wc_buf_init(&json, 4 * CLI_INPUT_BYTES);
-    conversation_json(t, t->media, &json);
+    attached_of(t, attached);
+    conversation_json(t, attached, &json);
     wc_buf_puts(&json, "\n");
     bool ok = wc_buf_check(&json, path, err) && write_file(t, path, &json, err);
     wc_buf_release(&json);
@@ -257,13 +298,15 @@ static const wc_json *message_text(const wc_json *message)
     return content;
 }
 
-static size_t message_pictures(const wc_json *message)
+static void count_attached(const wc_json *message, size_t n[CLI_KINDS])
 {
     const wc_json *content = wc_json_get(message, "content");
-    size_t n = 0;
-    for (size_t i = 0; wc_json_is(content, WC_JSON_ARRAY) && i < content->n; i++)
-        n += wc_json_string_is(wc_json_get(wc_json_item(content, i), "type"), "image");
-    return n;
+    n[CLI_PICTURE] = n[CLI_SOUND] = 0;
+    for (size_t i = 0; wc_json_is(content, WC_JSON_ARRAY) && i < content->n; i++) {
+        const wc_json *type = wc_json_get(wc_json_item(content, i), "type");
+        n[CLI_PICTURE] += wc_json_string_is(type, "image");
+        n[CLI_SOUND] += wc_json_string_is(type, "audio");
+    }
 }
 
 static bool load_turns(struct chat *t, const wc_json *messages, const char *path, wc_error *err)
@@ -278,9 +321,11 @@ static bool load_turns(struct chat *t, const wc_json *messages, const char *path
         if (!known || !wc_json_is(text, WC_JSON_STRING))
             return wc_fail(err, WC_REFUSED, "%s: messages[%zu]: expected the text of user or assistant", path,
                            i);
+        size_t n[CLI_KINDS];
+        count_attached(message, n);
         if (strcmp(known, "system") == 0)
-            t->turns[0] = (struct cli_turn){"system", text->u.text, text->n, 0};
-        else if (!add_turn(t, known, text->u.text, text->n, message_pictures(message), err))
+            t->turns[0] = (struct cli_turn){"system", text->u.text, text->n, {0}};
+        else if (!add_turn(t, known, text->u.text, text->n, n, err))
             return false;
     }
     return true;
@@ -288,21 +333,19 @@ static bool load_turns(struct chat *t, const wc_json *messages, const char *path
 
 static bool command_load(struct chat *t, const char *argument, wc_error *err)
 {
+    static const struct cli_attached none[CLI_KINDS];
     const char *path = file_argument(t, argument);
-    wc_media *media = NULL;
-    size_t n, n_media = 0;
+    struct cli_attached attached[CLI_KINDS];
+    size_t n;
     const char *text = wc_file_read(t->c->arena, path, CLI_INPUT_BYTES, &n, err);
     const wc_json *root = text ? wc_json_parse(t->c->arena, text, n, path, 0, err) : NULL;
     const wc_json *messages = root ? cli_chat_messages(root, path, err) : NULL;
-    if (!messages || !cli_chat_pictures(messages, path, NULL, 0, t->c->arena, &media, &n_media, err))
+    if (!messages || !cli_chat_attached(t->c, messages, path, none, attached, err))
         return false;
     clear_turns(t);
     t->turns[0].text = NULL;
-    for (size_t i = 0; i < n_media; i++)
-        if (!add_picture(t, media[i], err))
-            return false;
-    t->n_media = n_media;
-    t->n_next = 0;
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        t->attached[kind] = (struct attached){attached[kind].items, attached[kind].n, 0, attached[kind].n};
     if (!load_turns(t, messages, path, err)) {
         clear_turns(t);
         return false;
@@ -369,6 +412,7 @@ static const struct chat_command {
 } commands[] = {
     {"help", "?", "", "show this", false, command_help},
     {"image", "", " FILE", "send this picture with the next message", true, command_image},
+    {"audio", "", " FILE", "send this sound with the next message", true, command_audio},
     {"system", "", " [TEXT]", "set the system prompt; without TEXT, take it away", false, command_system},
     {"regen", "", "", "answer the last message again", false, command_regen},
     {"clear", "", "", "begin a new conversation", false, command_clear},
@@ -519,10 +563,10 @@ static void converse(struct chat *t)
     wc_buf_release(&text);
 }
 
-static bool open_chat(struct chat *t, const char *model, const wc_model_options *mo,
+static bool open_chat(struct chat *t, const char *model, const struct cli_model_args *m,
                       const wc_session_options *so, wc_error *err)
 {
-    t->model = wc_model_open(model, mo, err);
+    t->model = cli_open_model(t->c, model, m, err);
     if (!t->model)
         return false;
     cli_warnings(t->c, t->model);
@@ -548,7 +592,6 @@ int cli_chat_start(struct cli *c, const char *model, const struct cli_model_args
                    const struct cli_session_args *s, const struct cli_sampling_args *sampling,
                    const struct cli_prompt_args *prompt)
 {
-    const wc_model_options mo = cli_model_of(m);
     const wc_session_options so = cli_session_of(s);
     struct chat t = {.c = c, .sampling = *sampling};
     const char *system = NULL;
@@ -558,20 +601,23 @@ int cli_chat_start(struct cli *c, const char *model, const struct cli_model_args
 
     wc_buf_init(&t.request, 4 * CLI_INPUT_BYTES);
     if (!cli_generate_of(sampling, &options, &err) || !cli_system_read(c, prompt, &system, &err) ||
-        !add_turn(&t, "system", system ? system : "", system ? strlen(system) : 0, 0, &err)) {
+        !add_turn(&t, "system", system ? system : "", system ? strlen(system) : 0, NULL, &err)) {
         status = cli_fail(c, CLI_ARGUMENT_PHASE, &err);
         goto done;
     }
     if (!system)
         t.turns[0].text = NULL;
-    if (!open_chat(&t, model, &mo, &so, &err)) {
+    if (!open_chat(&t, model, m, &so, &err)) {
         status = cli_fail(c, CLI_MODEL_PHASE, &err);
         goto done;
     }
-    for (size_t i = 0; i < prompt->images.n; i++)
-        if (!command_image(&t, prompt->images.items[i], &err)) {
-            status = cli_fail(c, CLI_INPUT_PHASE, &err);
-            goto done;
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        for (size_t i = 0; i < prompt->attached[kind].n; i++) {
+            const char *file = prompt->attached[kind].items[i];
+            if (!(kind == CLI_PICTURE ? command_image : command_audio)(&t, file, &err)) {
+                status = cli_fail(c, CLI_INPUT_PHASE, &err);
+                goto done;
+            }
         }
     t.lines = cli_lines_open(history_file(c->arena));
     if (!t.lines) {
@@ -611,8 +657,9 @@ const cli_command cli_chat = {
     .name = "chat",
     .summary = "Talk with a model on the terminal",
     .details = "Ctrl-C stops the answer and not the program; at the prompt, twice leaves, and so does\n"
-               "Ctrl-D. /help lists the commands: /image FILE sends a picture with the next message,\n"
-               "/clear begins anew, /save and /load keep a conversation in a file, /set changes\n"
+               "Ctrl-D. /help lists the commands: /image FILE and /audio FILE send a picture or a sound\n"
+               "with the next message, /clear begins anew, /save and /load keep a conversation in a file, "
+               "/set changes\n"
                "sampling. \"\"\" begins and ends a message of several lines. Lines are kept in\n"
                "$XDG_STATE_HOME/whinchat/history (~/.local/state/whinchat/history).",
     .examples = "whinchat chat gemma-3n-mini-it\n"

@@ -34,11 +34,11 @@ struct cli {
     wc_arena *arena; /* lives as long as the program */
     bool quiet;
     bool color_out, color_err;
-    const char *prefix;    /* of lines on stderr: "whinchat: "; "" within a chat */
-    const char *output;    /* what messages call stdout: the file of --output, or "stdout" */
-    int write_error;       /* errno of the first failed write to stdout; 0 */
-    double progress_start; /* of the stage shown by cli_progress; 0: none */
-    bool progress_shown;
+    const char *prefix;      /* of lines on stderr: "whinchat: "; "" within a chat */
+    const char *output;      /* what messages call stdout: the file of --output, or "stdout" */
+    int write_error;         /* errno of the first failed write to stdout; 0 */
+    double progress_start;   /* of the stage shown by cli_progress; 0: none */
+    uint64_t progress_first; /* bytes done when it began */
 };
 
 /* ---- output.c ---- */
@@ -87,6 +87,8 @@ void cli_empty_output(void);
  * wc_progress_fn. */
 void cli_progress(void *cli, const char *stage, size_t done, size_t total);
 void cli_progress_end(struct cli *c);
+/* The same for bytes that are fetched, from the first on: a bar with how fast and how long. */
+void cli_progress_bytes(struct cli *c, const char *what, uint64_t done, uint64_t total);
 
 /* The session that SIGINT and SIGTERM cancel; NULL: they end the program at once. */
 void cli_catch_signals(wc_session *session);
@@ -96,11 +98,17 @@ void cli_hold_signals(int fd);
 /* The signal that came since cli_catch_signals, 0 for none. */
 int cli_signal(void);
 
+/* Whether somebody sits at a terminal who can be asked. */
+bool cli_can_ask(void);
+/* Asks on stderr; true when the answer begins with a y. */
+bool cli_ask(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
+
 /* ---- arguments.c ---- */
 
 struct cli_model_args {
     struct cli_int threads;
     const char *slice, *tokenizer, *config, *compute;
+    bool offline;
 };
 
 struct cli_session_args {
@@ -132,8 +140,9 @@ bool cli_generate_of(const struct cli_sampling_args *a, wc_generate_options *out
 
 /* ---- the commands ---- */
 
-extern const cli_command cli_run, cli_chat, cli_show, cli_verify, cli_tokenize, cli_template, cli_bench,
-    cli_perplexity, cli_compare, cli_convert, cli_list, cli_doctor, cli_completion, cli_help, cli_version;
+extern const cli_command cli_run, cli_chat, cli_embed, cli_rerank, cli_classify, cli_fill, cli_show,
+    cli_verify, cli_tokenize, cli_template, cli_bench, cli_perplexity, cli_compare, cli_convert, cli_pull,
+    cli_rm, cli_list, cli_doctor, cli_completion, cli_help, cli_version;
 /* All of them, in the order of help; NULL at the end. */
 extern const cli_command *const cli_commands[];
 const cli_command *cli_find_command(const char *name);

@@ -99,10 +99,12 @@ void cli_print_overview(FILE *to)
 {
     fprintf(to, "Usage: whinchat COMMAND [ARGUMENTS] [OPTIONS]\n"
                 "Runs small language models on this machine; nothing leaves it.\n\n");
-    for (size_t i = 0; cli_commands[i]; i++)
+    size_t i = 0;
+    for (; cli_commands[i] && cli_commands[i] != &cli_list; i++)
         fprintf(to, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    fprintf(to, "\nMODEL is a folder, a name in the Hugging Face cache, or a model shipped here.\n"
-                "'whinchat help COMMAND' tells more, --version the version. For a start:\n\n"
+    for (; cli_commands[i]; i++) /* those about the program itself, so that all fits one screen */
+        fprintf(to, "  %s%s", cli_commands[i]->name, cli_commands[i + 1] ? "" : " \n");
+    fprintf(to, "\nMODEL is a folder or a name; 'whinchat help COMMAND' tells more. For a start:\n"
                 "  whinchat run gemma-3n-mini-it -p \"Hello, who are you?\"\n");
 }
 
@@ -221,7 +223,9 @@ static const char man_head[] =
     ".Op Ar options\n"
     ".Sh DESCRIPTION\n"
     "whinchat answers with a model that lies on this machine: words, and pictures for models that see.\n"
-    "Nothing is fetched from the network and nothing is sent.\n"
+    "Nothing is fetched from the network but by\n"
+    ".Cm pull ,\n"
+    "and nothing is sent.\n"
     ".Pp\n"
     "MODEL is a folder as Hugging Face saves it, a name in the Hugging Face cache, or a model that ships "
     "with\n"
@@ -242,6 +246,8 @@ static const char man_tail[] = ".Sh ENVIRONMENT\n"
                                "A folder of models that are found by name before those that are shipped.\n"
                                ".It Ev HF_HUB_CACHE , HF_HOME\n"
                                "Where the Hugging Face cache lies.\n"
+                               ".It Ev HF_ENDPOINT , HF_TOKEN , HF_HUB_OFFLINE\n"
+                               "Whom pull asks, who it says that asks, and whether it may.\n"
                                ".It Ev NO_COLOR\n"
                                "No colour.\n"
                                ".It Ev XDG_STATE_HOME\n"

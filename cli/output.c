@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 /* What the signal handler knows.  There is one run of the program, so there is one of these. */
 static wc_session *volatile signal_session;
 static volatile sig_atomic_t signal_seen, signal_fd = -1;
+static volatile sig_atomic_t progress_shown; /* a line without an end stands on the terminal */
+static const char erase_line[] = "\r\033[K";
 
 /* ---- signals ---- */
 
@@ -24,8 +27,11 @@ static void on_signal(int number)
 {
     wc_session *session = signal_session;
     bool held = !session && signal_fd >= 0;
-    if (!held && (!session || signal_seen))
+    if (!held && (!session || signal_seen)) {
+        if (progress_shown && write(STDERR_FILENO, erase_line, sizeof erase_line - 1) < 0)
+            _exit(CLI_EXIT_SIGNAL + number);
         _exit(CLI_EXIT_SIGNAL + number);
+    }
     signal_seen = number;
     if (session)
         wc_session_cancel(session);
@@ -163,28 +169,89 @@ void cli_note(struct cli *c, const char *format, ...)
     fprintf(stderr, "%s%s\n", c->prefix, clean.text);
 }
 
+/* Whether there is a terminal that shows progress, which begins now where it has not. */
+static bool shows_progress(struct cli *c)
+{
+    const char *term = getenv("TERM");
+    if (c->quiet || !isatty(STDERR_FILENO) || !term || strcmp(term, "dumb") == 0)
+        return false;
+    if (c->progress_start == 0)
+        c->progress_start = wc_seconds();
+    return true;
+}
+
 void cli_progress(void *cli, const char *stage, size_t done, size_t total)
 {
     struct cli *c = cli;
-    double now = wc_seconds();
-    const char *term = getenv("TERM");
-    if (c->quiet || !isatty(STDERR_FILENO) || !term || strcmp(term, "dumb") == 0)
+    if (!shows_progress(c) || wc_seconds() - c->progress_start < 1)
         return;
-    if (c->progress_start == 0)
-        c->progress_start = now;
-    if (now - c->progress_start < 1)
-        return;
-    fprintf(stderr, "\r\033[K%s %zu of %zu", stage, done, total);
+    progress_shown = 1;
+    fprintf(stderr, "%s%s %zu of %zu", erase_line, stage, done, total);
     fflush(stderr);
-    c->progress_shown = true;
+}
+
+/* Columns of the terminal. */
+static int terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void cli_progress_bytes(struct cli *c, const char *what, uint64_t done, uint64_t total)
+{
+    char line[300], have[40], all[40], rate[40], left[100] = "";
+    const bool first = c->progress_start == 0;
+    if (!shows_progress(c))
+        return;
+    if (first || done < c->progress_first) /* begun anew */
+        c->progress_first = done;
+    const double seconds = wc_seconds() - c->progress_start,
+                 speed = (double)(done - c->progress_first) / seconds;
+    if (seconds > 1 && speed > 0) {
+        const double rest = fmin((double)(total - done) / speed, 359999);
+        snprintf(left, sizeof left, "  %s/s  %d:%02d left", cli_bytes(speed, rate, sizeof rate),
+                 (int)rest / 60, (int)rest % 60);
+    }
+    const int tenths = total > 0 ? (int)(10 * ((double)done / (double)total)) : 10;
+    int n = snprintf(line, sizeof line, "[%.*s%.*s] %s of %s%s  %.80s", tenths, "##########", 10 - tenths,
+                     "..........", cli_bytes((double)done, have, sizeof have),
+                     cli_bytes((double)total, all, sizeof all), left, what);
+    if (n >= terminal_width()) /* a line that wraps cannot be erased */
+        n = terminal_width() - 1;
+    while (n > 0 && ((unsigned char)line[n] & 0xc0) == 0x80) /* not within a character */
+        n--;
+    progress_shown = 1;
+    fprintf(stderr, "%s%.*s", erase_line, n, line);
+    fflush(stderr);
 }
 
 void cli_progress_end(struct cli *c)
 {
-    if (c->progress_shown)
-        fputs("\r\033[K", stderr);
-    c->progress_shown = false;
+    if (progress_shown)
+        fputs(erase_line, stderr);
+    progress_shown = 0;
     c->progress_start = 0;
+}
+
+/* ---- questions ---- */
+
+bool cli_can_ask(void)
+{
+    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+bool cli_ask(struct cli *c, const char *format, ...)
+{
+    char text[900], answer[100];
+    wc_error clean;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    wc_fail(&clean, WC_OK, "%s", text);
+    cli_progress_end(c);
+    fprintf(stderr, "%s [y/N] ", clean.text);
+    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 /* ---- stdout ---- */

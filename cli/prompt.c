@@ -12,19 +12,21 @@
 #include "base/file_map.h"
 #include "base/utf8.h"
 
-enum { PICTURE_BYTES = 256 << 20 };
+enum { ATTACHED_BYTES = 256 << 20, HEARD_SECONDS = 30 };
 
 #define AT(field) offsetof(struct cli_prompt_args, field)
 
 static const char system_help[] = "The system prompt",
                   system_file_help[] = "Read the system prompt from this file",
-                  image_help[] = "A picture to ask about; may be repeated; - is stdin";
+                  image_help[] = "A picture to ask about; may be repeated; - is stdin",
+                  audio_help[] = "A sound to ask about (WAV, FLAC, MP3, Ogg); may be repeated; - is stdin";
 
 const cli_option cli_prompt_options[] = {
     {"prompt", 'p', NULL, CLI_TEXT, "TEXT", AT(prompt), "What is asked; - is stdin"},
     {"file", 'f', "prompt-file", CLI_TEXT, "FILE", AT(file),
      "Read it from this file; with --prompt, the file's text comes first; - is stdin", .value = CLI_FILE},
-    {"image", 'a', "attach", CLI_LIST, "FILE", AT(images), image_help, .value = CLI_FILE},
+    {"image", 'a', "attach", CLI_LIST, "FILE", AT(attached[CLI_PICTURE]), image_help, .value = CLI_FILE},
+    {"audio", 0, NULL, CLI_LIST, "FILE", AT(attached[CLI_SOUND]), audio_help, .value = CLI_FILE},
     {"system", 's', NULL, CLI_TEXT, "TEXT", AT(system), system_help},
     {"system-file", 0, NULL, CLI_TEXT, "FILE", AT(system_file), system_file_help, .value = CLI_FILE},
     {"messages", 'm', NULL, CLI_TEXT, "FILE", AT(messages),
@@ -40,8 +42,10 @@ const cli_option cli_prompt_form_options[] = {
 };
 
 const cli_option cli_chat_options[] = {
-    {"image", 'a', "attach", CLI_LIST, "FILE", AT(images), "A picture for the first message; may be repeated",
-     .value = CLI_FILE},
+    {"image", 'a', "attach", CLI_LIST, "FILE", AT(attached[CLI_PICTURE]),
+     "A picture for the first message; may be repeated", .value = CLI_FILE},
+    {"audio", 0, NULL, CLI_LIST, "FILE", AT(attached[CLI_SOUND]),
+     "A sound for the first message; may be repeated", .value = CLI_FILE},
     {"system", 's', NULL, CLI_TEXT, "TEXT", AT(system), system_help},
     {"system-file", 0, NULL, CLI_TEXT, "FILE", AT(system_file), system_file_help, .value = CLI_FILE},
     {NULL},
@@ -105,7 +109,7 @@ static size_t without_line_end(const char *text, size_t n)
     return n;
 }
 
-static bool read_words(struct cli *c, const char *path, const char **text, size_t *n, wc_error *err)
+bool cli_words_read(struct cli *c, const char *path, const char **text, size_t *n, wc_error *err)
 {
     char *words = read_input(c->arena, path, n, err);
     if (!words)
@@ -118,7 +122,12 @@ static bool read_words(struct cli *c, const char *path, const char **text, size_
     return true;
 }
 
-/* ---- pictures ---- */
+/* ---- pictures and sounds ---- */
+
+/* How each kind is called by options and in chats, and by people. */
+static const struct {
+    const char *type, *one;
+} kinds[CLI_KINDS] = {{"image", "picture"}, {"audio", "sound"}};
 
 static bool is_url(const char *path)
 {
@@ -126,95 +135,119 @@ static bool is_url(const char *path)
     return (scheme > 0 && strncmp(path + scheme, "://", 3) == 0) || strncmp(path, "data:", 5) == 0;
 }
 
-bool cli_check_picture(const char *path, wc_error *err)
+/* The sound can be decoded; a note when a model would hear its beginning only. */
+static bool check_sound(struct cli *c, const char *path, wc_error *err)
 {
+    char *info = wc_audio_info(path, err);
+    const wc_json *root = info ? wc_json_parse(c->arena, info, strlen(info), path, 0, err) : NULL;
+    wc_free(info);
+    if (!root)
+        return wc_fail_within(err, "audio");
+    const double seconds = wc_json_number(wc_json_get(root, "seconds"), 0);
+    if (wc_json_is(wc_json_get(root, "cut"), WC_JSON_TRUE) && seconds > 0)
+        cli_note(c, "warning: %s: only the first %d of %.0f seconds are heard", path, HEARD_SECONDS, seconds);
+    else if (wc_json_is(wc_json_get(root, "cut"), WC_JSON_TRUE))
+        cli_note(c, "warning: %s: only the first %d seconds are heard", path, HEARD_SECONDS);
+    return true;
+}
+
+bool cli_check_attachment(struct cli *c, enum cli_kind kind, const char *path, wc_error *err)
+{
+    const char *type = kinds[kind].type, *one = kinds[kind].one;
     wc_file_map map;
     if (is_url(path))
         return wc_fail(err, WC_REFUSED,
-                       "image %.300s: nothing is fetched from the network; give the picture as a file", path);
+                       "%s %.300s: nothing is fetched from the network; give the %s as a file", type, path,
+                       one);
     if (!wc_file_map_open(&map, path, err))
-        return wc_fail_within(err, "image");
+        return wc_fail_within(err, type);
     bool empty = map.size == 0;
     wc_file_map_close(&map);
-    return empty ? wc_fail(err, WC_REFUSED, "image %s: expected a picture, found an empty file", path) : true;
+    if (empty)
+        return wc_fail(err, WC_REFUSED, "%s %s: expected a %s, found an empty file", type, path, one);
+    return kind != CLI_SOUND || check_sound(c, path, err);
 }
 
-/* The pictures of --image as media [images->n] in the arena. */
-static wc_media *given_pictures(struct cli *c, const struct cli_list *images, wc_error *err)
+/* The files of --image or --audio. */
+static bool given_files(struct cli *c, enum cli_kind kind, const struct cli_list *files,
+                        struct cli_attached *out, wc_error *err)
 {
-    wc_media *media = wc_arena_zalloc(c->arena, images->n + 1, sizeof *media);
-    if (!media) {
-        wc_fail_memory(err, images->n * sizeof *media);
-        return NULL;
-    }
-    for (size_t i = 0; i < images->n; i++) {
-        media[i].path = images->items[i];
-        if (strcmp(images->items[i], "-") == 0) {
-            media[i].path = NULL;
-            media[i].data = read_stdin(c->arena, PICTURE_BYTES, &media[i].n_bytes, err);
-            if (media[i].data && media[i].n_bytes == 0)
-                wc_fail(err, WC_REFUSED, "image: stdin is empty");
-            if (!media[i].n_bytes)
-                return NULL;
-        } else if (!cli_check_picture(images->items[i], err)) {
-            return NULL;
+    out->items = wc_arena_zalloc(c->arena, files->n + 1, sizeof *out->items);
+    if (!out->items)
+        return wc_fail_memory(err, files->n * sizeof *out->items);
+    for (out->n = 0; out->n < files->n; out->n++) {
+        struct cli_attachment *item = &out->items[out->n];
+        item->path = files->items[out->n];
+        if (strcmp(item->path, "-") == 0) {
+            item->path = NULL;
+            item->data = read_stdin(c->arena, ATTACHED_BYTES, &item->n_bytes, err);
+            if (!item->data || item->n_bytes == 0)
+                return item->data ? wc_fail(err, WC_REFUSED, "%s: stdin is empty", kinds[kind].type) : false;
+        } else if (!cli_check_attachment(c, kind, item->path, err)) {
+            return false;
         }
     }
-    return media;
+    return true;
 }
 
-/* The file that a picture of a chat names, NULL when it names none; *ok tells about errors. */
-static const char *picture_path(const wc_json *item, const char *where, bool *ok, wc_error *err)
+/* The file that an item of a chat names, NULL when it names none; *ok tells about errors. */
+static const char *item_path(struct cli *c, enum cli_kind kind, const wc_json *item, const char *where,
+                             bool *ok, wc_error *err)
 {
-    static const char *const keys[] = {"path", "image", "url", "base64"};
+    const char *const keys[] = {"path", kinds[kind].type, "url", "base64"};
     *ok = true;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const wc_json *v = wc_json_get(item, keys[i]);
         if (wc_json_is_null(v))
             continue;
         if (!wc_json_is(v, WC_JSON_STRING) || v->n == 0 || strlen(v->u.text) != v->n || i == 3) {
-            *ok = wc_fail(err, WC_REFUSED, "%s: %s: expected the path of a file, found %s", where, keys[i],
-                          i == 3 ? "a picture in base64" : wc_json_type_name(v));
+            *ok = wc_fail(err, WC_REFUSED, "%s: %s: expected the path of a file, found %s%s%s", where,
+                          keys[i], i == 3 ? "a " : wc_json_type_name(v), i == 3 ? kinds[kind].one : "",
+                          i == 3 ? " in base64" : "");
             return NULL;
         }
         const char *path = strncmp(v->u.text, "file://", 7) == 0 ? v->u.text + 7 : v->u.text;
         wc_error why;
-        if (!cli_check_picture(path, &why))
+        if (!cli_check_attachment(c, kind, path, &why))
             *ok = wc_fail(err, why.code, "%s: %s: %s", where, keys[i], why.text);
         return path;
     }
     return NULL;
 }
 
-/* One pass over the pictures of a chat: counts them, and fills media when it is not NULL. */
-struct picture_walk {
-    wc_media *media;
-    const wc_media *given;
-    size_t n, n_given,
-        used; /* pictures so far, those at hand without a place, and how many of these have one now */
+/* A pass over the pictures and sounds of a chat, which are put into to. */
+struct walk {
+    struct cli *c;
+    const struct cli_attached *given; /* [CLI_KINDS] those at hand without a place */
+    size_t used[CLI_KINDS];           /* how many of these were needed so far */
+    struct cli_attached *to;          /* [CLI_KINDS] with room for as many as there are */
 };
 
-static bool walk_item(struct picture_walk *w, const wc_json *item, const char *where, wc_error *err)
+static bool walk_item(struct walk *w, const wc_json *item, const char *where, wc_error *err)
 {
     const wc_json *type = wc_json_get(item, "type");
-    if (wc_json_string_is(type, "audio") || wc_json_string_is(type, "video"))
-        return wc_fail(err, WC_REFUSED, "%s: type: expected text or image, found %s", where, type->u.text);
-    if (!wc_json_string_is(type, "image"))
-        return true;
-    bool ok;
-    const char *path = picture_path(item, where, &ok, err);
-    if (!ok)
-        return false;
-    if (w->media && path)
-        w->media[w->n] = (wc_media){.path = path};
-    else if (w->media)
-        w->media[w->n] = w->given[w->used];
-    w->n++;
-    w->used += path == NULL;
+    if (wc_json_string_is(type, "video"))
+        return wc_fail(err, WC_REFUSED, "%s: type: expected text, image or audio, found %s", where,
+                       type->u.text);
+    for (int kind = 0; kind < CLI_KINDS; kind++) {
+        if (!wc_json_string_is(type, kinds[kind].type))
+            continue;
+        bool ok;
+        const char *path = item_path(w->c, (enum cli_kind)kind, item, where, &ok, err);
+        const struct cli_attached *given = &w->given[kind];
+        struct cli_attached *to = &w->to[kind];
+        if (!ok)
+            return false;
+        if (path)
+            to->items[to->n] = (struct cli_attachment){.path = path};
+        else if (w->used[kind]++ < given->n)
+            to->items[to->n] = given->items[w->used[kind] - 1];
+        to->n++;
+    }
     return true;
 }
 
-static bool walk_pictures(struct picture_walk *w, const wc_json *messages, const char *name, wc_error *err)
+static bool walk_messages(struct walk *w, const wc_json *messages, const char *name, wc_error *err)
 {
     for (size_t i = 0; i < wc_json_count(messages); i++) {
         const wc_json *content = wc_json_get(wc_json_item(messages, i), "content");
@@ -228,21 +261,59 @@ static bool walk_pictures(struct picture_walk *w, const wc_json *messages, const
     return true;
 }
 
-bool cli_chat_pictures(const wc_json *messages, const char *name, const wc_media *given, size_t n_given,
-                       wc_arena *a, wc_media **media, size_t *n_media, wc_error *err)
+/* Items of a chat's messages: no list of pictures or sounds can be longer. */
+static size_t count_items(const wc_json *messages)
 {
-    struct picture_walk count = {.n_given = n_given}, fill = {.given = given};
-    if (!walk_pictures(&count, messages, name, err))
+    size_t n = 0;
+    for (size_t i = 0; i < wc_json_count(messages); i++) {
+        const wc_json *content = wc_json_get(wc_json_item(messages, i), "content");
+        n += wc_json_is(content, WC_JSON_ARRAY) ? content->n : 0;
+    }
+    return n;
+}
+
+bool cli_chat_attached(struct cli *c, const wc_json *messages, const char *name,
+                       const struct cli_attached given[CLI_KINDS], struct cli_attached out[CLI_KINDS],
+                       wc_error *err)
+{
+    struct walk w = {.c = c, .given = given, .to = out};
+    const size_t room = count_items(messages) + 1;
+    for (int kind = 0; kind < CLI_KINDS; kind++) {
+        out[kind] = (struct cli_attached){.items = wc_arena_zalloc(c->arena, room, sizeof *out->items)};
+        if (!out[kind].items)
+            return wc_fail_memory(err, room * sizeof *out->items);
+    }
+    if (!walk_messages(&w, messages, name, err))
         return false;
-    if (count.used != n_given)
-        return wc_fail(err, WC_REFUSED,
-                       "%s: %zu picture%s without a path, %zu given with --image; the counts must match",
-                       name, count.used, count.used == 1 ? "" : "s", n_given);
-    *media = fill.media = wc_arena_zalloc(a, count.n + 1, sizeof **media);
-    if (!fill.media)
-        return wc_fail_memory(err, count.n * sizeof **media);
-    *n_media = count.n;
-    return walk_pictures(&fill, messages, name, err);
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        if (w.used[kind] != given[kind].n)
+            return wc_fail(err, WC_REFUSED,
+                           "%s: %zu %s%s without a path, %zu given with --%s; the counts must match", name,
+                           w.used[kind], kinds[kind].one, w.used[kind] == 1 ? "" : "s", given[kind].n,
+                           kinds[kind].type);
+    return true;
+}
+
+bool cli_attach(wc_arena *a, const struct cli_attached attached[CLI_KINDS], wc_prompt *out, wc_error *err)
+{
+    const struct cli_attached *pictures = &attached[CLI_PICTURE], *sounds = &attached[CLI_SOUND];
+    wc_media *media = wc_arena_zalloc(a, pictures->n + 1, sizeof *media);
+    wc_sound *heard = wc_arena_zalloc(a, sounds->n + 1, sizeof *heard);
+    if (!media || !heard)
+        return wc_fail_memory(err, pictures->n * sizeof *media + sounds->n * sizeof *heard);
+    for (size_t i = 0; i < pictures->n; i++) {
+        const struct cli_attachment *p = &pictures->items[i];
+        media[i] = (wc_media){.path = p->path, .data = p->data, .n_bytes = p->n_bytes};
+    }
+    for (size_t i = 0; i < sounds->n; i++) {
+        const struct cli_attachment *p = &sounds->items[i];
+        heard[i] = (wc_sound){.path = p->path, .data = p->data, .n_bytes = p->n_bytes};
+    }
+    out->media = media;
+    out->n_media = pictures->n;
+    out->sounds = heard;
+    out->n_sounds = sounds->n;
+    return true;
 }
 
 /* ---- sources ---- */
@@ -276,11 +347,12 @@ static bool check_sources(const struct cli_prompt_args *a, const char *operand, 
     size_t n = !cli_prompt_given(a, operand);
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         n += sources[i] && strcmp(sources[i], "-") == 0;
-    for (size_t i = 0; i < a->images.n; i++)
-        n += strcmp(a->images.items[i], "-") == 0;
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        for (size_t i = 0; i < a->attached[kind].n; i++)
+            n += strcmp(a->attached[kind].items[i], "-") == 0;
     return n <= 1 ? true
                   : wc_fail(err, WC_BAD_ARGUMENT,
-                            "stdin can be only one of prompt, file, system prompt and image%s",
+                            "stdin can be only one of prompt, file, system prompt, image and audio%s",
                             cli_prompt_given(a, operand) ? "" : "; give a prompt with -p");
 }
 
@@ -291,12 +363,12 @@ static bool read_prompt(struct cli *c, const struct cli_prompt_args *a, const ch
     const char *words = prompt ? prompt : "", *before = "";
     size_t n_words = strlen(words), n_before = 0;
     const char *path = a->file ? a->file : !prompt || strcmp(prompt, "-") == 0 ? "-" : NULL;
-    if (path && !read_words(c, path, &before, &n_before, err))
+    if (path && !cli_words_read(c, path, &before, &n_before, err))
         return false;
     if (!prompt && !a->file && n_before == 0)
         return wc_fail(err, WC_REFUSED, "no prompt: stdin is empty; give one with -p/--prompt");
     if (prompt && strcmp(prompt, "-") == 0) {
-        if (a->file && !read_words(c, "-", &words, &n_words, err))
+        if (a->file && !cli_words_read(c, "-", &words, &n_words, err))
             return false;
         if (!a->file)
             n_words = 0;
@@ -322,7 +394,7 @@ bool cli_system_read(struct cli *c, const struct cli_prompt_args *a, const char 
     size_t n;
     *out = a->system;
     if (a->system_file)
-        return read_words(c, a->system_file, out, &n, err);
+        return cli_words_read(c, a->system_file, out, &n, err);
     n = a->system ? strlen(a->system) : 0;
     return !a->system || clean_text(c, "--system", out, &n, err);
 }
@@ -337,7 +409,7 @@ const wc_json *cli_chat_messages(const wc_json *root, const char *name, wc_error
     return NULL;
 }
 
-static bool read_messages(struct cli *c, const char *path, const wc_media *given, size_t n_given,
+static bool read_messages(struct cli *c, const char *path, const struct cli_attached given[CLI_KINDS],
                           cli_prompt *out, wc_error *err)
 {
     const char *name = strcmp(path, "-") == 0 ? "stdin" : path;
@@ -345,8 +417,7 @@ static bool read_messages(struct cli *c, const char *path, const wc_media *given
     const char *text = read_input(c->arena, path, &n, err);
     const wc_json *root = text ? wc_json_parse(c->arena, text, n, name, 0, err) : NULL;
     const wc_json *messages = root ? cli_chat_messages(root, name, err) : NULL;
-    if (!messages ||
-        !cli_chat_pictures(messages, name, given, n_given, c->arena, &out->media, &out->n_media, err))
+    if (!messages || !cli_chat_attached(c, messages, name, given, out->attached, err))
         return false;
     wc_buf b;
     wc_buf_init(&b, 2 * CLI_INPUT_BYTES);
@@ -392,50 +463,51 @@ bool cli_prompt_read(struct cli *c, const struct cli_prompt_args *a, const char 
     const char *prompt = operand ? operand : a->prompt;
     if (!check_sources(a, operand, err))
         return false;
+    struct cli_attached given[CLI_KINDS];
     *out = (cli_prompt){0};
-    wc_media *given = given_pictures(c, &a->images, err);
-    if (!given || !cli_system_read(c, a, &out->system, err))
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        if (!given_files(c, (enum cli_kind)kind, &a->attached[kind], &given[kind], err))
+            return false;
+    if (!cli_system_read(c, a, &out->system, err))
         return false;
     if (a->messages)
-        return read_messages(c, a->messages, given, a->images.n, out, err);
-    out->media = given;
-    out->n_media = a->images.n;
+        return read_messages(c, a->messages, given, out, err);
+    memcpy(out->attached, given, sizeof given);
     return a->ids ? read_ids(c, a->ids, out, err) : read_prompt(c, a, prompt, out, err);
 }
 
 /* ---- as the library takes it ---- */
 
-static void turn_json(const struct cli_turn *t, const wc_media *media, wc_buf *b)
+/* at: how many of each kind were written before; with paths when attached is not NULL. */
+static void turn_json(const struct cli_turn *t, const struct cli_attached *attached, size_t at[CLI_KINDS],
+                      wc_buf *b)
 {
+    bool plain = true;
     wc_buf_printf(b, "{\"role\":\"%s\",\"content\":", t->role);
-    if (t->n_media == 0) {
-        wc_buf_json_string(b, t->text, t->n_text);
-    } else {
-        wc_buf_puts(b, "[");
-        for (size_t i = 0; i < t->n_media; i++) {
-            wc_buf_puts(b, "{\"type\":\"image\"");
-            if (media) {
+    for (int kind = 0; kind < CLI_KINDS; kind++)
+        for (size_t i = 0; i < t->n[kind]; i++) {
+            wc_buf_printf(b, "%s{\"type\":\"%s\"", plain ? "[" : "", kinds[kind].type);
+            plain = false;
+            if (attached) {
+                const char *path = attached[kind].items[at[kind]++].path;
                 wc_buf_puts(b, ",\"path\":");
-                wc_buf_json_string(b, media[i].path, strlen(media[i].path));
+                wc_buf_json_string(b, path, strlen(path));
             }
             wc_buf_puts(b, "},");
         }
-        wc_buf_puts(b, "{\"type\":\"text\",\"text\":");
-        wc_buf_json_string(b, t->text, t->n_text);
-        wc_buf_puts(b, "}]");
-    }
-    wc_buf_puts(b, "}");
+    wc_buf_puts(b, plain ? "" : "{\"type\":\"text\",\"text\":");
+    wc_buf_json_string(b, t->text, t->n_text);
+    wc_buf_puts(b, plain ? "}" : "}]}");
 }
 
-void cli_turns_json(const struct cli_turn *turns, size_t n, const wc_media *media, wc_buf *json)
+void cli_turns_json(const struct cli_turn *turns, size_t n, const struct cli_attached *attached, wc_buf *json)
 {
+    size_t at[CLI_KINDS] = {0};
     wc_buf_puts(json, "{\"messages\":[");
     for (size_t i = 0; i < n; i++) {
         if (i)
             wc_buf_puts(json, ",");
-        turn_json(&turns[i], media, json);
-        if (media)
-            media += turns[i].n_media;
+        turn_json(&turns[i], attached, at, json);
     }
     wc_buf_puts(json, "]}");
 }
@@ -449,14 +521,18 @@ void cli_prompt_request(const cli_prompt *p, wc_buf *json)
     struct cli_turn turns[2];
     size_t n = 0;
     if (p->system)
-        turns[n++] = (struct cli_turn){"system", p->system, strlen(p->system), 0};
-    turns[n++] = (struct cli_turn){"user", p->text, p->n_text, p->n_media};
+        turns[n++] = (struct cli_turn){"system", p->system, strlen(p->system), {0}};
+    turns[n++] = (struct cli_turn){
+        "user", p->text, p->n_text, {p->attached[CLI_PICTURE].n, p->attached[CLI_SOUND].n}};
     cli_turns_json(turns, n, NULL, json);
 }
 
-bool cli_prompt_make(const cli_prompt *p, bool chat, wc_buf *json, wc_prompt *out, wc_error *err)
+bool cli_prompt_make(struct cli *c, const cli_prompt *p, bool chat, wc_buf *json, wc_prompt *out,
+                     wc_error *err)
 {
-    *out = (wc_prompt){.size = sizeof *out, .media = p->media, .n_media = p->n_media};
+    *out = (wc_prompt){.size = sizeof *out};
+    if (!cli_attach(c->arena, p->attached, out, err))
+        return false;
     if (p->ids) {
         out->ids = p->ids;
         out->n_ids = p->n_ids;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "prompt.h"
+#include "pull.h"
 
 struct run_args {
     struct cli_common common;
@@ -59,6 +60,8 @@ static void add_timings(wc_buf *b, const wc_result *r, double load_seconds)
     add_second(b, "load_seconds", load_seconds);
     wc_buf_puts(b, ",");
     add_second(b, "image_seconds", r->image_seconds);
+    wc_buf_puts(b, ",");
+    add_second(b, "audio_seconds", r->audio_seconds);
     wc_buf_puts(b, ",");
     add_second(b, "prefill_seconds", r->prefill_seconds);
     wc_buf_puts(b, ",");
@@ -116,7 +119,7 @@ static int answer(struct run *r, const cli_prompt *p, const wc_generate_options 
         o.n_logprobs = r->args->logprobs.value;
     }
     bool chat = wants_chat(r->model, p, &r->args->prompt, r->c->arena);
-    bool ok = cli_prompt_make(p, chat, &r->request, &prompt, &err) &&
+    bool ok = cli_prompt_make(r->c, p, chat, &r->request, &prompt, &err) &&
               cli_answer(&a, r->session, &prompt, &o, &err);
     if (a.failed)
         return cli_flush(r->c);
@@ -136,11 +139,10 @@ static int answer(struct run *r, const cli_prompt *p, const wc_generate_options 
 
 static int open_and_answer(struct run *r, const cli_prompt *p, const wc_generate_options *options)
 {
-    const wc_model_options model_options = cli_model_of(&r->args->model);
     const wc_session_options session_options = cli_session_of(&r->args->session);
     wc_error err;
     double start = wc_seconds();
-    r->model = wc_model_open(r->args->common.operands.items[0], &model_options, &err);
+    r->model = cli_open_model(r->c, r->args->common.operands.items[0], &r->args->model, &err);
     if (r->model)
         r->session = wc_session_new(r->model, &session_options, &err);
     if (!r->session)
@@ -209,21 +211,27 @@ static const cli_group groups[] = {
 const cli_command cli_run = {
     .name = "run",
     .summary = "Answer one prompt",
-    .details = "The prompt is PROMPT, or what --prompt and --file give, or stdin. A chat model gets it\n"
-               "through its chat template as the user's message, with the pictures of --image before the\n"
-               "words; other models continue the text. The answer goes to stdout as it comes and ends\n"
-               "with one line feed; all else goes to stderr.\n"
-               "\n"
-               "Decoding is greedy unless a sampling option or the model's generation configuration asks\n"
-               "otherwise.\n"
-               "\n"
-               "--messages takes a chat as transformers does: content is a string or a list of\n"
-               "{\"type\":\"text\",\"text\":...} and {\"type\":\"image\",\"path\":...}; pictures\n"
-               "without a path are those of --image, in order. Nothing is fetched from the network.",
+    .details =
+        "The prompt is PROMPT, or what --prompt and --file give, or stdin. A chat model gets it\n"
+        "through its chat template as the user's message, with the pictures of --image and the\n"
+        "sounds of --audio before the words; other models continue the text. The answer goes to\n"
+        "stdout as it comes and ends with one line feed; all else goes to stderr.\n"
+        "\n"
+        "Decoding is greedy unless a sampling option or the model's generation configuration asks\n"
+        "otherwise.\n"
+        "\n"
+        "--messages takes a chat as transformers does: content is a string or a list of\n"
+        "{\"type\":\"text\",\"text\":...}, {\"type\":\"image\",\"path\":...} and\n"
+        "{\"type\":\"audio\",\"path\":...}; those without a path are of --image and --audio, in order.\n"
+        "Nothing is fetched from the network.\n"
+        "\n"
+        "Sounds are WAV, FLAC, MP3 or Ogg of any rate and number of channels; what is longer than\n"
+        "30 seconds is cut, as transformers does, and a note says so.",
     .examples =
         "whinchat run gemma-3n-mini-it --image guitarist.png -p \"What musical instrument is the person "
         "playing?\"\n"
         "git diff | whinchat run google/gemma-3n-E4B-it -f - -p \"Write a commit message for this.\"\n"
+        "whinchat run google/gemma-3n-E2B-it --audio speech.mp3 -p \"Write down what is said.\"\n"
         "whinchat run ./model --messages chat.json --json --logprobs 5",
     .operands = {"MODEL", "[PROMPT]"},
     .operand_value = CLI_MODEL,

@@ -1,4 +1,4 @@
-/* show.c - whinchat show: what a model or a picture is, before anything is computed. */
+/* show.c - whinchat show: what a model, a picture or a sound is, before anything is computed. */
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,14 +31,15 @@ static bool has_ending(const char *path, const char *const *endings)
     return false;
 }
 
-/* A file that is no part of a model is taken for a picture; its bytes decide then. */
-static bool is_picture(const char *path)
+/* A file that is no part of a model is taken for a picture or a sound; its bytes decide then. */
+static bool is_media(const char *path)
 {
-    static const char *const pictures[] = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", NULL};
+    static const char *const media[] = {".png", ".jpg", ".jpeg", ".webp", ".gif",  ".bmp", ".wav",
+                                        ".mp3", ".ogg", ".oga",  ".opus", ".flac", NULL};
     static const char *const models[] = {".gguf", ".safetensors", ".json", ".bin", NULL};
     struct stat st;
     if (stat(path, &st) != 0)
-        return has_ending(path, pictures);
+        return has_ending(path, media);
     return !S_ISDIR(st.st_mode) && !has_ending(path, models);
 }
 
@@ -73,7 +74,9 @@ static void print_value(const char *key, const wc_json *v)
         break;
     case WC_JSON_OBJECT:
         for (size_t i = 0; i < v->n; i++) {
-            printf("%s%s ", i ? ", " : "", wc_json_key(v, i)->u.text);
+            fputs(i ? ", " : "", stdout);
+            cli_print_word(wc_json_key(v, i)->u.text); /* a model's file may have chosen it */
+            putchar(' ');
             print_value(wc_json_key(v, i)->u.text, wc_json_value(v, i));
         }
         break;
@@ -124,21 +127,38 @@ static void print_picture(const wc_json *root)
            wc_json_is(mode, WC_JSON_STRING) ? mode->u.text : "");
 }
 
+static void print_sound(const wc_json *root)
+{
+    const wc_json *format = wc_json_get(root, "format");
+    const double channels = wc_json_number(wc_json_get(root, "channels"), 0),
+                 seconds = wc_json_number(wc_json_get(root, "seconds"), -1);
+    printf("%s %.0f Hz, %.0f channel%s", wc_json_is(format, WC_JSON_STRING) ? format->u.text : "sound",
+           wc_json_number(wc_json_get(root, "rate"), 0), channels, channels == 1 ? "" : "s");
+    if (seconds >= 0)
+        printf(", %.3f s", seconds);
+    fputs(wc_json_is(wc_json_get(root, "cut"), WC_JSON_TRUE) ? ", of which the first 30 are heard\n" : "\n",
+          stdout);
+}
+
 static int run(struct cli *c, void *arguments)
 {
     const struct show_args *a = arguments;
     const char *name = a->common.operands.items[0];
-    bool picture = is_picture(name);
+    const bool media = is_media(name), sound = media && strcmp(wc_media_kind(name), "audio") == 0;
     wc_error err;
     const wc_model_options options = cli_model_of(&a->model);
-    char *info = picture ? wc_image_info(name, &err) : wc_show(name, &options, a->session.ctx.value, &err);
+    char *info = sound   ? wc_audio_info(name, &err)
+                 : media ? wc_image_info(name, &err)
+                         : wc_show(name, &options, a->session.ctx.value, &err);
     const wc_json *root = info ? wc_json_parse(c->arena, info, strlen(info), "info", 0, &err) : NULL;
     int status = CLI_EXIT_OK;
     if (!root)
-        status = cli_fail(c, picture ? CLI_INPUT_PHASE : CLI_MODEL_PHASE, &err);
+        status = cli_fail(c, media ? CLI_INPUT_PHASE : CLI_MODEL_PHASE, &err);
     else if (a->json)
         status = cli_print_json(c, info);
-    else if (picture)
+    else if (sound)
+        print_sound(root);
+    else if (media)
         print_picture(root);
     else
         print_info(root);
@@ -156,10 +176,10 @@ static const cli_group groups[] = {
 
 const cli_command cli_show = {
     .name = "show",
-    .summary = "Tell what a model is and needs, or what a picture is",
+    .summary = "Tell what a model is and needs, or what a picture or a sound is",
     .details = "Weights are mapped and not read: this is fast for any size. The memory is that of a\n"
                "session with the context length of --ctx. A file that is no model's is taken for a\n"
-               "picture, decoded to its last pixel, and its format and size are printed.",
+               "picture or a sound; it is decoded, and its format and size are printed.",
     .examples = "whinchat show google/gemma-3n-E4B-it --ctx 4096\n"
                 "whinchat show guitarist.png",
     .operands = {"MODEL|FILE"},

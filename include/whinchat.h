@@ -89,16 +89,20 @@ typedef struct wc_model_options {
     const char *random_dtype; /* "f32", "bf16", "f16": name is a config.json, the weights are made up (for bench) */
 } wc_model_options;
 
-/* Opens a model by name: a folder, a name in the Hugging Face cache, or one that ships with whinchat.
+/* Opens a model by name: a folder, a name in the Hugging Face cache (OWNER/NAME[@REVISION][:FILE], FILE being one of a GGUF
+ * model or its quantization), or one that ships with whinchat.
  * Weights are mapped, not read.  NULL on failure.  Free with wc_model_free after the last of its sessions. */
 WC_API wc_model *wc_model_open(const char *name, const wc_model_options *options, wc_error *err);
 WC_API void wc_model_free(wc_model *model);
 
 /* What the model is, as JSON: {"name","path","architecture","parameters","dtype","layers",...,"context_length",
- * "modalities":["text","image"],"warnings":[...]}.  Valid as long as the model. */
+ * "generation":{"do_sample","max_new_tokens" (0: not said),...,"eos_token_id":[...]} as generation_config.json has it,
+ * "image":{"height","width","tokens","token"} where the model takes pictures, token being what stands for one in a text,
+ * "modalities":["text","image","audio"],"warnings":[...]}.  Valid as long as the model. */
 WC_API const char *wc_model_info(const wc_model *model);
 /* The same and the memory that a session with context length ctx (0: default) needs, without mapping weights into
- * memory: adds "memory":{"weights_bytes","resident_bytes","kv_bytes","step_bytes","total_bytes"}.  Free with wc_free. */
+ * memory: adds "memory":{"weights_bytes","resident_bytes","kv_bytes","step_bytes","image_bytes",
+ * "audio_bytes","total_bytes"}.  Free with wc_free. */
 WC_API char *wc_show(const char *name, const wc_model_options *options, int ctx, wc_error *err);
 /* The models that can be opened by name, and the folders that are looked into for them:
  * {"models":[{"name","path","source":"shipped"|"cache","bytes"}],"places":[{"path","exists"}]}.  wc_free. */
@@ -133,6 +137,26 @@ typedef struct wc_media {
 /* The size and format of a picture file, decoded to the last pixel: {"format","width","height","mode"}.  wc_free. */
 WC_API char *wc_image_info(const char *path, wc_error *err);
 
+/* ---- sounds ---------------------------------------------------------------------------------------------------- */
+
+/* One sound of a prompt: exactly one of path, data and samples is set.  Channels are averaged, other rates than the model's
+ * resampled; what a model cannot hear (Gemma 3n: behind 30 s) is cut off.  Shorter sounds of a prompt are padded to its
+ * longest, as transformers does. */
+typedef struct wc_sound {
+    const char *path;        /* a WAV, FLAC, MP3 or Ogg (Vorbis, Opus) file */
+    const void *data;        /* such a file in memory, n_bytes long */
+    size_t n_bytes;
+    const float *samples;    /* [n_samples] of one channel, about -1 to 1, rate of them a second */
+    size_t n_samples;
+    int rate;
+} wc_sound;
+
+/* What a sound file is, its first 30 s decoded: {"format","rate","channels","seconds","cut"}; seconds is what its header
+ * says or null, cut whether there is more than 30 s.  wc_free. */
+WC_API char *wc_audio_info(const char *path, wc_error *err);
+/* What a file looks like by its first bytes: "audio" when it is a sound that wc_audio_info reads, else "image". */
+WC_API const char *wc_media_kind(const char *path);
+
 /* ---- sessions -------------------------------------------------------------------------------------------------- */
 
 /* One conversation: its tokens, the keys and values computed so far, the state of its sampler. */
@@ -148,7 +172,7 @@ typedef struct wc_session_options {
 
 WC_API wc_session *wc_session_new(wc_model *model, const wc_session_options *options, wc_error *err);
 WC_API void wc_session_free(wc_session *session);
-/* Stops the session's running wc_generate (or picture encoding) at the next op; safe from any thread or signal. */
+/* Stops the session's running wc_generate (or encoding of pictures and sounds) at the next op; safe from any thread or signal. */
 WC_API void wc_session_cancel(wc_session *session);
 
 typedef struct wc_prompt {
@@ -156,14 +180,16 @@ typedef struct wc_prompt {
     const char *chat;        /* a request as for wc_chat_render (add_generation_prompt defaults to true unless the last
                                 message is the assistant's), or */
     const char *text;        /* plain text, tokenized with special tokens, or */
-    const int32_t *ids;      /* token ids, [n_ids]; picture places are already expanded */
+    const int32_t *ids;      /* token ids, [n_ids]; places of pictures and sounds are already expanded */
     size_t n_ids;
     const wc_media *media;   /* [n_media] pictures, in the order of their places in the prompt */
     size_t n_media;
+    const wc_sound *sounds;  /* [n_sounds] likewise, in the order of theirs */
+    size_t n_sounds;
 } wc_prompt;
 
 /* Sets the session's whole prompt.  What it shares with the tokens computed so far is not computed again.
- * Pictures are encoded here.  Fails when it is longer than ctx. */
+ * Pictures and sounds are encoded here.  Fails when it is longer than ctx. */
 WC_API bool wc_session_prompt(wc_session *session, const wc_prompt *prompt, wc_error *err);
 
 typedef struct wc_generate_options {
@@ -171,7 +197,7 @@ typedef struct wc_generate_options {
     int max_new_tokens;        /* 0: the generation config's, else 256; -1: until the context is full */
     int sampling;              /* 0: as the model's generation config says; 1: greedy; 2: sample */
     float temperature;         /* 0: from the generation config, else 1; used when sampling */
-    int top_k;                 /* 0: from the generation config; -1: off */
+    int top_k;                 /* 0: from the generation config, else 50; -1: off */
     float top_p;               /* 0: from the generation config; 1: off */
     float min_p;               /* 0: from the generation config; negative: off */
     float typical_p;           /* 0: from the generation config; 1: off */
@@ -204,7 +230,7 @@ typedef struct wc_event {
 
 /* Called for every token; false ends that session's answer ("cancelled"). */
 typedef bool (*wc_event_fn)(void *user, const wc_event *event);
-/* Called while something long runs: stage "image", "prefill" or "load", done of total units.  May be NULL. */
+/* Called while something long runs: stage "image", "audio", "prefill" or "load", done of total units.  May be NULL. */
 typedef void (*wc_progress_fn)(void *user, const char *stage, size_t done, size_t total);
 WC_API void wc_session_on_progress(wc_session *session, wc_progress_fn fn, void *user);
 
@@ -224,6 +250,7 @@ typedef struct wc_result {
     const int32_t *prompt_ids; /* [n_prompt] valid until the next wc_session_prompt */
     const int32_t *ids;        /* [n_ids] valid until the next wc_generate or wc_session_prompt */
     double image_seconds, prefill_seconds, decode_seconds, first_token_seconds;
+    double audio_seconds;      /* of encoding the prompt's sounds */
 } wc_result;
 
 WC_API void wc_session_result(const wc_session *session, wc_result *result);
@@ -231,6 +258,44 @@ WC_API void wc_session_result(const wc_session *session, wc_result *result);
 WC_API const char *wc_session_text(const wc_session *session);
 /* The logits of the last row computed, [vocab_size], NULL before the first; valid until the next call. */
 WC_API const float *wc_session_logits(const wc_session *session, size_t *n_vocab);
+
+/* ---- encoders -------------------------------------------------------------------------------------------------- */
+
+/* n_bytes of UTF-8, which need no NUL behind them. */
+typedef struct wc_string {
+    const char *text;
+    size_t n_bytes;
+} wc_string;
+
+typedef struct wc_encode_options {
+    size_t size;
+    const char *prompt;        /* put before every text of wc_embed; NULL: the one called prompt_name */
+    const char *prompt_name;   /* one of the model's prompts ("query", "document"); NULL: its default, often none */
+    int dimensions;            /* only the first so many of a vector (for models trained as Matryoshka); 0: all */
+    bool normalize;            /* vectors of length 1, whatever the model's modules say; after dimensions */
+    int max_tokens;            /* a text is cut behind so many, special tokens included; 0, or more: the model's */
+    int batch_rows;            /* tokens of a pass; 0: 2048 */
+    int top_k;                 /* candidates of wc_fill for each mask; 0: 5 */
+    bool *cut;                 /* out, [n]: the text was longer than max_tokens and lost its end; NULL */
+} wc_encode_options;
+
+/* Vectors [n, *width] of n texts, as sentence-transformers makes them from the same folder (modules.json, or the mean over
+ * all tokens): a text's vector is the same bits whatever texts stand beside it.  wc_free; NULL on failure. */
+WC_API float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                       size_t *width, wc_error *err);
+/* Scores [n]: how relevant each document is to the query, as sentence-transformers' CrossEncoder has it (the sigmoid of the
+ * logit, or the logit where the configuration says so).  wc_free; NULL on failure. */
+WC_API float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
+                        const wc_encode_options *options, wc_error *err);
+/* Probabilities [n, *n_labels] of the labels (wc_model_info: "labels") of each text, as transformers' pipeline
+ * "text-classification" has them: softmax, or sigmoid for one label or several at once.  wc_free; NULL on failure. */
+WC_API float *wc_classify(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                          size_t *n_labels, wc_error *err);
+/* The best label of each token that is not special: {"cut","tokens":[{"index","id","token","label","score"}]}.  wc_free. */
+WC_API char *wc_classify_tokens(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err);
+/* The likeliest words for each mask token in the text, as transformers' pipeline "fill-mask" has them:
+ * {"cut","masks":[[{"id","token","text","score","sequence"}]]}.  wc_free. */
+WC_API char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err);
 
 /* ---- looking inside -------------------------------------------------------------------------------------------- */
 
@@ -300,6 +365,7 @@ typedef struct wc_bench_options {
     bool image;                /* measure the picture encoder */
     int repeat;                /* 0: 3 */
     const char *only;          /* NULL, or "ceilings": of the machine alone; name may be NULL */
+    bool audio;                /* measure the sound encoder on the longest sound that the model hears */
 } wc_bench_options;
 
 /* Medians as JSON (keys as `whinchat bench --json` prints them).  wc_free. */

@@ -3,14 +3,19 @@
 
 #include <string.h>
 
+#include "audio/decode.h"
 #include "base/buf.h"
+#include "base/file_map.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/size.h"
 #include "formats/hub.h"
 #include "generate/bench.h"
 #include "generate/convert.h"
 #include "generate/likelihood.h"
 #include "generate/session.h"
+#include "generate/sound.h"
+#include "generate/tasks.h"
 #include "image/decode.h"
 #include "kernels/cpu.h"
 #include "verify/verify.h"
@@ -80,26 +85,27 @@ const char *wc_model_info(const wc_model *model)
 /* ,"memory":{...}} in place of the closing brace of the info. */
 static char *info_with_memory(const wc_model *m, int ctx, wc_error *err)
 {
-    wc_cost step = {0}, image = {0};
+    wc_cost step = {0}, image = {0}, audio = {0};
     wc_dtype kv_dtype = wc_runtime_kv_dtype(m, WC_KV_AUTO);
     if (ctx <= 0 || ctx > m->net->context_length)
         ctx = m->net->context_length;
     if (!wc_runtime_step_cost(m, ctx < WC_DEFAULT_CHUNK_ROWS ? ctx : WC_DEFAULT_CHUNK_ROWS, 1, &step, err) ||
-        (m->net->image.n_tokens && !wc_runtime_image_cost(m, &image, err)))
+        (m->net->image.n_tokens && !wc_runtime_image_cost(m, &image, err)) ||
+        (m->net->audio.n_tokens && !wc_sound_cost(m, wc_sound_max_frames(m), &audio, err)))
         return NULL;
     uint64_t files = wc_checkpoint_bytes(m->files);
     uint64_t by_row = m->net->row_bytes < files ? m->net->row_bytes : files;
     uint64_t kv = wc_kv_bytes(m->net->kv, m->net->n_kv, kv_dtype, ctx),
-             work = step.arena_bytes > image.arena_bytes ? step.arena_bytes : image.arena_bytes;
+             work = wc_max_size(step.arena_bytes, wc_max_size(image.arena_bytes, audio.arena_bytes));
     wc_buf b;
     wc_buf_init(&b, 1 << 17);
     wc_buf_add(&b, m->info, strlen(m->info) - 1);
     wc_buf_printf(&b,
                   ",\"memory\":{\"ctx\":%d,\"weights_bytes\":%llu,\"resident_bytes\":%llu,\"kv_bytes\":%llu,"
                   "\"step_bytes\":%zu,"
-                  "\"image_bytes\":%zu,\"total_bytes\":%llu}}",
+                  "\"image_bytes\":%zu,\"audio_bytes\":%zu,\"total_bytes\":%llu}}",
                   ctx, (unsigned long long)files, (unsigned long long)(files - by_row),
-                  (unsigned long long)kv, step.arena_bytes, image.arena_bytes,
+                  (unsigned long long)kv, step.arena_bytes, image.arena_bytes, audio.arena_bytes,
                   (unsigned long long)(files - by_row + kv + work));
     char *text = wc_buf_take(&b, NULL);
     if (!text)
@@ -210,6 +216,35 @@ char *wc_image_info(const char *path, wc_error *err)
     return wc_buf_take(&b, NULL);
 }
 
+/* ---- sounds ---- */
+
+char *wc_audio_info(const char *path, wc_error *err)
+{
+    struct wc_audio audio = {0};
+    struct wc_audio_meta meta;
+    if (missing(path, "path", err) || !wc_audio_read(path, NULL, &audio, &meta, err))
+        return NULL;
+    wc_audio_free(&audio);
+    wc_buf b;
+    wc_buf_init(&b, 1 << 12);
+    wc_buf_printf(&b, "{\"format\":\"%s\",\"rate\":%d,\"channels\":%d,\"seconds\":", meta.format, meta.rate,
+                  meta.channels);
+    if (meta.seconds >= 0)
+        wc_buf_printf(&b, "%.3f", meta.seconds);
+    else
+        wc_buf_puts(&b, "null");
+    wc_buf_printf(&b, ",\"cut\":%s}", meta.cut ? "true" : "false");
+    return wc_buf_take(&b, NULL);
+}
+
+const char *wc_media_kind(const char *path)
+{
+    wc_file_map map = {0};
+    bool audio = path && wc_file_map_open(&map, path, NULL) && wc_audio_is(map.data, map.size);
+    wc_file_map_close(&map);
+    return audio ? "audio" : "image";
+}
+
 /* ---- sessions ---- */
 
 wc_session *wc_session_new(wc_model *model, const wc_session_options *options, wc_error *err)
@@ -262,7 +297,8 @@ void wc_session_result(const wc_session *s, wc_result *result)
                    .image_seconds = s->image_seconds,
                    .prefill_seconds = s->prefill_seconds,
                    .decode_seconds = s->decode_seconds,
-                   .first_token_seconds = s->first_token_seconds};
+                   .first_token_seconds = s->first_token_seconds,
+                   .audio_seconds = s->audio_seconds};
     memcpy(result, &r, result->size < sizeof r ? result->size : sizeof r);
 }
 
@@ -282,6 +318,67 @@ void wc_session_observe(wc_session *session, wc_observer_fn fn, void *user)
 {
     session->observe = fn;
     session->observe_user = user;
+}
+
+/* ---- encoders ---- */
+
+/* The options as this library knows them, when the texts [n] are all there. */
+static bool encode_options(const wc_model *model, const wc_string *texts, size_t n,
+                           const wc_encode_options *options, wc_encode_options *o, wc_error *err)
+{
+    *o = (wc_encode_options){0};
+    if (options)
+        memcpy(o, options, options->size < sizeof *o ? options->size : sizeof *o);
+    if (missing(model, "model", err) || (n > 0 && missing(texts, "texts", err)))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (texts[i].n_bytes > 0 && missing(texts[i].text, "text", err))
+            return false;
+    return true;
+}
+
+float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                size_t *width, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, texts, n, options, &o, err) || missing(width, "width", err))
+        return NULL;
+    return wc_task_embed(model, texts, n, &o, width, err);
+}
+
+float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
+                 const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, documents, n, options, &o, err) ||
+        !encode_options(model, &query, 1, options, &o, err))
+        return NULL;
+    return wc_task_rerank(model, query, documents, n, &o, err);
+}
+
+float *wc_classify(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
+                   size_t *n_labels, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, texts, n, options, &o, err) || missing(n_labels, "n_labels", err))
+        return NULL;
+    return wc_task_classify(model, texts, n, &o, n_labels, err);
+}
+
+char *wc_classify_tokens(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, &text, 1, options, &o, err))
+        return NULL;
+    return wc_task_classify_tokens(model, text, &o, err);
+}
+
+char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, &text, 1, options, &o, err))
+        return NULL;
+    return wc_task_fill(model, text, &o, err);
 }
 
 /* ---- verify and bench ---- */

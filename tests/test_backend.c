@@ -415,6 +415,99 @@ static void dense_case(size_t n, size_t m, wc_attention a)
     release(q), release(k), release(v), release(y), release(z);
 }
 
+/* Texts of these lengths one behind the other, their rows over each other. */
+static void own_rows_case(wc_attention a, bool padded)
+{
+    static const int lengths[] = {1, 7, 150, 64, 3, 65};
+    enum { TEXTS = sizeof lengths / sizeof *lengths, N = 290 };
+    const size_t heads = (size_t)a.n_heads, kd = (size_t)a.key_dim, vd = (size_t)a.value_dim;
+    const size_t kv_heads = (size_t)a.n_kv_heads;
+    wc_tensor q = random_tensor(WC_SHAPE(N, heads * kd)), k = random_tensor(WC_SHAPE(N, kv_heads * kd)),
+              v = random_tensor(WC_SHAPE(N, kv_heads * vd)), y = zeros(WC_SHAPE(N, heads * vd)),
+              z = zeros(WC_SHAPE(N, heads * vd));
+    int32_t pos[N], seq[N], last[N];
+    double *want = malloc(N * heads * vd * sizeof *want);
+    for (int t = 0, row = 0; t < TEXTS; t++)
+        for (int i = 0, first = row; i < lengths[t]; i++, row++) {
+            pos[row] = i;
+            seq[row] = t;
+            last[row] = padded ? lengths[t] / 2 : lengths[t] - 1;
+            const int low = a.window > 0 && i >= a.window ? i - a.window + 1 : 0;
+            for (size_t h = 0; h < heads; h++)
+                attend(want + ((size_t)row * heads + h) * vd,
+                       (float *)q.data + ((size_t)row * heads + h) * kd, k, v, h / (heads / kv_heads),
+                       first + low, first + last[row], &a);
+        }
+    wc_row_map rows = {N, pos, seq, last, TEXTS};
+    backends[0]->attention_rows(backends[0], y, q, k, v, &rows, &a);
+    assert_near(y, want, 2e-5, "attention_rows");
+    for (int b = 1; b < N_BACKENDS; b++) {
+        backends[b]->attention_rows(backends[b], z, q, k, v, &rows, &a);
+        assert_same(y, z, "attention_rows: threads");
+    }
+    for (int t = 0, row = 0; t < TEXTS; row += lengths[t++]) { /* each text alone */
+        const size_t at = (size_t)row, n = (size_t)lengths[t];
+        wc_row_map alone = {lengths[t], pos + row, seq + row, last + row, TEXTS};
+        backends[0]->attention_rows(backends[0], wc_tensor_slice(z, at, n), wc_tensor_slice(q, at, n),
+                                    wc_tensor_slice(k, at, n), wc_tensor_slice(v, at, n), &alone, &a);
+    }
+    assert_same(y, z, "attention_rows: alone");
+    free(want);
+    release(q), release(k), release(v), release(y), release(z);
+}
+
+static void own_rows_level(void)
+{
+    own_rows_case(
+        (wc_attention){.n_heads = 3, .n_kv_heads = 3, .key_dim = 32, .value_dim = 32, .scale = 0.2f}, false);
+    own_rows_case(
+        (wc_attention){.n_heads = 2, .n_kv_heads = 2, .key_dim = 12, .value_dim = 12, .scale = 0.3f}, true);
+    own_rows_case(
+        (wc_attention){
+            .n_heads = 4, .n_kv_heads = 2, .key_dim = 64, .value_dim = 64, .scale = 0.1f, .window = 9},
+        false);
+}
+
+static void pool_case(wc_pooling how, int skip)
+{
+    enum { TEXTS = 5, D = 37 };
+    static const int32_t first[TEXTS + 1] = {0, 1, 4, 4, 11, 40};
+    wc_tensor x = random_tensor(WC_SHAPE(40, D)), y = zeros(WC_SHAPE(TEXTS, D)),
+              z = zeros(WC_SHAPE(TEXTS, D));
+    double want[TEXTS * D];
+    for (size_t i = 0; i < TEXTS * D; i++) {
+        const int from = first[i / D], n = first[i / D + 1] - from, left = n - skip;
+        double sum = 0, weights = 0, top = -INFINITY;
+        for (int r = skip; r < n; r++) {
+            const double value = (double)at(x, (size_t)(from + r) * D + i % D);
+            const double weight = how == WC_POOL_WEIGHTED_MEAN ? r + 1 : 1;
+            sum += weight * value;
+            weights += weight;
+            top = fmax(top, value);
+        }
+        want[i] = left <= 0                  ? 0
+                  : how == WC_POOL_MAX       ? top
+                  : how == WC_POOL_MEAN_SQRT ? sum / sqrt(weights)
+                                             : sum / weights;
+        if (n > 0 && (how == WC_POOL_FIRST || how == WC_POOL_LAST)) {
+            const int row = how == WC_POOL_LAST ? n - 1 : left > 0 ? skip : 0;
+            want[i] = (double)at(x, (size_t)(from + row) * D + i % D);
+        }
+    }
+    backends[0]->pool_rows(backends[0], y, x, first, skip, how);
+    assert_near(y, want, 1e-6, "pool_rows");
+    backends[2]->pool_rows(backends[2], z, x, first, skip, how);
+    assert_same(y, z, "pool_rows: threads");
+    release(x), release(y), release(z);
+}
+
+static void pool_level(void)
+{
+    for (int how = WC_POOL_MEAN; how <= WC_POOL_LAST; how++)
+        for (int skip = 0; skip < 4; skip++)
+            pool_case((wc_pooling)how, skip);
+}
+
 static void dense_level(void)
 {
     dense_case(23, 150,
@@ -456,6 +549,8 @@ static void attention_level(void)
 static void test_attention(void **state)
 {
     at_each_level(attention_level, true);
+    at_each_level(own_rows_level, true);
+    at_each_level(pool_level, true);
     at_each_level(dense_level, true);
     at_each_level(dense_level, false);
 }
@@ -552,6 +647,10 @@ static void maps_level(void)
     conv_case(same_conv(7, 20, 70, 33, 3, 1), false, false);
     conv_case(same_conv(2, 2, 130, 40, 5, 1), false, true);
     conv_case(same_conv(3, 3, 5, 4, 1, 2), false, false);
+    /* time padded behind only, bands on both sides; and time before only */
+    conv_case((wc_conv){11, 16, 1, 6, 8, 12, 3, 3, 2, 0, 1}, false, false);
+    conv_case((wc_conv){1, 8, 12, 1, 4, 5, 3, 3, 2, 0, 1}, false, true);
+    conv_case((wc_conv){19, 1, 40, 19, 1, 40, 5, 1, 1, 4, 0}, true, true);
     for (int stride = 1; stride <= 2; stride++) {
         conv_case(same_conv(14, 11, 37, 37, 3, stride), true, stride == 1);
         conv_case(same_conv(9, 30, 64, 64, 5, stride), true, false);
@@ -618,6 +717,9 @@ static bool run_row_op(wc_backend *b, int which, const struct inputs *in, wc_ten
     case 8:
         b->soft_cap(b, y, x, 0.5f);
         return true;
+    case 9:
+        b->clamp(b, y, x, 0.25f);
+        return true;
     default:
         return false;
     }
@@ -650,7 +752,10 @@ static void row_op_exact(int which, const struct inputs *in, double *y)
                                 v * w + (double)z[i],
                                 0.5 * v * (1 + tanh(u)) * (double)z[i],
                                 (v + (double)z[i]) * 0.7,
-                                0.5 * tanh(v / 0.5)};
+                                0.5 * tanh(v / 0.5),
+                                v > 0.25    ? 0.25
+                                : v < -0.25 ? -0.25
+                                            : v};
             y[r * WIDTH + i] = results[which];
         }
     }
@@ -761,6 +866,124 @@ static void rope_level(void)
     release(f), release(table), release(x), release(y);
 }
 
+/* ---- frames of sound ---- */
+
+/* cumulative_norm with memory of its own to work in. */
+static void cumulative_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w)
+{
+    const size_t T = x.shape[0];
+    wc_tensor work = wc_tensor_of(aligned_alloc(64, (T * 16 + 63) / 64 * 64), WC_F32, WC_SHAPE(T, 4));
+    b->cumulative_norm(b, y, x, w, 1e-3f, WC_ACT_RELU, work);
+    free(work.data);
+}
+
+static void cumulative_norm_level(void)
+{
+    enum { T = 23, F = 5, C = 19, FRAME = F * C };
+    wc_tensor x = random_tensor(WC_SHAPE(T, F, C)), w = random_tensor(WC_SHAPE(C)),
+              y = zeros(WC_SHAPE(T, F, C)), z = zeros(WC_SHAPE(T, F, C));
+    double *want = calloc(T * FRAME, sizeof *want), sum = 0, squares = 0;
+    for (size_t t = 0; t < T; t++) {
+        for (size_t i = 0; i < FRAME; i++)
+            sum += (double)at(x, t * FRAME + i);
+        const double n = (double)(t + 1) * FRAME, mean = sum / n;
+        for (size_t i = 0; i < FRAME; i++)
+            squares += pow((double)at(x, t * FRAME + i) - mean, 2);
+        for (size_t i = 0; i < FRAME; i++)
+            want[t * FRAME + i] = fmax(0, ((double)at(x, t * FRAME + i) - mean) / sqrt(squares / n + 1e-3) *
+                                              (double)at(w, i % C));
+    }
+    for (int b = 0; b < N_BACKENDS; b++) {
+        cumulative_norm(backends[b], b ? z : y, x, w);
+        if (b)
+            assert_same(y, z, "cumulative_norm: threads");
+    }
+    assert_near(y, want, 2e-6, "cumulative_norm");
+    cumulative_norm(backends[0], wc_tensor_slice(z, 0, 7), wc_tensor_slice(x, 0, 7), w);
+    assert_same(y, z, "cumulative_norm: later frames");
+    cumulative_norm(backends[1], x, x, w);
+    assert_same(y, x, "cumulative_norm: in place");
+    free(want);
+    release(x), release(w), release(y), release(z);
+}
+
+/* The score of frame t and key j of a head, in double. */
+static double local_score(wc_tensor q, wc_tensor k, wc_tensor r, const wc_local_attention *a, size_t t,
+                          size_t j, size_t h)
+{
+    const size_t d = (size_t)a->head_dim, width = d * (size_t)a->n_heads;
+    double sum = 0;
+    for (size_t i = h * d; i < (h + 1) * d; i++)
+        sum += (double)at(q, t * width + i) *
+               ((double)at(k, j * width + i) + (double)at(r, (j + (size_t)a->past - t) * width + i));
+    return sum;
+}
+
+static void local_exact(double *y, wc_tensor q, wc_tensor k, wc_tensor v, wc_tensor r,
+                        const wc_local_attention *a)
+{
+    const size_t d = (size_t)a->head_dim, width = d * (size_t)a->n_heads;
+    for (size_t t = 0; t < q.shape[0]; t++)
+        for (size_t h = 0; h < (size_t)a->n_heads; h++) {
+            double z = 0, *out = y + t * width + h * d;
+            memset(out, 0, d * sizeof *out);
+            for (size_t j = 0; j < a->n_valid; j++) {
+                if (j + (size_t)a->past < t || j > t + (size_t)a->future)
+                    continue;
+                const double p = exp(a->soft_cap * tanh(local_score(q, k, r, a, t, j, h) / a->soft_cap));
+                z += p;
+                for (size_t i = 0; i < d; i++)
+                    out[i] += p * (double)at(v, j * width + h * d + i);
+            }
+            for (size_t i = 0; z > 0 && i < d; i++)
+                out[i] /= z;
+        }
+}
+
+static void local_case(wc_local_attention a, size_t n)
+{
+    const size_t width = (size_t)(a.n_heads * a.head_dim), span = (size_t)(a.past + a.future) + 1;
+    wc_tensor q = random_tensor(WC_SHAPE(n, width)), k = random_tensor(WC_SHAPE(n, width)),
+              v = random_tensor(WC_SHAPE(n, width)), r = random_tensor(WC_SHAPE(span, width)),
+              y = zeros(WC_SHAPE(n, width)), z = zeros(WC_SHAPE(n, width));
+    double *want = calloc(n * width, sizeof *want);
+    local_exact(want, q, k, v, r, &a);
+    for (int b = 0; b < N_BACKENDS; b++) {
+        backends[b]->local_attention(backends[b], b ? z : y, q, k, v, r, &a);
+        if (b)
+            assert_same(y, z, "local_attention: threads");
+    }
+    assert_near(y, want, 5e-6, "local_attention");
+
+    const size_t chunk = 4, chunks = (n + chunk - 1) / chunk, context = chunk + span - 1;
+    wc_tensor s = zeros(WC_SHAPE((size_t)a.n_heads, chunks, chunk, context));
+    backends[1]->local_scores(backends[1], s, q, k, r, &a);
+    for (size_t h = 0; h < (size_t)a.n_heads; h++)
+        for (size_t t = 0; t < n; t++)
+            for (size_t c = t % chunk; c < t % chunk + span; c++) {
+                const size_t j = t - t % chunk + c - (size_t)a.past;
+                if (j < n && !(fabs((double)at(s, ((h * chunks * chunk) + t) * context + c) -
+                                    local_score(q, k, r, &a, t, j, h)) < 2e-6))
+                    fail_msg("local_scores: head %zu, frame %zu, slot %zu", h, t, c);
+            }
+    free(want);
+    release(q), release(k), release(v), release(r), release(y), release(z), release(s);
+}
+
+static void local_level(void)
+{
+    local_case((wc_local_attention){4, 8, 12, 0, 50, 30}, 30);
+    local_case((wc_local_attention){1, 37, 3, 2, 0.5f, 9}, 21); /* the last frames see no key */
+    local_case((wc_local_attention){2, 16, 0, 0, 5, 1}, 1);
+    local_case((wc_local_attention){3, 24, 40, 7, 50, 11}, 13); /* more past than there is */
+}
+
+static void test_frames_of_sound(void **state)
+{
+    at_each_level(cumulative_norm_level, true);
+    at_each_level(local_level, true);
+}
+
 static void test_rows(void **state)
 {
     at_each_level(rows_level, true);
@@ -838,7 +1061,8 @@ int main(void)
         cmocka_unit_test(test_matmul),     cmocka_unit_test(test_quantized),
         cmocka_unit_test(test_attention),  cmocka_unit_test(test_broken_neighbour),
         cmocka_unit_test(test_maps),       cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_frames_of_sound),
+        cmocka_unit_test(test_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/os.h"
 #include "base/threads.h"
@@ -149,10 +150,45 @@ static void test_error(void **state)
     assert_string_equal(err.text, "a\\x1b[31m\\x0ab\\xff: bad");
 }
 
+/* The examples of FIPS 180-4, and a text of many blocks that comes in pieces. */
+static void check_sums(const char *text, size_t piece, const char *want256, const char *want1)
+{
+    wc_sha256 s256;
+    wc_sha1 s1;
+    uint8_t digest[32];
+    char hex[65];
+    wc_sha256_init(&s256);
+    wc_sha1_init(&s1);
+    for (size_t i = 0, n = strlen(text); i < n; i += piece) {
+        wc_sha256_add(&s256, text + i, n - i < piece ? n - i : piece);
+        wc_sha1_add(&s1, text + i, n - i < piece ? n - i : piece);
+    }
+    wc_sha256_end(&s256, digest);
+    wc_sha256_hex(digest, hex);
+    assert_string_equal(hex, want256);
+    wc_sha1_end(&s1, digest);
+    wc_sha1_hex(digest, hex);
+    assert_string_equal(hex, want1);
+}
+
+static void test_hash(void **state)
+{
+    static char many[100001];
+    memset(many, 'a', 100000);
+    check_sums("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+               "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+    check_sums("abc", 2, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+               "a9993e364706816aba3e25717850c26c9cd0d89d");
+    for (size_t piece = 1; piece < 200; piece += 31)
+        check_sums(many, piece, "6d1cf22d7cc09b085dfc25ee1a1f3ae0265804c607bc2074ad253bcc82fd81ee",
+                   "c4d4b30851182fc4eb8675494d42fd7f17e29c93");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_arena),  cmocka_unit_test(test_utf8),
                                        cmocka_unit_test(test_json),   cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_double), cmocka_unit_test(test_error)};
+                                       cmocka_unit_test(test_double), cmocka_unit_test(test_error),
+                                       cmocka_unit_test(test_hash)};
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -571,11 +571,23 @@ static void test_cache(void **state)
     resolves(f, "org/tiny", snapshot);
     resolves(f, "org/TINY@main", snapshot);
     resolves(f, "Org/Tiny@pr/1", other);
-    char name[100];
+    char name[200];
     snprintf(name, sizeof name, "Org/Tiny@%s", OTHER_COMMIT);
     resolves(f, name, other);
     resolves(f, wc_path_join(f->arena, f->dir, REPO), snapshot);
     refused(f, "Org/Tiny@dev", "refs/dev");
+    refused(f, "Org/Tiny:../x", "no name of a model");
+    refused(f, "Org/Tiny:Q4_K_M", "there is no GGUF file");
+    snprintf(name, sizeof name, REPO "/snapshots/%s/t-Q4_K_M.gguf", OTHER_COMMIT);
+    put_text(f, name, "");
+    snprintf(name, sizeof name, REPO "/snapshots/%s/Q8_0/t-00001-of-00002.gguf", OTHER_COMMIT);
+    put_text(f, name, "");
+    snprintf(name, sizeof name, REPO "/snapshots/%s/Q8_0/t-00002-of-00002.gguf", OTHER_COMMIT);
+    put_text(f, name, "");
+    resolves(f, "Org/Tiny@pr/1:q4_k_m", wc_path_join(f->arena, other, "t-Q4_K_M.gguf"));
+    resolves(f, "Org/Tiny@pr/1:Q8_0", wc_path_join(f->arena, other, "Q8_0/t-00001-of-00002.gguf"));
+    resolves(f, "Org/Tiny@pr/1:t-Q4_K_M.gguf", wc_path_join(f->arena, other, "t-Q4_K_M.gguf"));
+    refused(f, "Org/Tiny@pr/1:Q5_K_M", "give one of these: Q8_0/t-00001-of-00002.gguf, t-Q4_K_M.gguf");
     refused(f, "Org/Tiny@../../../x", "revision");
     refused(f, "Org/Tiny@", "revision");
     refused(f, "Org/Tiny@00000000000000000000000000000000000000aa", "not there");
@@ -585,9 +597,9 @@ static void test_cache(void **state)
     put_text(f, REPO "/refs/main", "../../../..");
     refused(f, "Org/Tiny", "expected a commit");
     put_text(f, REPO "/refs/main", "00000000000000000000000000000000000000aa\n");
-    refused(f, "Org/Tiny", "hf download Org/Tiny");
+    refused(f, "Org/Tiny", "whinchat pull Org/Tiny");
 #undef REPO
-    refused(f, "nobody/nothing", "hf download nobody/nothing");
+    refused(f, "nobody/nothing", "whinchat pull nobody/nothing");
     refused(f, "nothing", "no such model");
     refused(f, "", "found nothing");
     static const char *const never[] = {"../../x", "/no/such/folder", "a/b/c",   "org--x/y",

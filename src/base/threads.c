@@ -1,8 +1,10 @@
 /* threads.c - the pool of threads.h on pthreads and C11 atomics.
  *
- * A job is published by raising `round`; workers that see it rise take chunk numbers from `next` until none is left and
- * then count themselves out in `running`.  The caller works too and returns when `running` is zero.  A worker spins for
- * some microseconds for the next round, then waits on the condition variable: under a CPU quota, spinning is stolen time. */
+ * `ticket` holds the number of the round above the count of chunks that nobody has taken.  A job is published by storing both;
+ * whoever takes one of the count away has that chunk, and the round cannot end before it is done.  The caller works too and
+ * returns when no chunk is `pending`: it waits for chunks and not for workers, as one may have lost its CPU to another
+ * program.  A worker spins for some microseconds for the next round, then waits on the condition variable: under a CPU
+ * quota, spinning is stolen time. */
 #include "base/threads.h"
 
 #include <pthread.h>
@@ -33,9 +35,8 @@ struct wc_pool {
     wc_chunk_fn fn;
     void *job;
     size_t n_chunks;
-    _Alignas(64) atomic_size_t next;
-    _Alignas(64) atomic_uint round;
-    _Alignas(64) atomic_int running;
+    _Alignas(64) atomic_uint_fast64_t ticket; /* round << 32 | chunks left */
+    _Alignas(64) atomic_size_t pending;       /* chunks that are not done */
     atomic_bool stop;
 };
 
@@ -51,25 +52,34 @@ static inline void relax(void)
 static void take_chunks(wc_pool *p, int thread)
 {
     for (;;) {
-        size_t chunk = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (chunk >= p->n_chunks)
-            return;
-        p->fn(p->job, thread, chunk);
+        uint_fast64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+        do {
+            if ((uint32_t)ticket == 0)
+                return;
+        } while (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket - 1, memory_order_acq_rel,
+                                                        memory_order_acquire));
+        p->fn(p->job, thread, p->n_chunks - (uint32_t)ticket);
+        atomic_fetch_sub_explicit(&p->pending, 1, memory_order_release);
     }
 }
 
+static uint32_t round_of(wc_pool *p)
+{
+    return (uint32_t)(atomic_load_explicit(&p->ticket, memory_order_acquire) >> 32);
+}
+
 /* Waits until round differs from seen; returns the new one. */
-static unsigned await_round(wc_pool *p, unsigned seen)
+static uint32_t await_round(wc_pool *p, uint32_t seen)
 {
     for (int i = 0; i < SPINS; i++) {
-        unsigned round = atomic_load_explicit(&p->round, memory_order_acquire);
+        const uint32_t round = round_of(p);
         if (round != seen)
             return round;
         relax();
     }
     pthread_mutex_lock(&p->lock);
-    unsigned round;
-    while ((round = atomic_load_explicit(&p->round, memory_order_acquire)) == seen)
+    uint32_t round;
+    while ((round = round_of(p)) == seen)
         pthread_cond_wait(&p->wake, &p->lock);
     pthread_mutex_unlock(&p->lock);
     return round;
@@ -79,20 +89,20 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     wc_pool *p = w->pool;
-    unsigned seen = 0;
+    uint32_t seen = 0;
     for (;;) {
         seen = await_round(p, seen);
         if (atomic_load_explicit(&p->stop, memory_order_acquire))
             return NULL;
         take_chunks(p, w->index);
-        atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
     }
 }
 
-static void publish(wc_pool *p)
+static void publish(wc_pool *p, size_t n_chunks)
 {
     pthread_mutex_lock(&p->lock);
-    atomic_fetch_add_explicit(&p->round, 1, memory_order_release);
+    atomic_store_explicit(&p->ticket, (uint_fast64_t)(round_of(p) + 1) << 32 | n_chunks,
+                          memory_order_release);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
 }
@@ -137,7 +147,7 @@ void wc_pool_close(wc_pool *p)
         return;
     if (p->owner == getpid()) {
         atomic_store(&p->stop, true);
-        publish(p);
+        publish(p, 0);
         for (int i = 1; i <= p->n_started; i++)
             pthread_join(p->workers[i].thread, NULL);
     }
@@ -155,7 +165,7 @@ int wc_pool_threads(const wc_pool *p)
 
 void wc_pool_run(wc_pool *p, wc_chunk_fn fn, void *job, size_t n_chunks)
 {
-    bool alone = p->n_started == 0 || n_chunks <= 1 || p->owner != getpid() ||
+    bool alone = p->n_started == 0 || n_chunks <= 1 || n_chunks > UINT32_MAX || p->owner != getpid() ||
                  pthread_mutex_trylock(&p->busy) != 0;
     if (alone) {
         for (size_t i = 0; i < n_chunks; i++)
@@ -165,11 +175,10 @@ void wc_pool_run(wc_pool *p, wc_chunk_fn fn, void *job, size_t n_chunks)
     p->fn = fn;
     p->job = job;
     p->n_chunks = n_chunks;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->running, p->n_started, memory_order_relaxed);
-    publish(p);
+    atomic_store_explicit(&p->pending, n_chunks, memory_order_relaxed);
+    publish(p, n_chunks);
     take_chunks(p, 0);
-    for (int i = 0; atomic_load_explicit(&p->running, memory_order_acquire) != 0; i++) {
+    for (int i = 0; atomic_load_explicit(&p->pending, memory_order_acquire) != 0; i++) {
         if (i < SPINS)
             relax();
         else

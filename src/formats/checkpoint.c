@@ -133,6 +133,11 @@ const char *wc_checkpoint_processor_file(const wc_checkpoint *c)
     return c->processor_file;
 }
 
+const wc_json *wc_checkpoint_feature_extractor(const wc_checkpoint *c)
+{
+    return c->feature_extractor;
+}
+
 const wc_json *wc_checkpoint_processor_config(const wc_checkpoint *c)
 {
     return c->processor_config;

@@ -48,6 +48,9 @@ const wc_json *wc_checkpoint_generation(const wc_checkpoint *c); /* generation_c
  * processor_config.json where it has one, else preprocessor_config.json; NULL when there is neither. */
 const wc_json *wc_checkpoint_processor(const wc_checkpoint *c);
 const char *wc_checkpoint_processor_file(const wc_checkpoint *c); /* where that stands; NULL when nowhere */
+/* The settings of the feature extractor, likewise: the feature_extractor of processor_config.json, else
+ * preprocessor_config.json; NULL when there is neither. */
+const wc_json *wc_checkpoint_feature_extractor(const wc_checkpoint *c);
 const wc_json *wc_checkpoint_processor_config(const wc_checkpoint *c); /* processor_config.json or NULL */
 const wc_json *wc_checkpoint_tokenizer_config(const wc_checkpoint *c); /* tokenizer_config.json or NULL */
 /* tokenizer.json, read on the first call; NULL and err on failure (WC_NOT_FOUND: there is none). */

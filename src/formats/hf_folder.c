@@ -48,14 +48,16 @@ static bool read_optional(wc_checkpoint *c, const char *dir, const char *name, c
     return read_object(c, wc_path_join(c->arena, dir, name), false, out, err);
 }
 
-/* The settings of the picture processor, wherever they stand (the order is transformers'). */
+/* The settings of the picture processor and the feature extractor, wherever they stand (the order is transformers'). */
 static bool read_processor(wc_checkpoint *c, wc_error *err)
 {
     const wc_json *pre = NULL;
     if (!read_optional(c, c->path, "processor_config.json", &c->processor_config, err) ||
         !read_optional(c, c->path, "preprocessor_config.json", &pre, err))
         return false;
-    const wc_json *nested = wc_json_get(c->processor_config, "image_processor");
+    const wc_json *nested = wc_json_get(c->processor_config, "image_processor"),
+                  *hearing = wc_json_get(c->processor_config, "feature_extractor");
+    c->feature_extractor = wc_json_is(hearing, WC_JSON_OBJECT) ? hearing : pre;
     const bool in_processor = wc_json_is(nested, WC_JSON_OBJECT);
     c->processor = in_processor ? nested : pre ? pre : c->processor_config;
     if (!c->processor)

@@ -38,7 +38,7 @@ typedef struct wc_random wc_random;
 struct wc_checkpoint {
     wc_arena *arena; /* all that is not a map */
     const char *path, *config_file, *weights_file, *tokenizer_dir;
-    const wc_json *config, *generation, *processor, *processor_config, *tokenizer_config;
+    const wc_json *config, *generation, *processor, *processor_config, *tokenizer_config, *feature_extractor;
     const char *processor_file;
     const char *chat_jinja; /* chat_template.jinja, [chat_jinja_bytes]; NULL */
     size_t chat_jinja_bytes;

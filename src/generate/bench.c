@@ -1,4 +1,4 @@
-/* bench.c - medians of interleaved runs of prefill, decode and picture encoding, and the ceilings from the same run.
+/* bench.c - medians of interleaved runs of prefill, decode, picture and sound encoding, and the ceilings from the same run.
  *
  * A decode step must read every weight but the tables that are read by row; a prefill is arithmetic.  So each figure stands
  * beside its share of the machine's bare rate, which is measured between the runs as machines are noisy. */
@@ -10,14 +10,15 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "generate/session.h"
+#include "generate/sound.h"
 
 enum { MAX_REPEAT = 100, DEFAULT_REPEAT = 3 };
 
 /* The figures of every round. */
 struct rounds {
     int n;
-    double prefill[MAX_REPEAT], decode[MAX_REPEAT], image[MAX_REPEAT], first[MAX_REPEAT], flops[MAX_REPEAT],
-        bytes[MAX_REPEAT];
+    double prefill[MAX_REPEAT], decode[MAX_REPEAT], image[MAX_REPEAT], audio[MAX_REPEAT], first[MAX_REPEAT],
+        flops[MAX_REPEAT], bytes[MAX_REPEAT];
 };
 
 static int by_value(const void *a, const void *b)
@@ -87,6 +88,31 @@ static bool run_image(struct wc_model *m, struct rounds *r, wc_error *err)
     return ok;
 }
 
+/* The longest sound that the model hears: noise, another each round. */
+static bool run_audio(struct wc_model *m, struct rounds *r, wc_error *err)
+{
+    if (m->net->audio.n_tokens == 0)
+        return wc_fail(err, WC_UNSUPPORTED, "%s: this model takes no sound", m->name);
+    const size_t n = (size_t)(wc_sound_max_seconds(m) * m->mel->sampling_rate);
+    float *samples = wc_mem_alloc(n * sizeof *samples);
+    if (!samples)
+        return wc_fail_memory(err, n * sizeof *samples);
+    for (size_t i = 0; i < n; i++)
+        samples[i] = (float)(int16_t)((i * 2654435761u + (size_t)r->n) >> 13) / 65536;
+    const wc_sound given = {.samples = samples, .n_samples = n, .rate = m->mel->sampling_rate};
+    const wc_ctx nobody = {.observe = NULL};
+    wc_media_hold hold = {0};
+    size_t padded;
+    double start = wc_seconds();
+    struct wc_audio *sound = wc_sounds_read(m, &given, 1, &padded, err);
+    bool ok = sound && wc_sound_encode(m, sound, padded, &nobody, &hold, err);
+    r->audio[r->n] = wc_seconds() - start;
+    wc_media_release(m->media, &hold);
+    wc_sounds_free(sound, 1);
+    wc_mem_free(samples);
+    return ok;
+}
+
 static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat, struct rounds *r,
                        wc_error *err)
 {
@@ -99,11 +125,13 @@ static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat
             return false;
         if (o->image && !run_image(m, r, err))
             return false;
+        if (o->audio && !run_audio(m, r, err))
+            return false;
     }
     return true;
 }
 
-/* The figures as shares of the ceilings: operations of the prefill and of a picture, bytes of one decoded token. */
+/* The figures as shares of the ceilings: operations of the prefill, of a picture and of a sound, bytes of one decoded token. */
 static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_options *o, const struct rounds *r,
                        wc_error *err)
 {
@@ -126,6 +154,11 @@ static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_optio
         if (!wc_runtime_image_cost(m, &cost, err))
             return false;
         wc_buf_printf(b, ",\"image_share_of_ceiling\":%.4f", cost.flops / median(r->image, r->n) / flops);
+    }
+    if (o->audio) {
+        if (!wc_sound_cost(m, wc_sound_max_frames(m), &cost, err))
+            return false;
+        wc_buf_printf(b, ",\"audio_share_of_ceiling\":%.4f", cost.flops / median(r->audio, r->n) / flops);
     }
     return true;
 }
@@ -188,6 +221,8 @@ char *wc_bench_run(const char *name, const wc_model_options *model_options, cons
                       o.n_prefill ? median(r->prefill, r->n) : 0, median(r->decode, r->n));
         wc_buf_printf(&b, ",\"first_token_seconds\":%.6f,\"image_encode_seconds\":%.6f",
                       median(r->first, r->n), median(r->image, r->n));
+        if (o.audio)
+            wc_buf_printf(&b, ",\"audio_encode_seconds\":%.6f", median(r->audio, r->n));
         wc_buf_printf(&b, ",\"ceiling_flops_per_second\":%.6g,\"ceiling_bytes_per_second\":%.6g",
                       median(r->flops, r->n), median(r->bytes, r->n));
         bool ok = add_shares(&b, m, &o, r, err);

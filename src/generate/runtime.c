@@ -1,4 +1,4 @@
-/* runtime.c - opens a model: files, then the network, then words and pictures; and rehearses what a step needs. */
+/* runtime.c - opens a model: files, then the network, then words, pictures and sound; and rehearses what a step needs. */
 #include "generate/runtime.h"
 #include "generate/borrow.h"
 
@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "formats/config.h"
+#include "generate/sound.h"
+#include "generate/tasks.h"
 #include "image/decode.h"
 
 enum { MEDIA_CACHE_BYTES = 64 << 20, F32_INDEX = 0, BF16_INDEX = 1 };
@@ -49,7 +51,7 @@ static bool read_generation_config(struct wc_model *m, wc_error *err)
     bool ok = wc_config_bool_or(file, v, "do_sample", false, &g->do_sample, err) &&
               wc_config_int_or(file, v, "max_new_tokens", 0, 0, 1 << 30, &g->max_new_tokens, err) &&
               wc_config_float_or(file, v, "temperature", 1, 0, 1e6, &g->temperature, err) &&
-              wc_config_int_or(file, v, "top_k", v && g->do_sample ? 50 : 0, 0, 1 << 30, &g->top_k, err) &&
+              wc_config_int_or(file, v, "top_k", 50, 0, 1 << 30, &g->top_k, err) &&
               wc_config_float_or(file, v, "top_p", 1, 0, 1, &g->top_p, err) &&
               wc_config_float_or(file, v, "min_p", 0, 0, 1, &g->min_p, err) &&
               wc_config_float_or(file, v, "typical_p", 1, 0, 1, &g->typical_p, err) &&
@@ -218,10 +220,35 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
     return true;
 }
 
+static bool open_audio(struct wc_model *m, wc_error *err)
+{
+    const wc_audio_input *in = &m->net->audio;
+    if (in->n_tokens == 0)
+        return true;
+    const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
+    m->mel = wc_arena_zalloc(m->arena, 1, sizeof *m->mel);
+    if (!file || !m->mel)
+        return wc_fail_memory(err, sizeof *m->mel);
+    if (!wc_mel_from_config(m->mel, m->arena, wc_checkpoint_feature_extractor(m->files), file, err))
+        return false;
+    return m->mel->n_mels == in->bands ||
+           wc_fail(err, WC_BAD_FILE, "%s: feature_size: expected %d (audio_config.input_feat_size), found %d",
+                   file, in->bands, m->mel->n_mels);
+}
+
+static bool open_sentence(struct wc_model *m, wc_error *err)
+{
+    if (!m->net->encoder)
+        return true;
+    m->sentence = wc_sentence_open(m->arena, m->files, m->net, err);
+    return m->sentence != NULL;
+}
+
 static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *err)
 {
     m->net = wc_net_load(m->arena, m->files, o->slice, err);
-    if (!m->net || !read_generation_config(m, err) || !open_images(m, o->random_dtype != NULL, err))
+    if (!m->net || !read_generation_config(m, err) || !open_images(m, o->random_dtype != NULL, err) ||
+        !open_audio(m, err) || !open_sentence(m, err))
         return false;
     check_vocabulary(m);
     m->backend = wc_backend_cpu_open(o->n_threads, o->compute == WC_COMPUTE_F32, err);
@@ -229,6 +256,27 @@ static bool open_net(struct wc_model *m, const wc_model_options *o, wc_error *er
     if (m->backend && !m->media)
         wc_fail_memory(err, 1000);
     return m->backend && m->media;
+}
+
+/* What an answer is made with when the caller says nothing, and what stands for a picture in the prompt's text. */
+static void write_defaults(const struct wc_model *m, wc_buf *b)
+{
+    const wc_generation_config *g = &m->generation;
+    const wc_image_input *in = &m->net->image;
+    wc_buf_printf(b,
+                  ",\"generation\":{\"do_sample\":%s,\"max_new_tokens\":%d,\"temperature\":%g,\"top_k\":%d,"
+                  "\"top_p\":%g,\"min_p\":%g,\"typical_p\":%g,\"repetition_penalty\":%g,\"eos_token_id\":[",
+                  g->do_sample ? "true" : "false", g->max_new_tokens, g->temperature, g->top_k, g->top_p,
+                  g->min_p, g->typical_p, g->repetition_penalty);
+    for (int i = 0; i < g->n_eos; i++)
+        wc_buf_printf(b, "%s%d", i ? "," : "", g->eos[i]);
+    wc_buf_puts(b, "]}");
+    if (in->n_tokens) {
+        wc_buf_printf(b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d,\"token\":", in->height,
+                      in->width, in->n_tokens);
+        wc_buf_json_string(b, in->token, strlen(in->token));
+        wc_buf_puts(b, "}");
+    }
 }
 
 static bool write_info(struct wc_model *m, wc_error *err)
@@ -251,10 +299,13 @@ static bool write_info(struct wc_model *m, wc_error *err)
             "\"context_length\":%d",
             (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
             n->n_vocab, n->context_length);
-        if (n->image.n_tokens)
-            wc_buf_printf(&b, ",\"image\":{\"height\":%d,\"width\":%d,\"tokens\":%d}", n->image.height,
-                          n->image.width, n->image.n_tokens);
-        wc_buf_printf(&b, ",\"modalities\":[\"text\"%s]", n->image.n_tokens ? ",\"image\"" : "");
+        write_defaults(m, &b);
+        if (n->audio.n_tokens)
+            wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d}", m->mel->sampling_rate,
+                          wc_sound_max_seconds(m), n->audio.n_tokens);
+        wc_buf_printf(&b, ",\"modalities\":[\"text\"%s%s]", n->image.n_tokens ? ",\"image\"" : "",
+                      n->audio.n_tokens ? ",\"audio\"" : "");
+        wc_task_info(m, &b);
     }
     if (m->tokenizer)
         wc_buf_printf(&b, ",\"tokens\":%zu", wc_tokenizer_vocab_size(m->tokenizer));
@@ -329,6 +380,7 @@ void wc_runtime_close(struct wc_model *m)
     wc_kv_store_free(m->kv[BF16_INDEX]);
     wc_media_cache_free(m->media);
     wc_backend_close(m->backend);
+    wc_sentence_close(m->sentence);
     wc_jinja_free(m->chat_template);
     wc_tokenizer_free(m->tokenizer);
     wc_checkpoint_close(m->files);
@@ -358,6 +410,8 @@ wc_kv_store *wc_runtime_kv(struct wc_model *m, wc_dtype dtype)
 
 bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *cost, wc_error *err)
 {
+    if (m->net->encoder)
+        return wc_encode_cost(m, rows, cost, err);
     wc_arena *dry = wc_arena_new_dry();
     if (!dry)
         return wc_fail_memory(err, 100);
@@ -466,52 +520,67 @@ static bool read_picture(const wc_media *p, struct wc_image *image, uint8_t dige
     return true;
 }
 
-bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel,
-                             wc_observe_fn observe, void *observe_user,
-                             void (*progress)(void *, size_t, size_t), void *progress_user,
-                             wc_media_hold *hold, wc_error *err)
+bool wc_runtime_encode(struct wc_model *m, const wc_ctx *watch, size_t arena_bytes, const uint8_t digest[32],
+                       wc_encoder_fn encode, void *input, wc_media_hold *hold, wc_error *err)
 {
-    const wc_image_input *in = &m->net->image;
-    struct wc_image image;
-    uint8_t digest[32];
-    if (!read_picture(picture, &image, digest, err))
-        return false;
     bool ok = false;
-    wc_arena *a = NULL;
-    wc_cost cost;
-    if (!observe && wc_media_find(m->media, digest, hold)) {
-        ok = true;
-        goto done;
-    }
-    if (!wc_runtime_image_cost(m, &cost, err))
-        goto done;
+    wc_ctx c = *watch;
+    wc_tensor rows = {0};
     /* what is computed only to be shown was not rehearsed */
-    a = observe ? wc_arena_new(0) : wc_arena_new_fixed(cost.arena_bytes);
-    if (!a) {
-        wc_fail_memory(err, cost.arena_bytes);
+    c.step = c.observe ? wc_arena_new(0) : wc_arena_new_fixed(arena_bytes);
+    c.backend = m->backend;
+    if (!c.step)
+        return wc_fail_memory(err, arena_bytes);
+    if (!encode(input, &c, &rows, err))
         goto done;
-    }
-    wc_ctx c = {.backend = m->backend,
-                .step = a,
-                .observe = observe,
-                .observe_user = observe_user,
-                .cancel = cancel,
-                .progress = progress,
-                .progress_user = progress_user};
-    wc_tensor pixels = wc_op_new(&c, WC_SHAPE((size_t)in->height, (size_t)in->width, 3));
-    if (!wc_image_preprocess(m->images, &image, WC_IMAGE_HWC, pixels.data, err))
-        goto done;
-    wc_tensor rows = m->net->family->encode_image(&c, m->net, pixels);
     if (c.stopped)
         ok = wc_fail(err, WC_CANCELLED, "cancelled");
     else if (c.failed)
-        ok = wc_fail(err, WC_FAILED, "internal: a picture needed more memory than its rehearsal");
+        ok = wc_fail(err, WC_FAILED, "internal: an encoder needed more memory than its rehearsal");
     else if (!wc_media_add(m->media, digest, rows.data, wc_tensor_elems(&rows), hold))
         ok = wc_fail_memory(err, 4 * wc_tensor_elems(&rows));
     else
         ok = true;
 done:
-    wc_arena_free(a);
+    wc_arena_free(c.step);
+    return ok;
+}
+
+struct picture {
+    const struct wc_model *m;
+    const struct wc_image *image;
+};
+
+static bool encode_picture(void *input, wc_ctx *c, wc_tensor *rows, wc_error *err)
+{
+    const struct picture *p = input;
+    const wc_image_input *in = &p->m->net->image;
+    wc_tensor pixels = wc_op_new(c, WC_SHAPE((size_t)in->height, (size_t)in->width, 3));
+    if (!c->failed && !wc_image_preprocess(p->m->images, p->image, WC_IMAGE_HWC, pixels.data, err))
+        return false;
+    *rows = p->m->net->family->encode_image(c, p->m->net, pixels);
+    return true;
+}
+
+bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel,
+                             wc_observe_fn observe, void *observe_user,
+                             void (*progress)(void *, size_t, size_t), void *progress_user,
+                             wc_media_hold *hold, wc_error *err)
+{
+    struct wc_image image;
+    uint8_t digest[32];
+    wc_cost cost;
+    if (!read_picture(picture, &image, digest, err))
+        return false;
+    struct picture input = {m, &image};
+    const wc_ctx watch = {.observe = observe,
+                          .observe_user = observe_user,
+                          .cancel = cancel,
+                          .progress = progress,
+                          .progress_user = progress_user};
+    bool ok = (!observe && wc_media_find(m->media, digest, hold)) ||
+              (wc_runtime_image_cost(m, &cost, err) &&
+               wc_runtime_encode(m, &watch, cost.arena_bytes, digest, encode_picture, &input, hold, err));
     wc_image_free(&image);
     return ok;
 }

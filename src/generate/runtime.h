@@ -1,16 +1,18 @@
-/* runtime.h - a model ready to use: files, network, words, pictures, threads, and the memory that steps take turns in.
+/* runtime.h - a model ready to use: files, network, words, pictures, sound, threads, and the memory that steps take turns in.
  *
  * This is what the public wc_model is.  All of it is read-only after wc_runtime_open but the caches, which have locks. */
 #ifndef WC_GENERATE_RUNTIME_H
 #define WC_GENERATE_RUNTIME_H
 #include <pthread.h>
 
+#include "audio/mel.h"
 #include "backend/context.h"
 #include "formats/checkpoint.h"
 #include "generate/kv_pages.h"
 #include "generate/media_cache.h"
 #include "image/normalize.h"
 #include "models/model.h"
+#include "models/sentence.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
@@ -38,11 +40,13 @@ struct wc_model {
     const char *name; /* as the user called it */
     wc_checkpoint *files;
     wc_net *net;                       /* NULL when only the tokenizer was asked for */
+    wc_sentence *sentence;             /* how vectors are made; NULL: it makes none */
     wc_backend *backend;               /* NULL likewise */
     wc_tokenizer *tokenizer;           /* NULL when the folder has none */
     wc_jinja *chat_template;           /* NULL when the model has none */
     const wc_json *special_tokens;     /* object: what the template's bos_token and its like are */
     struct wc_image_processor *images; /* NULL when the model takes none */
+    wc_mel *mel;                       /* NULL when the model takes no sound */
     wc_generation_config generation;
     wc_kv_store *kv[2]; /* by enum kv_index: f32, bf16 */
     wc_media_cache *media;
@@ -79,5 +83,11 @@ bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const 
                              wc_observe_fn observe, void *observe_user,
                              void (*progress)(void *, size_t, size_t), void *progress_user,
                              wc_media_hold *hold, wc_error *err);
+/* Makes soft rows from an input in c's arena; false when the input cannot be used. */
+typedef bool (*wc_encoder_fn)(void *input, wc_ctx *c, wc_tensor *rows, wc_error *err);
+/* Runs an encoder in an arena of that size and keeps its rows under the digest; watch: who observes, cancels and is told of
+ * progress, its other fields are not read. */
+bool wc_runtime_encode(struct wc_model *m, const wc_ctx *watch, size_t arena_bytes, const uint8_t digest[32],
+                       wc_encoder_fn encode, void *input, wc_media_hold *hold, wc_error *err);
 bool wc_is_eos(const struct wc_model *m, int32_t id);
 #endif

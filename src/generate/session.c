@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "generate/sound.h"
 
 enum { TEXT_BYTES = 16 << 20 };
 
@@ -24,6 +25,12 @@ struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options 
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if (!m->net) {
         wc_fail(err, WC_BAD_ARGUMENT, "%s: was opened for its tokenizer only", m->name);
+        return NULL;
+    }
+    if (m->net->encoder) {
+        wc_fail(err, WC_UNSUPPORTED,
+                "%s: %s is an encoder and writes no text; it is for embed, rerank, classify or fill", m->name,
+                m->net->family->name);
         return NULL;
     }
     int ctx = o.ctx ? o.ctx : m->net->context_length;
@@ -98,30 +105,73 @@ static size_t occurrences(const char *text, const char *needle)
     return n;
 }
 
-static bool refuse_pictures(const struct wc_model *m, size_t n, wc_error *err)
+/* What stands in a prompt for other things than words: pictures and sounds. */
+enum { PICTURES, SOUNDS, N_KINDS };
+
+struct kind {
+    const char *one, *many, *input, *why_not;
+    int n_tokens, token_id; /* rows of one; 0: the model takes none */
+    const char *token, *before, *after;
+    size_t n; /* given */
+};
+
+static void kinds_of(const struct wc_model *m, const wc_prompt *p, struct kind kinds[N_KINDS])
 {
-    return wc_fail(err, WC_REFUSED,
-                   "%s: this model takes no pictures, %zu given; choose one with image input", m->name, n);
+    const wc_image_input *i = &m->net->image;
+    const wc_audio_input *a = &m->net->audio;
+    kinds[PICTURES] = (struct kind){"picture",   "pictures", "image",   NULL,     i->n_tokens,
+                                    i->token_id, i->token,   i->before, i->after, p->n_media};
+    kinds[SOUNDS] = (struct kind){"sound",     "sound",  "audio",   a->why_not, a->n_tokens,
+                                  a->token_id, a->token, a->before, a->after,   p->n_sounds};
 }
 
-/* Replaces every picture's place in the text by before, n_tokens places, after (Gemma3nProcessor). */
-static bool expand_pictures(const struct wc_model *m, const char *text, size_t n_media, wc_buf *out,
-                            wc_error *err)
+static bool check_kind(const struct wc_model *m, const struct kind *k, wc_error *err)
 {
-    const wc_image_input *in = &m->net->image;
-    size_t places = in->n_tokens ? occurrences(text, in->token) : 0;
-    if (n_media > 0 && in->n_tokens == 0)
-        return refuse_pictures(m, n_media, err);
-    if (places != n_media)
-        return wc_fail(err, WC_REFUSED, "pictures: the prompt has %zu place%s for pictures, %zu given",
-                       places, places == 1 ? "" : "s", n_media);
+    if (k->n == 0 || k->n_tokens > 0)
+        return true;
+    return wc_fail(err, WC_REFUSED, "%s: this model takes no %s%s%s%s, %zu given; choose one with %s input",
+                   m->name, k->many, k->why_not ? " (" : "", k->why_not ? k->why_not : "",
+                   k->why_not ? ")" : "", k->n, k->input);
+}
+
+static bool check_places(const struct kind *k, const char *text, wc_error *err)
+{
+    const size_t places = k->n_tokens ? occurrences(text, k->token) : 0;
+    return places == k->n || wc_fail(err, WC_REFUSED, "%ss: the prompt has %zu place%s for %ss, %zu given",
+                                     k->one, places, places == 1 ? "" : "s", k->one, k->n);
+}
+
+/* The first place at or behind p, and whose it is. */
+static const char *next_place(const struct kind kinds[N_KINDS], const char *p, const struct kind **which)
+{
+    const char *first = NULL;
+    for (int i = 0; i < N_KINDS; i++) {
+        const char *at = kinds[i].n > 0 ? strstr(p, kinds[i].token) : NULL;
+        if (at && (!first || at < first)) {
+            first = at;
+            *which = &kinds[i];
+        }
+    }
+    return first;
+}
+
+/* Replaces every place in the text by before, n_tokens places, after (Gemma3nProcessor). */
+static bool expand_places(const struct wc_model *m, const wc_prompt *prompt, const char *text, wc_buf *out,
+                          wc_error *err)
+{
+    struct kind kinds[N_KINDS];
+    const struct kind *k = NULL;
+    kinds_of(m, prompt, kinds);
+    for (int i = 0; i < N_KINDS; i++)
+        if (!check_kind(m, &kinds[i], err) || !check_places(&kinds[i], text, err))
+            return false;
     const char *p = text;
-    for (const char *at; places && (at = strstr(p, in->token)); p = at + strlen(in->token)) {
+    for (const char *at; (at = next_place(kinds, p, &k)); p = at + strlen(k->token)) {
         wc_buf_add(out, p, (size_t)(at - p));
-        wc_buf_puts(out, in->before);
-        for (int i = 0; i < in->n_tokens; i++)
-            wc_buf_puts(out, in->token);
-        wc_buf_puts(out, in->after);
+        wc_buf_puts(out, k->before);
+        for (int i = 0; i < k->n_tokens; i++)
+            wc_buf_puts(out, k->token);
+        wc_buf_puts(out, k->after);
     }
     wc_buf_puts(out, p);
     return wc_buf_check(out, "prompt", err);
@@ -155,7 +205,7 @@ static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids
             goto done;
         }
     }
-    if (!expand_pictures(m, rendered ? rendered : p->text, p->n_media, &expanded, err))
+    if (!expand_places(m, p, rendered ? rendered : p->text, &expanded, err))
         goto done;
     ok = wc_tokenizer_encode(m->tokenizer, wc_buf_str(&expanded), expanded.size,
                              rendered ? 0 : WC_ENCODE_SPECIAL, ids, err);
@@ -194,6 +244,12 @@ static void picture_progress(void *user, size_t done, size_t total)
     s->progress(s->progress_user, "image", done, total);
 }
 
+static void sound_progress(void *user, size_t done, size_t total)
+{
+    struct wc_session *s = user;
+    s->progress(s->progress_user, "audio", done, total);
+}
+
 /* The picture's rows, and the time they took. */
 static bool encode_picture(struct wc_session *s, const wc_media *picture, wc_media_hold *hold, wc_error *err)
 {
@@ -204,44 +260,92 @@ static bool encode_picture(struct wc_session *s, const wc_media *picture, wc_med
     return ok;
 }
 
-/* Finds the runs of picture places and encodes the pictures for them. */
-static bool place_pictures(struct wc_session *s, const wc_prompt *p, struct incoming *in, wc_error *err)
+static bool encode_sound(struct wc_session *s, const struct wc_audio *sound, size_t padded,
+                         wc_media_hold *hold, wc_error *err)
 {
-    struct wc_model *m = s->model;
-    const wc_image_input *image = &m->net->image;
+    const wc_ctx watch = {
+        .cancel = &s->cancel, .progress = s->progress ? sound_progress : NULL, .progress_user = s};
+    double start = wc_seconds();
+    bool ok = wc_sound_encode(s->model, sound, padded, &watch, hold, err);
+    s->audio_seconds += wc_seconds() - start;
+    return ok;
+}
+
+/* Ids have as many places of each kind as what is given fills. */
+static bool count_places(const struct wc_model *m, const struct kind *k, const wc_ids *ids, wc_error *err)
+{
     size_t places = 0;
-    if (p->n_media > 0 && image->n_tokens == 0)
-        return refuse_pictures(m, p->n_media, err);
-    for (size_t i = 0; image->n_tokens && i < in->ids.size; i++)
-        places += in->ids.data[i] == image->token_id;
-    if (places != p->n_media * (size_t)image->n_tokens)
-        return wc_fail(err, WC_REFUSED, "pictures: the prompt has places for %zu rows, %zu pictures make %zu",
-                       places, p->n_media, p->n_media * (size_t)image->n_tokens);
-    if (p->n_media == 0)
-        return true;
-    in->spans = wc_mem_zalloc(p->n_media, sizeof *in->spans);
-    if (!in->spans)
-        return wc_fail_memory(err, p->n_media * sizeof *in->spans);
-    size_t at = 0;
-    for (size_t k = 0; k < p->n_media; k++) {
-        while (in->ids.data[at] != image->token_id)
+    if (!check_kind(m, k, err))
+        return false;
+    for (size_t i = 0; k->n_tokens && i < ids->size; i++)
+        places += ids->data[i] == k->token_id;
+    return places == k->n * (size_t)k->n_tokens ||
+           wc_fail(err, WC_REFUSED, "%ss: the prompt has places for %zu rows, %zu %ss make %zu", k->one,
+                   places, k->n, k->one, k->n * (size_t)k->n_tokens);
+}
+
+/* The places from at on that belong together become the next span. */
+static bool take_span(const struct kind *k, size_t index, const wc_ids *ids, size_t at, wc_soft_span *span,
+                      wc_error *err)
+{
+    span->start = (int)at;
+    for (span->n = 0; at < ids->size && ids->data[at] == k->token_id && span->n < k->n_tokens; at++)
+        span->n++;
+    return span->n == k->n_tokens ||
+           wc_fail(err, WC_REFUSED, "prompt ids: %s %zu: expected %d places in a row, found %d", k->one,
+                   index, k->n_tokens, span->n);
+}
+
+/* Finds the runs of places and encodes what belongs there. */
+static bool fill_places(struct wc_session *s, const wc_prompt *p, const struct kind kinds[N_KINDS],
+                        const struct wc_audio *sounds, size_t padded, struct incoming *in, wc_error *err)
+{
+    size_t used[N_KINDS] = {0};
+    for (size_t at = 0; at < in->ids.size;) {
+        int i = 0;
+        while (i < N_KINDS && !(kinds[i].n > 0 && in->ids.data[at] == kinds[i].token_id))
+            i++;
+        if (i == N_KINDS) {
             at++;
+            continue;
+        }
         wc_soft_span *span = &in->spans[in->n_spans];
-        span->start = (int)at;
-        for (span->n = 0;
-             at < in->ids.size && in->ids.data[at] == image->token_id && span->n < image->n_tokens; at++)
-            span->n++;
-        if (span->n != image->n_tokens)
-            return wc_fail(err, WC_REFUSED, "prompt ids: picture %zu: expected %d places in a row, found %d",
-                           k, image->n_tokens, span->n);
-        if (!encode_picture(s, &p->media[k], &span->hold, err))
+        const size_t index = used[i]++;
+        if (!take_span(&kinds[i], index, &in->ids, at, span, err))
+            return false;
+        bool ok = i == PICTURES ? encode_picture(s, &p->media[index], &span->hold, err)
+                                : encode_sound(s, &sounds[index], padded, &span->hold, err);
+        if (!ok)
             return false;
         in->n_spans++;
+        at += (size_t)span->n;
     }
     return true;
 }
 
-/* Whether row i of the new prompt and of the session come from the same token and the same picture. */
+static bool place_media(struct wc_session *s, const wc_prompt *p, struct incoming *in, wc_error *err)
+{
+    struct kind kinds[N_KINDS];
+    size_t padded = 0;
+    kinds_of(s->model, p, kinds);
+    for (int i = 0; i < N_KINDS; i++)
+        if (!count_places(s->model, &kinds[i], &in->ids, err))
+            return false;
+    const size_t n = p->n_media + p->n_sounds;
+    if (n == 0)
+        return true;
+    in->spans = wc_mem_zalloc(n, sizeof *in->spans);
+    if (!in->spans)
+        return wc_fail_memory(err, n * sizeof *in->spans);
+    double start = wc_seconds();
+    struct wc_audio *sounds = wc_sounds_read(s->model, p->sounds, p->n_sounds, &padded, err);
+    s->audio_seconds += wc_seconds() - start;
+    bool ok = (sounds || p->n_sounds == 0) && fill_places(s, p, kinds, sounds, padded, in, err);
+    wc_sounds_free(sounds, p->n_sounds);
+    return ok;
+}
+
+/* Whether row i of the new prompt and of the session come from the same token and the same picture or sound. */
 static bool same_row(const struct wc_session *s, const struct incoming *in, int i)
 {
     if (s->tokens[i] != in->ids.data[i])
@@ -255,7 +359,8 @@ static bool same_row(const struct wc_session *s, const struct incoming *in, int 
                 return memcmp(s->spans[j].hold.digest, span->hold.digest, sizeof span->hold.digest) == 0;
         return false;
     }
-    for (int j = 0; j < s->n_spans; j++) /* a picture of the old prompt where the new one has none */
+    for (int j = 0; j < s->n_spans;
+         j++) /* a picture or a sound of the old prompt where the new one has none */
         if (i >= s->spans[j].start && i < s->spans[j].start + s->spans[j].n)
             return false;
     return true;
@@ -327,7 +432,7 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
         return wc_fail(err, WC_BAD_ARGUMENT, "prompt: expected exactly one of chat, text and ids");
     struct incoming in = {0};
     atomic_store(&s->cancel, false);
-    s->image_seconds = 0;
+    s->image_seconds = s->audio_seconds = 0;
     wc_buf_reset(&s->text);
     bool ok = p.ids ? given_ids(s->model, &p, &in.ids, err)
                     : prompt_ids(s->model, &p, &in.ids, err) && known_ids(s->model, &in.ids, err);
@@ -335,7 +440,7 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
         ok = begin_with_bos(s->model, &in.ids, err);
     if (ok && in.ids.size > (size_t)s->ctx)
         ok = too_long(s, &p, in.ids.size, err);
-    ok = ok && place_pictures(s, &p, &in, err);
+    ok = ok && place_media(s, &p, &in, err);
     if (ok)
         replace_tokens(s, &in);
     release_incoming(s, &in);

@@ -6,7 +6,7 @@
 #include "generate/sampler.h"
 #include "generate/stop.h"
 
-/* A picture's rows in the prompt. */
+/* A picture's or a sound's rows in the prompt. */
 typedef struct wc_soft_span {
     int start, n; /* positions start .. start + n - 1 */
     wc_media_hold hold;
@@ -35,7 +35,7 @@ struct wc_session {
     int finish;   /* enum wc_finish */
     int max_new;  /* most tokens of this answer */
     uint64_t seed;
-    double image_seconds, prefill_seconds, decode_seconds, first_token_seconds;
+    double image_seconds, audio_seconds, prefill_seconds, decode_seconds, first_token_seconds;
 
     atomic_bool cancel;
     wc_observer_fn observe;
@@ -46,7 +46,7 @@ struct wc_session {
 
 struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options *options, wc_error *err);
 void wc_session_close(struct wc_session *s);
-/* See wc_session_prompt: renders, tokenizes, encodes pictures, keeps what is already computed. */
+/* See wc_session_prompt: renders, tokenizes, encodes pictures and sounds, keeps what is already computed. */
 bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_error *err);
 /* Appends a token.  Where it takes the sequence beyond net->rope_switch nothing counts as computed any more. */
 void wc_session_push(struct wc_session *s, int32_t id);

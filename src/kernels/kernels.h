@@ -50,7 +50,8 @@ typedef struct wc_bytes {
 typedef struct wc_kernels {
     const char *level;
     int lanes;
-    int panel_cols; /* columns of a panel */
+    int panel_cols; /* columns of a panel, */
+    int bytes_cols; /* and of one of bytes */
 
     /* panel <- columns w_0 .. w_{n_cols-1} (rows of W, w_stride values apart) of k <= WC_SPAN values, widened to f32, in
      * the order in which tile reads them; missing columns are zero.  panel: panel_cols * WC_SPAN floats, 64-byte aligned. */
@@ -64,7 +65,7 @@ typedef struct wc_kernels {
                                  const void *w, size_t w_stride, size_t n_w, size_t k);
 
     /* The same for quantized w (entry t - WC_Q4_0) and x in bytes.  k and w_stride are of whole blocks, k <= WC_SPAN for
-     * panels; a panel takes no more than one of floats.
+     * panels; a panel has bytes_cols columns and takes no more than as many of floats.
      * quantize: scale = max |x| / 127 of each 32, q = x / scale rounded to even; NaN scale where x is not finite. */
     void (*quantize)(int8_t *q, float *scale, int16_t *sum, const float *x, size_t k);
     void (*unpack_bytes[WC_QUANT_TYPES])(void *panel, const void *w, size_t w_stride, size_t n_cols,
@@ -130,6 +131,7 @@ typedef struct wc_kernels {
     /* n fused multiply-adds a lane on registers only: the bare stream of tile; returns a value so that it is computed. */
     float (*burn)(size_t n);
     float (*burn_pairs)(size_t n); /* of tile_pairs; NULL with it */
+    float (*burn_bytes)(size_t n); /* of tile_bytes: n times four products a lane */
     /* Reads n bytes and returns something of them. */
     uint64_t (*read)(const void *p, size_t n);
 } wc_kernels;

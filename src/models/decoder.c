@@ -107,8 +107,9 @@ static void observe_keys(wc_ctx *c, const wc_decoder *m, int l, wc_tensor x, con
     observe(c, x, l, point);
 }
 
-/* Keys and values of the rows n [N,D], into the layer's pages. */
-static void write_keys(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor n, wc_tensor q)
+/* Keys and values [N,K,d] of the rows n [N,D]. */
+static void keys_and_values(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor n,
+                            wc_tensor q, wc_tensor *keys, wc_tensor *values)
 {
     const wc_decoder_layer *w = &m->layers[l];
     const wc_decoder_names *names = m->names;
@@ -128,7 +129,26 @@ static void write_keys(wc_ctx *c, const wc_decoder *m, int l, const struct step 
     k = prepare(c, m, l, st, wc_tensor_reshape(k, WC_SHAPE(N, K, d)), w->k_norm, names->k_norm);
     observe_keys(c, m, l, k, "attn.k");
     observe_keys(c, m, l, v, "attn.v");
-    wc_op_kv_write(c, &st->batch->kv[w->kv], &st->batch->rows, k, v);
+    *keys = k;
+    *values = v;
+}
+
+/* The rows of whole sequences over each other: one at position p sees p - window + 1 .. p + window - 1, padding apart. */
+static wc_tensor attend_both_ways(wc_ctx *c, const wc_batch *b, wc_tensor q, wc_tensor k, wc_tensor v,
+                                  const wc_attention *a)
+{
+    const size_t N = q.shape[0], H = (size_t)a->n_heads, K = (size_t)a->n_kv_heads, d = (size_t)a->key_dim;
+    wc_row_map rows = b->rows;
+    int32_t *last = wc_op_ids(c, N);
+    for (size_t i = 0; !wc_op_idle(c) && last && i < N; i++) {
+        const int32_t end = b->rows.last_visible[i];
+        const int64_t ahead = (int64_t)b->rows.pos[i] + a->window - 1;
+        last[i] = a->window > 0 && ahead < end ? (int32_t)ahead : end;
+    }
+    rows.last_visible = last;
+    return wc_op_attention_rows(c, wc_tensor_reshape(q, WC_SHAPE(N, H * d)),
+                                wc_tensor_reshape(k, WC_SHAPE(N, K * d)),
+                                wc_tensor_reshape(v, WC_SHAPE(N, K * d)), &rows, a);
 }
 
 /* Attention of n [N,D]: [N,D]. */
@@ -136,11 +156,14 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
 {
     const wc_decoder_layer *w = &m->layers[l];
     const size_t N = n.shape[0], H = (size_t)w->n_heads, d = (size_t)w->head_dim;
-    const wc_kv_layer *kv = &st->batch->kv[w->kv];
-    wc_tensor q = project(c, n, w->q_proj, w->q_bias);
+    const bool paged = !m->net.encoder;
+    const wc_kv_layer *kv = paged ? &st->batch->kv[w->kv] : NULL;
+    wc_tensor q = project(c, n, w->q_proj, w->q_bias), k = absent, v = absent;
     observe(c, q, l, m->names->q_proj);
     if (!w->shared)
-        write_keys(c, m, l, st, n, q);
+        keys_and_values(c, m, l, st, n, q, &k, &v);
+    if (!w->shared && paged)
+        wc_op_kv_write(c, kv, &st->batch->rows, k, v);
     q = prepare(c, m, l, st, wc_tensor_reshape(q, WC_SHAPE(N, H, d)), w->q_norm, m->names->q_norm);
     observe(c, q, l, "attn.q");
     const wc_attention a = {.n_heads = w->n_heads,
@@ -150,8 +173,10 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
                             .scale = m->attention_scale > 0 ? m->attention_scale : 1.0f / sqrtf((float)d),
                             .soft_cap = m->attention_cap,
                             .window = w->window};
-    observe_probabilities(c, l, st->batch, kv, q, &a);
-    wc_tensor context = wc_op_attention(c, q, kv, &st->batch->rows, &a);
+    if (paged)
+        observe_probabilities(c, l, st->batch, kv, q, &a);
+    wc_tensor context = paged ? wc_op_attention(c, q, kv, &st->batch->rows, &a)
+                              : attend_both_ways(c, st->batch, q, k, v, &a);
     observe(c, wc_tensor_reshape(context, WC_SHAPE(N, H, d)), l, "attn.ctx");
     wc_tensor out = project(c, context, w->o_proj, w->o_bias);
     observe(c, out, l, m->names->o_proj);
@@ -258,7 +283,8 @@ static wc_tensor layer(wc_ctx *c, const wc_decoder *m, int l, const struct step 
     return w->out_scale == 1 ? h : wc_op_scale(c, h, w->out_scale);
 }
 
-wc_tensor wc_decoder_forward(wc_ctx *c, const wc_net *net, const wc_batch *b)
+/* The stream [N,D] after all layers. */
+static wc_tensor run_layers(wc_ctx *c, const wc_net *net, const wc_batch *b)
 {
     const wc_decoder *m = (const wc_decoder *)net;
     struct step st = {.batch = b};
@@ -274,6 +300,22 @@ wc_tensor wc_decoder_forward(wc_ctx *c, const wc_net *net, const wc_batch *b)
         wc_op_reset(c, mark);
         wc_observe(c, x, "layers.%d.out", l);
     }
+    return x;
+}
+
+wc_tensor wc_decoder_encode(wc_ctx *c, const wc_net *net, const wc_batch *b)
+{
+    const wc_decoder *m = (const wc_decoder *)net;
+    wc_tensor x = norm(c, m, run_layers(c, net, b), m->norm);
+    wc_observe(c, x, "final_norm");
+    wc_observe(c, x, "last");
+    return x;
+}
+
+wc_tensor wc_decoder_forward(wc_ctx *c, const wc_net *net, const wc_batch *b)
+{
+    const wc_decoder *m = (const wc_decoder *)net;
+    wc_tensor x = run_layers(c, net, b);
     if (b->out_rows && b->n_out < b->rows.n)
         x = wc_op_get_rows(c, x, b->out_rows, (size_t)b->n_out);
     x = norm(c, m, x, m->norm);

@@ -63,5 +63,7 @@ struct wc_decoder {
     wc_tensor (*feed_forward)(wc_ctx *c, const wc_decoder *m, int layer, wc_tensor f);
 };
 
+/* Of a net whose rows see each other both ways (net.encoder), see model.h. */
+wc_tensor wc_decoder_encode(wc_ctx *c, const wc_net *net, const wc_batch *batch);
 wc_tensor wc_decoder_forward(wc_ctx *c, const wc_net *net, const wc_batch *batch);
 #endif

@@ -3,7 +3,8 @@
  *
  * Against Llama: embeddings are multiplied by sqrt(D), norms by 1 + w, the gate is a tanh gelu.  Gemma 2 norms each branch
  * again before it joins the stream, caps scores and logits, and gives every other layer a window.  Gemma 3 drops the caps,
- * norms the heads of q and k, and mixes five layers with a window and a rope of their own with one that sees all. */
+ * norms the heads of q and k, and mixes five layers with a window and a rope of their own with one that sees all.
+ * EmbeddingGemma is Gemma 3 whose rows see both ways (use_bidirectional_attention): an encoder. */
 #include <math.h>
 #include <string.h>
 
@@ -90,6 +91,21 @@ static bool load_2(wc_net **net, wc_arena *a, const wc_checkpoint *files, const 
            wc_decoder_read_rope(&l, 10000, 1) && wc_decoder_find(&l, net);
 }
 
+/* Both ways a window of W reaches W / 2 to either side. */
+static bool read_direction(wc_decoder_loader *l)
+{
+    bool both;
+    if (!wc_config_bool_or(l->file, l->config, "use_bidirectional_attention", false, &both, l->err))
+        return false;
+    for (int i = 0; both && i < l->g.n_layers; i++)
+        if (l->m->layers[i].window > 0)
+            l->m->layers[i].window = l->m->layers[i].window / 2 + 1;
+    l->m->net.encoder = both;
+    if (both)
+        l->m->net.n_kv = 0; /* nothing is kept for rows to come */
+    return true;
+}
+
 static bool load_3(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err)
 {
     wc_decoder_loader l = wc_decoder_loader_init(a, files, err);
@@ -102,7 +118,7 @@ static bool load_3(wc_net **net, wc_arena *a, const wc_checkpoint *files, const 
                               .norm_eps = 1e-6,
                               .tied = true};
     if (!begin(&l, slice, &wc_decoder_names_gemma2) || !read_scale(&l) || !read_layers(&l, 6, 1) ||
-        (alone && !read_float(&l, "final_logit_softcapping", 0, &l.m->logit_cap)))
+        !read_direction(&l) || (alone && !read_float(&l, "final_logit_softcapping", 0, &l.m->logit_cap)))
         return false;
     l.qk_norm = true;
     const wc_json *scaling = wc_json_get(l.config, "rope_scaling");
@@ -133,4 +149,5 @@ const wc_family wc_family_gemma3 = {
     .model_types = types_3,
     .load = load_3,
     .forward = wc_decoder_forward,
+    .encode = wc_decoder_encode,
 };

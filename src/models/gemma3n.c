@@ -1,4 +1,4 @@
-/* gemma3n.c - Gemma 3n: text and pictures (transformers' Gemma3nForConditionalGeneration and Gemma3nForCausalLM).
+/* gemma3n.c - Gemma 3n: text, pictures and sound (transformers' Gemma3nForConditionalGeneration and Gemma3nForCausalLM).
  *
  * Not a plain decoder: A parallel streams of which one runs through each layer (AltUp), a low-rank side path beside
  * attention (LAuReL), an input of its own for every layer and token (per-layer embeddings, read by row from the file), the
@@ -61,7 +61,7 @@ static void put_hard_embeddings(wc_ctx *c, const struct gemma3n *m, const struct
                    rows);
 }
 
-/* Token embeddings [N,D]: of text, of the towers' vocabularies, and the soft rows of pictures. */
+/* Token embeddings [N,D]: of text, of the towers' vocabularies, and the soft rows of pictures and sounds. */
 static wc_tensor embed(wc_ctx *c, const struct gemma3n *m, const wc_batch *b)
 {
     const struct gemma3n_config *g = &m->config;
@@ -361,6 +361,42 @@ static wc_tensor encode_image(wc_ctx *c, const wc_net *net, wc_tensor pixels)
     return x;
 }
 
+/* For those who look on: which of n rows come before (from: behind) the first `end`, as 1 and 0. */
+static void observe_mask(wc_ctx *c, const char *name, size_t n, size_t end, bool before)
+{
+    uint8_t *mask = c->observe && !wc_op_idle(c) ? wc_arena_alloc(c->step, n) : NULL;
+    for (size_t i = 0; mask && i < n; i++)
+        mask[i] = (i < end) == before;
+    if (mask)
+        wc_observe(c, wc_tensor_of(mask, WC_U8, WC_SHAPE(n)), "%s", name);
+}
+
+/* Soft rows of a sound: tower, embedder; the places that it does not fill take the last id of its vocabulary. */
+static wc_tensor encode_audio(wc_ctx *c, const wc_net *net, wc_tensor mel, size_t n_valid)
+{
+    const struct gemma3n *m = (const struct gemma3n *)net;
+    const size_t n_tokens = (size_t)net->audio.n_tokens;
+    size_t n_sound;
+    wc_observe(c, mel, "mel");
+    observe_mask(c, "mel_mask_valid", mel.shape[0], n_valid, true);
+    wc_tensor out = wc_op_new(c, WC_SHAPE(n_tokens, (size_t)m->config.hidden_size));
+    wc_tensor x = wc_gemma3n_audio_forward(c, m->audio_tower, mel, n_valid, &n_sound);
+    observe_mask(c, "audio.reduced_mask_invalid", x.shape[0], n_sound, false);
+    x = project_soft(c, m, &m->audio, x, m->audio.soft_norm);
+    wc_observe(c, x, "audio.embed.out");
+    wc_op_store(c, wc_tensor_slice(out, 0, n_sound), wc_tensor_slice(x, 0, n_sound));
+
+    const int32_t last = m->audio.n - 1;
+    int32_t *same = wc_op_ids(c, n_tokens);
+    for (size_t i = 0; !wc_op_idle(c) && i < n_tokens; i++)
+        same[i] = 0;
+    x = project_soft(c, m, &m->audio, wc_op_embed(c, m->audio.embedding, &last, 1, 1), m->audio.hard_norm);
+    if (n_sound < n_tokens)
+        wc_op_store(c, wc_tensor_slice(out, n_sound, n_tokens - n_sound),
+                    wc_op_get_rows(c, x, same, n_tokens - n_sound));
+    return out;
+}
+
 /* hard_vision, hard_audio: the embeddings of all ids of a tower's vocabulary. */
 static bool extra(wc_ctx *c, const wc_net *net, const char *name)
 {
@@ -387,5 +423,6 @@ const wc_family wc_family_gemma3n = {
     .load = wc_gemma3n_load,
     .forward = forward,
     .encode_image = encode_image,
+    .encode_audio = encode_audio,
     .extra = extra,
 };

@@ -1,6 +1,7 @@
 /* gemma3n.h - what the two halves of Gemma 3n share: gemma3n_load.c reads it, gemma3n.c is its forward. */
 #ifndef WC_MODELS_GEMMA3N_H
 #define WC_MODELS_GEMMA3N_H
+#include "models/gemma3n_audio.h"
 #include "models/mobilenet_v5.h"
 #include "models/model.h"
 
@@ -57,7 +58,8 @@ struct gemma3n {
     wc_tensor *altup_projections, *altup_unembed_projections;        /* of [D,D] */
     wc_tensor inv_freq_full, inv_freq_sliding;                       /* [d/2] f32 */
     struct gemma3n_embedder vision, audio;
-    wc_mobilenet_v5 *tower; /* NULL: a text model */
+    wc_mobilenet_v5 *tower;        /* NULL: a text model */
+    wc_gemma3n_audio *audio_tower; /* NULL: it hears nothing */
 };
 
 /* wc_family.load: configuration, MatFormer slice, weights. */

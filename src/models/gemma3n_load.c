@@ -10,6 +10,9 @@
 
 enum { MAX_LAYERS = 1024, NAME_ROOM = 160, PIXELS_PER_TOKEN = 48 /* a side of a picture token */ };
 
+#define AUDIO_TOWER "model.audio_tower"
+#define AUDIO_PROBE AUDIO_TOWER ".subsample_conv_projection.conv_0.conv.weight"
+
 /* ---- configuration ---- */
 
 /* The base of a layer type's rotary embedding, in the spelling of transformers 5 or of the hub's files. */
@@ -374,11 +377,36 @@ static bool load_embedder(struct loader *l, struct gemma3n_embedder *e, const wc
     return l->ok;
 }
 
+/* What the tokenizer calls a picture's or a sound's place, and what stands around it. */
+static bool read_places(const struct gemma3n *m, wc_arena *a, const char *const keys[3],
+                        const char *const fallback[3], const char **token, const char **before,
+                        const char **after, wc_error *err)
+{
+    const wc_json *tokens = wc_checkpoint_tokenizer_config(m->net.files);
+    const char *text[3];
+    for (int i = 0; i < 3; i++) {
+        const wc_json *v = wc_json_get(tokens, keys[i]);
+        text[i] = wc_arena_strdup(a, wc_json_is(v, WC_JSON_STRING) && v->n > 0 ? v->u.text : fallback[i]);
+        if (!text[i])
+            return wc_fail_memory(err, 64);
+    }
+    char around[512];
+    *token = text[0];
+    snprintf(around, sizeof around, "\n\n%s", text[1]);
+    *before = wc_arena_strdup(a, around);
+    snprintf(around, sizeof around, "%s\n\n", text[2]);
+    *after = wc_arena_strdup(a, around);
+    return *before && *after ? true : wc_fail_memory(err, 64);
+}
+
 /* What the processor and the tokenizer say about pictures. */
 static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *config, wc_error *err)
 {
+    static const char *const keys[] = {"image_token", "boi_token", "eoi_token"}, *const fallback[] = {
+                                                                                     "<image_soft_token>",
+                                                                                     "<start_of_image>",
+                                                                                     "<end_of_image>"};
     const char *file = wc_checkpoint_config_file(m->net.files);
-    const wc_json *tokens = wc_checkpoint_tokenizer_config(m->net.files);
     wc_image_input *in = &m->net.image;
     const int side = wc_mobilenet_v5_side(m->tower);
     if (!wc_config_int(file, config, "image_token_id", 0, m->config.vocab_size - 1, &in->token_id, err) ||
@@ -391,42 +419,64 @@ static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *conf
             "%s: vision_soft_tokens_per_image: expected %d (msfa_output_resolution squared), found %d", file,
             side * side, in->n_tokens);
     in->height = in->width = PIXELS_PER_TOKEN * side;
-    const char *keys[] = {"image_token", "boi_token", "eoi_token"}, *text[3];
-    const char *fallback[] = {"<image_soft_token>", "<start_of_image>", "<end_of_image>"};
-    for (int i = 0; i < 3; i++) {
-        const wc_json *v = wc_json_get(tokens, keys[i]);
-        text[i] = wc_arena_strdup(a, wc_json_is(v, WC_JSON_STRING) ? v->u.text : fallback[i]);
-        if (!text[i])
-            return wc_fail_memory(err, 64);
-    }
-    char around[512];
-    in->token = text[0];
-    snprintf(around, sizeof around, "\n\n%s", text[1]);
-    in->before = wc_arena_strdup(a, around);
-    snprintf(around, sizeof around, "%s\n\n", text[2]);
-    in->after = wc_arena_strdup(a, around);
-    return in->before && in->after ? true : wc_fail_memory(err, 64);
+    return read_places(m, a, keys, fallback, &in->token, &in->before, &in->after, err);
+}
+
+/* The same about sound. */
+static bool read_audio_input(struct gemma3n *m, wc_arena *a, const wc_json *config, wc_error *err)
+{
+    static const char *const keys[] = {"audio_token", "boa_token", "eoa_token"}, *const fallback[] = {
+                                                                                     "<audio_soft_token>",
+                                                                                     "<start_of_audio>",
+                                                                                     "<end_of_audio>"};
+    const char *file = wc_checkpoint_config_file(m->net.files);
+    wc_audio_input *in = &m->net.audio;
+    if (!wc_config_int(file, config, "audio_token_id", 0, m->config.vocab_size - 1, &in->token_id, err) ||
+        !wc_config_int_or(file, config, "audio_soft_tokens_per_image", 188, 1, 1 << 16, &in->n_tokens, err))
+        return false;
+    in->bands = wc_gemma3n_audio_bands(m->audio_tower);
+    in->max_frames = wc_gemma3n_audio_max_frames(m->audio_tower, (size_t)in->n_tokens);
+    return read_places(m, a, keys, fallback, &in->token, &in->before, &in->after, err);
 }
 
 static bool load_vision(struct loader *l, wc_arena *a, const wc_json *config)
 {
     struct gemma3n *m = l->m;
-    const wc_json *vision = wc_json_get(config, "vision_config"),
-                  *audio = wc_json_get(config, "audio_config");
-    wc_tensor probe;
+    const wc_json *vision = wc_json_get(config, "vision_config");
+    if (wc_json_is_null(vision))
+        return true;
     m->tower = wc_mobilenet_v5_load(a, l->files, vision, "model.vision_tower.timm_model", l->err);
     if (!m->tower)
         return false;
     m->net.n_params += wc_mobilenet_v5_params(m->tower);
-    if (!load_embedder(l, &m->vision, vision, "model.embed_vision",
-                       (size_t)wc_mobilenet_v5_channels(m->tower)))
+    return load_embedder(l, &m->vision, vision, "model.embed_vision",
+                         (size_t)wc_mobilenet_v5_channels(m->tower)) &&
+           read_image_input(m, a, config, l->err);
+}
+
+/* There may be an embedder without a tower: ids of the audio vocabulary occur in text, too. */
+static bool load_audio(struct loader *l, wc_arena *a, const wc_json *config)
+{
+    struct gemma3n *m = l->m;
+    const wc_json *audio = wc_json_get(config, "audio_config");
+    const bool made_up = wc_checkpoint_is_random(l->files);
+    wc_tensor probe;
+    m->net.audio.why_not = "its files hold no tensors of " AUDIO_TOWER;
+    if (wc_json_is_null(audio) ||
+        !(made_up || wc_checkpoint_find(l->files, "model.embed_audio.embedding.weight", &probe)))
+        return true;
+    const bool tower = made_up || wc_checkpoint_find(l->files, AUDIO_PROBE, &probe);
+    if (tower && !(m->audio_tower = wc_gemma3n_audio_load(a, l->files, audio, AUDIO_TOWER, l->err)))
         return false;
-    /* ids of the audio vocabulary occur in text, too; the tower that hears is another matter */
-    if (!wc_json_is_null(audio) &&
-        wc_checkpoint_find(l->files, "model.embed_audio.embedding.weight", &probe) &&
-        !load_embedder(l, &m->audio, audio, "model.embed_audio", 0))
+    m->net.n_params += tower ? wc_gemma3n_audio_params(m->audio_tower) : 0;
+    if (!load_embedder(l, &m->audio, audio, "model.embed_audio",
+                       tower ? (size_t)wc_gemma3n_audio_channels(m->audio_tower) : 0))
         return false;
-    return read_image_input(m, a, config, l->err);
+    if (tower && !made_up && wc_gemma3n_audio_is_untrained(m->audio_tower)) {
+        m->net.audio.why_not = "its audio tower was never trained";
+        return true;
+    }
+    return !tower || read_audio_input(m, a, config, l->err);
 }
 
 bool wc_gemma3n_load(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err)
@@ -455,7 +505,7 @@ bool wc_gemma3n_load(wc_net **net, wc_arena *a, const wc_checkpoint *files, cons
     struct loader l = {m, files, whole ? "model.language_model" : "model", err, true};
     if (!load_text(&l, a, text, s) || !load_per_layer_inputs(&l, n_file_layers))
         return false;
-    if (whole && !wc_json_is_null(wc_json_get(config, "vision_config")) && !load_vision(&l, a, config))
+    if (whole && !(load_vision(&l, a, config) && load_audio(&l, a, config)))
         return false;
     m->net.n_vocab = g->vocab_size;
     m->net.hidden_size = g->hidden_size;

@@ -21,9 +21,12 @@ typedef struct wc_batch {
         *lengths;       /* [rows.n] positions of the row's sequence so far, those of later steps of a prompt
                                  included; NULL in a rehearsal */
     const int32_t *ids; /* [rows.n] in 0 .. n_vocab - 1; NULL in a rehearsal */
-    const float *soft;  /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture) */
+    const float
+        *soft; /* [n_soft, hidden_size] rows that stand in place of an embedding (a picture, a sound) */
     const int32_t *soft_rows; /* [n_soft] where */
     int n_soft;
+    const int32_t *types;    /* [rows.n] of an encoder: 1 in the second text of a pair; NULL: all 0 */
+    const int32_t *first;    /* [rows.n_seqs + 1] of an encoder: where each sequence begins, and the end */
     const wc_kv_layer *kv;   /* [n_kv] */
     const int32_t *out_rows; /* [n_out] rows whose logits are wanted, rising; NULL: all */
     int n_out;
@@ -39,14 +42,39 @@ typedef struct wc_image_input {
     const char *before, *after; /* text around the n_tokens copies of token */
 } wc_image_input;
 
+/* How sounds enter a prompt: mel features [frames, bands] become rows. */
+typedef struct wc_audio_input {
+    int n_tokens;                       /* rows that a sound becomes; 0: the model takes no sound */
+    int bands;                          /* of the mel features */
+    size_t max_frames;                  /* that fit into n_tokens rows */
+    int token_id;                       /* of a sound's place in the ids */
+    const char *token, *before, *after; /* as those of pictures */
+    const char *why_not;                /* why n_tokens is 0 where the family does take sound; NULL */
+} wc_audio_input;
+/* What the head of an encoder is for. */
+typedef enum wc_task {
+    WC_TASK_NONE,
+    WC_TASK_FILL,     /* words for masked places: [n_vocab] of a row */
+    WC_TASK_CLASSIFY, /* labels of a text, or of a pair of texts: [n_labels] of its first row */
+    WC_TASK_TOKENS    /* labels of each token: [n_labels] of its row */
+} wc_task;
+
 typedef struct wc_family {
     const char *name;               /* "Gemma 3n" */
     const char *const *model_types; /* config.json's model_type, NULL-terminated */
     bool (*load)(wc_net **net, wc_arena *a, const wc_checkpoint *files, const char *slice, wc_error *err);
-    /* Logits [n_out, n_vocab] of a batch; writes its keys and values into the pages. */
+    /* Logits [n_out, n_vocab] of a batch; writes its keys and values into the pages.  NULL: an encoder. */
     wc_tensor (*forward)(wc_ctx *c, const wc_net *net, const wc_batch *batch);
+    /* The last hidden states [rows.n, hidden_size] of whole sequences, without pages; rows.last_visible has for each row the
+     * last position of its sequence that is not padding.  NULL: none. */
+    wc_tensor (*encode)(wc_ctx *c, const wc_net *net, const wc_batch *batch);
+    /* The logits [n, n_vocab or n_labels] that net->task asks for, of n of these rows.  NULL: there is no head. */
+    wc_tensor (*head)(wc_ctx *c, const wc_net *net, wc_tensor rows);
     /* Soft rows [n_tokens, hidden_size] of a picture [height, width, 3] in the processor's range; NULL: none. */
     wc_tensor (*encode_image)(wc_ctx *c, const wc_net *net, wc_tensor pixels);
+    /* Soft rows [n_tokens, hidden_size] of a sound: mel [frames, bands], 1 to max_frames of them, of which the first n_valid
+     * begin before its end; NULL: none. */
+    wc_tensor (*encode_audio)(wc_ctx *c, const wc_net *net, wc_tensor mel, size_t n_valid);
     /* Runs what a verification may ask for beside forward and encode_image, under the name of a golden tensor
      * ("hard_vision"); false when it knows no such name.  NULL: nothing. */
     bool (*extra)(wc_ctx *c, const wc_net *net, const char *name);
@@ -60,10 +88,14 @@ struct wc_net { /* a family's own struct begins with this */
     int context_length;
     /* > 0: sequences of more positions are computed in another way (LongRoPE), their first rows too. */
     int rope_switch;
+    bool encoder; /* rows see those behind them too, so that there is no next token */
+    wc_task task;
+    int n_labels;
     int n_kv;
     const wc_kv_shape *kv; /* [n_kv] */
     wc_dtype dtype;        /* of the weights of the matrices */
     wc_image_input image;
+    wc_audio_input audio;
     uint64_t row_bytes; /* of tables of which a token reads one row (per-layer embeddings): not resident */
     uint64_t n_params;  /* parameters in use (a slice uses fewer than its file holds) */
 };

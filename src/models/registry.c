@@ -7,6 +7,7 @@
 
 /* clang-format off */
 extern const wc_family
+    wc_family_bert,
     wc_family_gemma,
     wc_family_gemma2,
     wc_family_gemma3,
@@ -21,6 +22,7 @@ extern const wc_family
     wc_family_smollm3;
 
 static const wc_family *const families[] = {
+    &wc_family_bert,
     &wc_family_gemma,
     &wc_family_gemma2,
     &wc_family_gemma3,

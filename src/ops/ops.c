@@ -152,6 +152,17 @@ wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, 
     return y;
 }
 
+wc_tensor wc_op_cumulative_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float eps, wc_act act)
+{
+    assert(x.ndim == 3 && wc_tensor_elems(&w) == x.shape[2]);
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor work = wc_op_new(c, WC_SHAPE(x.shape[0], 4));
+    if (go(c))
+        c->backend->cumulative_norm(c->backend, x, x, w, eps, act, work);
+    wc_op_reset(c, mark);
+    return x;
+}
+
 wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor inv_freq, float s)
 {
     wc_tensor y = wc_op_new(c, WC_SHAPE(n, 2 * inv_freq.shape[0]));
@@ -212,6 +223,38 @@ wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v
     return y;
 }
 
+wc_tensor wc_op_local_attention(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, wc_tensor r,
+                                const wc_local_attention *a)
+{
+    assert(same_shape(&q, &k) && same_shape(&q, &v) && width(&r) == width(&q));
+    assert(r.shape[0] == (size_t)(a->past + a->future) + 1 && a->n_valid <= k.shape[0]);
+    wc_tensor y = new_like(c, &q);
+    c->flops += 6.0 * (double)wc_tensor_elems(&q) * (double)r.shape[0];
+    if (go(c))
+        c->backend->local_attention(c->backend, y, q, k, v, r, a);
+    return y;
+}
+
+wc_tensor wc_op_local_scores(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor r, const wc_local_attention *a,
+                             size_t chunk)
+{
+    wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)a->n_heads, (q.shape[0] + chunk - 1) / chunk, chunk,
+                                        chunk + (size_t)(a->past + a->future)));
+    if (go(c))
+        c->backend->local_scores(c->backend, y, q, k, r, a);
+    return y;
+}
+
+wc_tensor wc_op_attention_rows(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_row_map *rows,
+                               const wc_attention *a)
+{
+    assert(q.ndim == 2 && k.ndim == 2 && v.ndim == 2 && k.shape[0] == q.shape[0] && v.shape[0] == q.shape[0]);
+    wc_tensor y = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads * (size_t)a->value_dim));
+    if (go(c))
+        c->backend->attention_rows(c->backend, y, q, k, v, rows, a);
+    return y;
+}
+
 wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act)
 {
     wc_tensor y = new_like(c, &x);
@@ -264,6 +307,14 @@ wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->soft_cap(c->backend, y, x, cap);
+    return y;
+}
+
+wc_tensor wc_op_clamp(wc_ctx *c, wc_tensor x, float limit)
+{
+    wc_tensor y = new_like(c, &x);
+    if (go(c))
+        c->backend->clamp(c->backend, y, x, limit);
     return y;
 }
 
@@ -336,11 +387,28 @@ wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n)
     return y;
 }
 
+wc_tensor wc_op_pool_rows(wc_ctx *c, wc_tensor x, const int32_t *first, size_t n_seqs, int skip,
+                          wc_pooling how)
+{
+    assert(x.ndim == 2);
+    wc_tensor y = wc_op_new(c, WC_SHAPE(n_seqs, x.shape[1]));
+    if (go(c))
+        c->backend->pool_rows(c->backend, y, x, first, skip, how);
+    return y;
+}
+
 void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows)
 {
     assert(x.ndim == 2 && y.ndim == 2 && x.shape[1] == y.shape[1]);
     if (go(c))
         c->backend->put_rows(c->backend, y, x, rows);
+}
+
+void wc_op_zero_rows(wc_ctx *c, wc_tensor x, size_t first)
+{
+    assert(x.ndim == 2 && first <= x.shape[0]);
+    if (go(c) && first < x.shape[0])
+        memset((float *)x.data + first * x.shape[1], 0, 4 * (x.shape[0] - first) * x.shape[1]);
 }
 
 wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter)
@@ -413,10 +481,20 @@ static wc_conv same_conv(const wc_tensor *x, const wc_tensor *w, int stride)
     return v;
 }
 
-wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride)
+static wc_conv padded_conv(const wc_tensor *x, const wc_tensor *w, int stride, wc_padding pad)
+{
+    wc_conv v = same_conv(x, w, stride);
+    assert(v.h + pad.top + pad.bottom >= v.kh && v.w + pad.left + pad.right >= v.kw);
+    v.oh = (v.h + pad.top + pad.bottom - v.kh) / stride + 1;
+    v.ow = (v.w + pad.left + pad.right - v.kw) / stride + 1;
+    v.pad_top = pad.top;
+    v.pad_left = pad.left;
+    return v;
+}
+
+static wc_tensor conv2d(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_conv v)
 {
     assert(x.ndim == 3 && w.ndim == 4 && w.shape[1] == x.shape[2]);
-    wc_conv v = same_conv(&x, &w, stride);
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
     count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
     wc_arena_mark mark = wc_op_mark(c);
@@ -427,10 +505,19 @@ wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias,
     return y;
 }
 
-wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int stride)
+wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride)
+{
+    return conv2d(c, x, w, bias, same_conv(&x, &w, stride));
+}
+
+wc_tensor wc_op_conv2d_padded(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride, wc_padding pad)
+{
+    return conv2d(c, x, w, bias, padded_conv(&x, &w, stride, pad));
+}
+
+static wc_tensor conv2d_depthwise(wc_ctx *c, wc_tensor x, wc_tensor w, wc_conv v)
 {
     assert(x.ndim == 3 && w.ndim == 4 && w.shape[0] == x.shape[2] && w.shape[1] == 1);
-    wc_conv v = same_conv(&x, &w, stride);
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)v.oh, (size_t)v.ow, (size_t)v.c_out));
     count(c, 2.0 * v.oh * v.ow * (double)wc_tensor_elems(&w), &w);
     wc_arena_mark mark = wc_op_mark(c);
@@ -439,6 +526,16 @@ wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int s
         c->backend->conv2d_depthwise(c->backend, y, x, w, &v, work);
     wc_op_reset(c, mark);
     return y;
+}
+
+wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int stride)
+{
+    return conv2d_depthwise(c, x, w, same_conv(&x, &w, stride));
+}
+
+wc_tensor wc_op_conv2d_depthwise_padded(wc_ctx *c, wc_tensor x, wc_tensor w, int stride, wc_padding pad)
+{
+    return conv2d_depthwise(c, x, w, padded_conv(&x, &w, stride, pad));
 }
 
 wc_tensor wc_op_avg_pool(wc_ctx *c, wc_tensor x, int k)

@@ -29,6 +29,8 @@ wc_tensor wc_op_rms_norm(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, floa
 /* act of it, where x was: for large maps. */
 wc_tensor wc_op_rms_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps, wc_act act);
 wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, float eps);
+/* act of the group norm over all frames so far, where x [T,F,C] was. */
+wc_tensor wc_op_cumulative_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float eps, wc_act act);
 wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor inv_freq,
                            float s);                           /* [n, 2h] */
 wc_tensor wc_op_rope(wc_ctx *c, wc_tensor x, wc_tensor table); /* x [n,heads,d] */
@@ -39,6 +41,15 @@ wc_tensor wc_op_attention(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const w
 wc_tensor wc_op_attention_probs(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                                 const wc_attention *a, size_t n_keys);
 wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_attention *a);
+/* q, k, v [n,H*d], r [past + future + 1,H*d] -> [n,H*d] */
+wc_tensor wc_op_local_attention(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, wc_tensor r,
+                                const wc_local_attention *a);
+/* Its scores by chunks, [H, chunks, chunk, chunk + past + future]: for those who look on. */
+wc_tensor wc_op_local_scores(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor r, const wc_local_attention *a,
+                             size_t chunk);
+/* Of the rows of a step over each other: q [n, H * key_dim], k and v likewise. */
+wc_tensor wc_op_attention_rows(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v, const wc_row_map *rows,
+                               const wc_attention *a);
 
 wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act);
 wc_tensor wc_op_add(wc_ctx *c, wc_tensor x, wc_tensor z);
@@ -47,6 +58,7 @@ wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z);
 wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act); /* act(x) * z in place of x */
 wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s);
 wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap);
+wc_tensor wc_op_clamp(wc_ctx *c, wc_tensor x, float limit); /* to -limit .. limit */
 wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add);
 wc_tensor wc_op_softmax(wc_ctx *c, wc_tensor x);
 wc_tensor wc_op_sparsify(wc_ctx *c, wc_tensor x, float z);
@@ -56,7 +68,12 @@ wc_tensor wc_op_altup_predict(wc_ctx *c, wc_tensor s, wc_tensor coefs);
 wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coefs, int active);
 wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s);
 wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n); /* [n, D] */
+/* x [n,D] -> [n_seqs, D]; first [n_seqs + 1] */
+wc_tensor wc_op_pool_rows(wc_ctx *c, wc_tensor x, const int32_t *first, size_t n_seqs, int skip,
+                          wc_pooling how);
 void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows);
+/* Rows first .. n - 1 of x [n, D] become zeros. */
+void wc_op_zero_rows(wc_ctx *c, wc_tensor x, size_t first);
 wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter); /* [n,2E]: first, second */
 /* Room for n row numbers in the step arena; NULL with c failed. */
 int32_t *wc_op_ids(wc_ctx *c, size_t n);
@@ -69,6 +86,13 @@ wc_tensor wc_op_concat(wc_ctx *c, wc_tensor x, wc_tensor z);
 /* Maps x [h,w,c].  "Same" padding of TensorFlow: out = ceil(in / stride), the odd zero goes after. */
 wc_tensor wc_op_conv2d_same(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride);
 wc_tensor wc_op_conv2d_depthwise_same(wc_ctx *c, wc_tensor x, wc_tensor w, int stride);
+/* Zeros around the map before it is convolved: out = (in + zeros - kernel) / stride + 1, at least 1. */
+typedef struct wc_padding {
+    int top, bottom, left, right;
+} wc_padding;
+wc_tensor wc_op_conv2d_padded(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, int stride,
+                              wc_padding pad);
+wc_tensor wc_op_conv2d_depthwise_padded(wc_ctx *c, wc_tensor x, wc_tensor w, int stride, wc_padding pad);
 wc_tensor wc_op_avg_pool(wc_ctx *c, wc_tensor x, int k);
 wc_tensor wc_op_resize_nearest(wc_ctx *c, wc_tensor x, size_t h, size_t w);
 wc_tensor wc_op_resize_bilinear(wc_ctx *c, wc_tensor x, size_t h, size_t w);

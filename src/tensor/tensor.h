@@ -3,7 +3,7 @@
 #define WC_TENSOR_TENSOR_H
 #include "tensor/dtype.h"
 
-enum { WC_MAX_DIMS = 4, WC_PAIRED_STEP = 16 };
+enum { WC_MAX_DIMS = 4, WC_PAIRED_STEP = 32 };
 
 typedef struct wc_tensor {
     void *data; /* NULL: an absent tensor (an optional bias) */

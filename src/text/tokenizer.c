@@ -233,24 +233,74 @@ static bool encode_text(const wc_tokenizer *t, const char *text, size_t n, unsig
     return ok;
 }
 
+/* How many ids the template adds. */
+static size_t count_special(const wc_template *template, unsigned flags)
+{
+    size_t n = 0;
+    for (size_t i = 0; (flags & WC_ENCODE_SPECIAL) && i < template->n; i++)
+        n += template->items[i].sequence < 0 ? template->items[i].n_ids : 0;
+    return n;
+}
+
+/* Cuts the ends of two texts (or of one, the other empty) until both together have at most max ids: the longer one first, then
+ * both to halves (the tokenizers library's LongestFirst). */
+static bool cut_longest(wc_ids *a, wc_ids *b, size_t max)
+{
+    wc_ids *less = a->size <= b->size ? a : b, *more = less == a ? b : a;
+    if (a->size + b->size <= max)
+        return false;
+    if (less->size <= max && max - less->size >= less->size) {
+        more->size = max - less->size;
+    } else {
+        less->size = max / 2;
+        more->size = max - max / 2;
+    }
+    return true;
+}
+
+/* The texts' ids with the template's around them. */
+static bool put_together(const wc_template *template, unsigned flags, const wc_ids texts[2], wc_ids *out,
+                         wc_ids *types)
+{
+    for (size_t i = 0; i < template->n; i++) {
+        const wc_template_item *item = &template->items[i];
+        const wc_ids *text = item->sequence >= 0 ? &texts[item->sequence] : NULL;
+        const int32_t *ids = text ? text->data : item->ids;
+        const size_t n = text ? text->size : flags & WC_ENCODE_SPECIAL ? item->n_ids : 0;
+        for (size_t k = 0; k < n; k++)
+            if (!wc_ids_add(out, ids[k]) || (types && !wc_ids_add(types, item->type)))
+                return false;
+    }
+    return true;
+}
+
+bool wc_tokenizer_encode_cut(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
+                             unsigned flags, size_t max, wc_ids *out, wc_ids *types, bool *cut, wc_error *err)
+{
+    const wc_template *template = b ? &t->pair : &t->single;
+    const size_t special = count_special(template, flags);
+    wc_ids texts[2] = {{0}};
+    bool shorter = false;
+    if (max > 0 && max <= special)
+        return wc_fail(err, WC_REFUSED, "%s: at most %zu tokens leave no room beside %zu special ones",
+                       t->file, max, special);
+    bool ok = encode_text(t, a, n_a, flags, &texts[0], err) &&
+              (!b || encode_text(t, b, n_b, flags, &texts[1], err));
+    if (ok && max > 0)
+        shorter = cut_longest(&texts[0], &texts[1], max - special);
+    if (ok && !put_together(template, flags, texts, out, types))
+        ok = wc_fail_memory(err, out->size * sizeof *out->data);
+    if (ok && cut)
+        *cut = shorter;
+    wc_ids_release(&texts[0]);
+    wc_ids_release(&texts[1]);
+    return ok;
+}
+
 bool wc_tokenizer_encode_pair(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
                               unsigned flags, wc_ids *out, wc_ids *types, wc_error *err)
 {
-    const wc_template *template = b ? &t->pair : &t->single;
-    for (size_t i = 0; i < template->n; i++) {
-        const wc_template_item *item = &template->items[i];
-        if (item->sequence == 0 && !encode_text(t, a, n_a, flags, out, err))
-            return false;
-        if (item->sequence == 1 && b && !encode_text(t, b, n_b, flags, out, err))
-            return false;
-        for (size_t k = 0; item->sequence < 0 && (flags & WC_ENCODE_SPECIAL) && k < item->n_ids; k++)
-            if (!wc_ids_add(out, item->ids[k]))
-                return wc_fail_memory(err, item->n_ids * sizeof *item->ids);
-        while (types && types->size < out->size)
-            if (!wc_ids_add(types, item->type))
-                return wc_fail_memory(err, out->size * sizeof *types->data);
-    }
-    return true;
+    return wc_tokenizer_encode_cut(t, a, n_a, b, n_b, flags, 0, out, types, NULL, err);
 }
 
 bool wc_tokenizer_encode(const wc_tokenizer *t, const char *text, size_t n, unsigned flags, wc_ids *out,

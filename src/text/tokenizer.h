@@ -42,6 +42,13 @@ bool wc_tokenizer_encode(const wc_tokenizer *t, const char *text, size_t n, unsi
 bool wc_tokenizer_encode_pair(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
                               unsigned flags, wc_ids *out, wc_ids *types, wc_error *err);
 
+/* The same, b NULL for one text, at most max ids in all (0: no bound): the longer text loses its end first, as transformers'
+ * truncation "longest_first" has it.  *cut (may be NULL) says whether anything was.  WC_REFUSED where max leaves no room
+ * beside the special tokens. */
+bool wc_tokenizer_encode_cut(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
+                             unsigned flags, size_t max, wc_ids *out, wc_ids *types, bool *cut,
+                             wc_error *err);
+
 /* Appends the text of ids [n] to out; ids that are not in the vocabulary give nothing. */
 bool wc_tokenizer_decode(const wc_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, wc_buf *out,
                          wc_error *err);

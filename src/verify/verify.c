@@ -101,6 +101,41 @@ void wc_checks_end(wc_checks *c, const char *why)
         wc_checks_fail(c, &c->golden.items[i], why);
 }
 
+/* ---- the same ---- */
+
+static uint32_t bits(float x)
+{
+    uint32_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+bool wc_checks_same_bits(const float *a, const float *b, size_t n, size_t width, char note[WC_NOTE_ROOM])
+{
+    for (size_t i = 0; i < n * width; i++)
+        if (bits(a[i]) != bits(b[i])) {
+            snprintf(note, WC_NOTE_ROOM, "row %zu, element %zu: %.9g and %.9g; expected the same bits",
+                     i / width, i % width, (double)a[i], (double)b[i]);
+            return false;
+        }
+    return true;
+}
+
+bool wc_checks_same_ids(const int32_t *want, size_t n_want, const int32_t *got, size_t n_got,
+                        char note[WC_NOTE_ROOM])
+{
+    size_t i = 0;
+    while (i < n_want && i < n_got && want[i] == got[i])
+        i++;
+    if (i == n_want && i == n_got)
+        return true;
+    if (i < n_want && i < n_got)
+        snprintf(note, WC_NOTE_ROOM, "id %zu: expected %d, found %d", i, (int)want[i], (int)got[i]);
+    else
+        snprintf(note, WC_NOTE_ROOM, "expected %zu ids, found %zu", n_want, n_got);
+    return false;
+}
+
 static void tell_left_out(wc_checks *c)
 {
     char note[80];
@@ -146,6 +181,8 @@ bool wc_verify_run(const char *name, const wc_model_options *model_options, cons
         ok = wc_verify_sampling(&c, err);
     else if (ok && strcmp(c.golden.name, "image_preprocess") == 0)
         ok = wc_verify_pictures(&c, err);
+    else if (ok && strcmp(c.golden.name, "audio_preprocess") == 0)
+        ok = wc_verify_sounds(&c, err);
     else if (ok)
         ok = wc_verify_model(&c, name, model_options, err);
     if (ok) {

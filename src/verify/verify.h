@@ -1,7 +1,7 @@
 /* verify.h - a model against reference values, point by point: the work behind wc_verify.
  *
  * A golden folder (golden.h) belongs to a model, or to a part that works without one: the sampler ("sampling"), the
- * decoding and resizing of pictures ("image_preprocess").
+ * decoding and resizing of pictures ("image_preprocess"), of sound ("audio_preprocess").
  *
  * Every value of the folder becomes one check, in the order of the computation, so that the first one that fails is the
  * first step that is off.  A value that the model never announces fails.  Beside these there are checks of our own:
@@ -13,6 +13,8 @@
  *   P.chunks              the logits of the prompt: computed in small pieces and in one pass, the same bits
  *   P.threads             the logits of the prompt (the rows of a picture): one thread and several, the same bits
  *   batch                 the logits of all prompts: computed together and alone, the same bits
+ *
+ * Of an encoder: P.prompt_ids, P.threads and batch, of the hidden states.
  *
  * All is computed in f32 with an f32 cache (WC_COMPUTE_F32, WC_KV_F32). */
 #ifndef WC_VERIFY_VERIFY_H

@@ -1,4 +1,4 @@
-/* verify_model.c - runs the prompts and pictures of a golden folder through a model, with an observer that compares. */
+/* verify_model.c - runs the prompts, pictures and sounds of a golden folder through a model, with an observer that compares. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,11 +6,10 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "generate/session.h"
+#include "generate/sound.h"
 #include "verify/checks.h"
 
-enum { CHUNK_ROWS = 7, NAME_ROOM = 300, NOTE_ROOM = 300 };
-
-static const char NO_AUDIO[] = "sound is not supported yet";
+enum { CHUNK_ROWS = 7, NAME_ROOM = 300 };
 
 /* One of the folder's prompts. */
 struct prompt {
@@ -18,7 +17,8 @@ struct prompt {
     int32_t *ids, *greedy_ids;
     size_t n_ids, n_greedy;
     wc_media *pictures;
-    size_t n_pictures;
+    wc_sound *sounds;
+    size_t n_pictures, n_sounds;
     const wc_json *picture_files, *sound_files;
     float *last; /* [n_vocab] of the last row, once computed */
 };
@@ -56,20 +56,34 @@ static bool read_ids(const struct verification *v, const wc_json *prompt, const 
     return true;
 }
 
-static bool read_pictures(const wc_golden *g, struct prompt *p, wc_error *err)
+/* The path of a file that a prompt names, in the arena; key is for messages. */
+static const char *media_path(const wc_golden *g, const struct prompt *p, const char *key,
+                              const wc_json *file, wc_error *err)
+{
+    const char *path = NULL;
+    if (!wc_json_is(file, WC_JSON_STRING))
+        wc_fail(err, WC_BAD_FILE, "%s: prompt %s: %s: expected file names, found %s", g->file, p->name, key,
+                wc_json_type_name(file));
+    else if (!(path = wc_path_join(g->arena, g->folder, file->u.text)))
+        wc_fail_memory(err, file->n);
+    return path;
+}
+
+static bool read_media(const wc_golden *g, struct prompt *p, wc_error *err)
 {
     p->n_pictures = wc_json_count(p->picture_files);
+    p->n_sounds = wc_json_count(p->sound_files);
     p->pictures = wc_arena_zalloc(g->arena, p->n_pictures + 1, sizeof *p->pictures);
-    for (size_t i = 0; p->pictures && i < p->n_pictures; i++) {
-        const wc_json *file = wc_json_item(p->picture_files, i);
-        if (!wc_json_is(file, WC_JSON_STRING))
-            return wc_fail(err, WC_BAD_FILE, "%s: prompt %s: images: expected file names, found %s", g->file,
-                           p->name, wc_json_type_name(file));
-        p->pictures[i].path = wc_path_join(g->arena, g->folder, file->u.text);
-        if (!p->pictures[i].path)
-            return wc_fail_memory(err, file->n);
-    }
-    return p->pictures ? true : wc_fail_memory(err, p->n_pictures * sizeof *p->pictures);
+    p->sounds = wc_arena_zalloc(g->arena, p->n_sounds + 1, sizeof *p->sounds);
+    if (!p->pictures || !p->sounds)
+        return wc_fail_memory(err, p->n_pictures * sizeof *p->pictures);
+    for (size_t i = 0; i < p->n_pictures; i++)
+        if (!(p->pictures[i].path = media_path(g, p, "images", wc_json_item(p->picture_files, i), err)))
+            return false;
+    for (size_t i = 0; i < p->n_sounds; i++)
+        if (!(p->sounds[i].path = media_path(g, p, "sounds", wc_json_item(p->sound_files, i), err)))
+            return false;
+    return true;
 }
 
 static bool read_prompts(struct verification *v, wc_error *err)
@@ -92,7 +106,7 @@ static bool read_prompts(struct verification *v, wc_error *err)
         p->picture_files = wc_json_get(inputs ? inputs : json, "images");
         p->sound_files = wc_json_get(inputs, "sounds");
         if (!read_ids(v, json, "ids", &p->ids, &p->n_ids, err) ||
-            !read_ids(v, json, "greedy_ids", &p->greedy_ids, &p->n_greedy, err) || !read_pictures(g, p, err))
+            !read_ids(v, json, "greedy_ids", &p->greedy_ids, &p->n_greedy, err) || !read_media(g, p, err))
             return false;
     }
     return true;
@@ -151,40 +165,6 @@ static void fail_group(struct verification *v, const char *why)
             wc_checks_fail(v->c, &g->items[i], why);
 }
 
-static uint32_t bits(float x)
-{
-    uint32_t b;
-    memcpy(&b, &x, sizeof b);
-    return b;
-}
-
-/* Rows a and b [n, width] hold the same bits; else the note names the first that do not. */
-static bool same_bits(const float *a, const float *b, size_t n, size_t width, char note[NOTE_ROOM])
-{
-    for (size_t i = 0; i < n * width; i++)
-        if (bits(a[i]) != bits(b[i])) {
-            snprintf(note, NOTE_ROOM, "row %zu, element %zu: %.9g and %.9g; expected the same bits",
-                     i / width, i % width, (double)a[i], (double)b[i]);
-            return false;
-        }
-    return true;
-}
-
-static bool same_ids(const int32_t *want, size_t n_want, const int32_t *got, size_t n_got,
-                     char note[NOTE_ROOM])
-{
-    size_t i = 0;
-    while (i < n_want && i < n_got && want[i] == got[i])
-        i++;
-    if (i == n_want && i == n_got)
-        return true;
-    if (i < n_want && i < n_got)
-        snprintf(note, NOTE_ROOM, "id %zu: expected %d, found %d", i, (int)want[i], (int)got[i]);
-    else
-        snprintf(note, NOTE_ROOM, "expected %zu ids, found %zu", n_want, n_got);
-    return false;
-}
-
 /* ---- passes ---- */
 
 /* A session with room for the prompt and its answer. */
@@ -206,7 +186,9 @@ static bool set_ids(struct wc_session *s, const struct prompt *p, wc_error *err)
                               .ids = p->ids,
                               .n_ids = p->n_ids,
                               .media = p->pictures,
-                              .n_media = p->n_pictures};
+                              .n_media = p->n_pictures,
+                              .sounds = p->sounds,
+                              .n_sounds = p->n_sounds};
     return wc_session_set_prompt(s, &prompt, err);
 }
 
@@ -286,7 +268,7 @@ static bool check_answer(struct verification *v, struct wc_session *s, const str
                          wc_error *err)
 {
     const size_t n_vocab = (size_t)v->m->net->n_vocab, n = p->n_greedy;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     int32_t *ids = wc_mem_zalloc(n + 1, sizeof *ids);
     bool ok = ids != NULL;
     if (!ok)
@@ -303,7 +285,7 @@ static bool check_answer(struct verification *v, struct wc_session *s, const str
         const wc_tensor end = wc_tensor_of(rows + (n - 1) * n_vocab, WC_F32, WC_SHAPE(n_vocab));
         on_point(v, "greedy_logits", &all);
         on_point(v, "end_logits", &end);
-        tell(v, "greedy_ids", same_ids(p->greedy_ids, n, ids, n, note), note);
+        tell(v, "greedy_ids", wc_checks_same_ids(p->greedy_ids, n, ids, n, note), note);
     }
     wc_mem_free(ids);
     return ok;
@@ -315,7 +297,7 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
                            const float *answer, float *scratch, wc_error *err)
 {
     const size_t n_vocab = (size_t)v->m->net->n_vocab;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     if (p->n_greedy > 0) {
         if (!compute_whole(v, p, scratch, err))
             return false;
@@ -323,14 +305,14 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
         const size_t at = (size_t)v->m->net->rope_switch, last = p->n_ids + p->n_greedy - 1;
         const bool crosses = at > 0 && p->n_ids <= at && last > at;
         const size_t skip = crosses ? at + 1 - p->n_ids : 0; /* answer[i] is of a sequence of n_ids + i */
-        bool same = (crosses || same_bits(scratch, all, p->n_ids, n_vocab, note)) &&
-                    same_bits(scratch + (p->n_ids - 1 + skip) * n_vocab, answer + skip * n_vocab,
-                              p->n_greedy - skip, n_vocab, note);
+        bool same = (crosses || wc_checks_same_bits(scratch, all, p->n_ids, n_vocab, note)) &&
+                    wc_checks_same_bits(scratch + (p->n_ids - 1 + skip) * n_vocab, answer + skip * n_vocab,
+                                        p->n_greedy - skip, n_vocab, note);
         tell(v, "decode", same, note);
     }
     if (!compute_chunks(v, p, scratch, err))
         return false;
-    tell(v, "chunks", same_bits(scratch, p->last, 1, n_vocab, note), note);
+    tell(v, "chunks", wc_checks_same_bits(scratch, p->last, 1, n_vocab, note), note);
 
     struct prompt alone = *p;
     alone.n_greedy = 0;
@@ -339,23 +321,48 @@ static bool check_sameness(struct verification *v, const struct prompt *p, const
     bool ok = compute_whole(v, &alone, scratch, err);
     v->m->backend = own;
     if (ok)
-        tell(v, "threads", same_bits(scratch, all, p->n_ids, n_vocab, note), note);
+        tell(v, "threads", wc_checks_same_bits(scratch, all, p->n_ids, n_vocab, note), note);
     return ok;
 }
 
-/* Text and pictures become the ids. */
+static wc_golden_item *find_point(const struct verification *v, const char *point)
+{
+    char name[NAME_ROOM];
+    snprintf(name, sizeof name, "%s.%s", v->group, point);
+    return wc_golden_find(&v->c->golden, name);
+}
+
+/* What the sounds of a prompt become together, where the folder says. */
+static bool check_features(struct verification *v, const struct prompt *p, wc_error *err)
+{
+    size_t padded;
+    wc_golden_item *features = find_point(v, "input_features"), *mask = find_point(v, "input_features_mask");
+    if (p->n_sounds == 0 || !v->m->mel || !(features || mask))
+        return true;
+    struct wc_audio *sounds = wc_sounds_read(v->m, p->sounds, p->n_sounds, &padded, err);
+    bool ok = sounds && wc_verify_features(v->c, v->m->mel, sounds, p->n_sounds, false, features, mask, err);
+    wc_sounds_free(sounds, p->n_sounds);
+    return ok;
+}
+
+/* Text, pictures and sounds become the ids. */
 static void check_prompt_ids(struct verification *v, struct wc_session *s, const struct prompt *p)
 {
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     wc_error why = {0};
-    const wc_prompt prompt = {
-        .size = sizeof prompt, .text = p->text, .media = p->pictures, .n_media = p->n_pictures};
+    const wc_prompt prompt = {.size = sizeof prompt,
+                              .text = p->text,
+                              .media = p->pictures,
+                              .n_media = p->n_pictures,
+                              .sounds = p->sounds,
+                              .n_sounds = p->n_sounds};
     if (!p->text)
         return;
     if (!wc_session_set_prompt(s, &prompt, &why))
         tell(v, "prompt_ids", false, why.text);
     else
-        tell(v, "prompt_ids", same_ids(p->ids, p->n_ids, s->tokens, (size_t)s->n_tokens, note), note);
+        tell(v, "prompt_ids", wc_checks_same_ids(p->ids, p->n_ids, s->tokens, (size_t)s->n_tokens, note),
+             note);
 }
 
 static bool run_prompt(struct verification *v, struct prompt *p, wc_error *err)
@@ -379,7 +386,7 @@ static bool run_prompt(struct verification *v, struct prompt *p, wc_error *err)
     if (!s)
         goto done;
     check_prompt_ids(v, s, p);
-    if (!watch_prompt(v, s, p, all, err))
+    if (!check_features(v, p, err) || !watch_prompt(v, s, p, all, err))
         goto done;
     memcpy(p->last, all + (p->n_ids - 1) * n_vocab, n_vocab * sizeof *p->last);
     memcpy(s->logits, p->last, n_vocab * sizeof *p->last);
@@ -399,9 +406,7 @@ static void check_prompt(struct verification *v, struct prompt *p)
     v->group = p->name;
     if (!group_wanted(v))
         return;
-    if (wc_json_count(p->sound_files) > 0)
-        wc_fail(&why, WC_UNSUPPORTED, "%s", NO_AUDIO);
-    else if (run_prompt(v, p, &why))
+    if (run_prompt(v, p, &why))
         return;
     fail_group(v, why.text);
     tell(v, "greedy_ids", false, why.text);
@@ -411,7 +416,7 @@ static void check_prompt(struct verification *v, struct prompt *p)
 static bool run_batch(struct verification *v, struct prompt *const *prompts, struct wc_session **sessions,
                       int *n_rows, size_t n, wc_error *err)
 {
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     int total = 0;
     for (size_t i = 0; i < n; i++) {
         sessions[i] = open_session(v, prompts[i], err);
@@ -426,7 +431,7 @@ static bool run_batch(struct verification *v, struct prompt *const *prompts, str
     bool ok = wc_step(sessions, n_rows, n, stepper, NULL, err);
     wc_runtime_put_stepper(v->m, stepper);
     for (size_t i = 0; ok && i < n; i++)
-        if (!same_bits(sessions[i]->logits, prompts[i]->last, 1, (size_t)v->m->net->n_vocab, note))
+        if (!wc_checks_same_bits(sessions[i]->logits, prompts[i]->last, 1, (size_t)v->m->net->n_vocab, note))
             ok = wc_fail(err, WC_FAILED, "prompt %s: %s", prompts[i]->name, note);
     return ok;
 }
@@ -464,7 +469,7 @@ static void ignore_point(void *user, const char *point, const wc_tensor *t)
 static bool run_picture(struct verification *v, const wc_media *picture, wc_error *err)
 {
     struct wc_model *m = v->m;
-    char note[NOTE_ROOM];
+    char note[WC_NOTE_ROOM];
     wc_media_hold hold = {0}, again = {0};
     if (m->net->image.n_tokens == 0)
         return wc_fail(err, WC_UNSUPPORTED, "this model takes no pictures");
@@ -477,11 +482,39 @@ static bool run_picture(struct verification *v, const wc_media *picture, wc_erro
     }
     if (ok)
         tell(v, "threads",
-             same_bits(hold.rows, again.rows, (size_t)m->net->image.n_tokens, (size_t)m->net->hidden_size,
-                       note),
+             wc_checks_same_bits(hold.rows, again.rows, (size_t)m->net->image.n_tokens,
+                                 (size_t)m->net->hidden_size, note),
              note);
     wc_media_release(m->media, &hold);
     wc_media_release(m->media, &again);
+    return ok;
+}
+
+static bool run_sound(struct verification *v, const wc_sound *given, wc_error *err)
+{
+    struct wc_model *m = v->m;
+    char note[WC_NOTE_ROOM];
+    size_t padded;
+    wc_media_hold hold = {0}, again = {0};
+    const wc_ctx watch = {.observe = on_point, .observe_user = v}, anew = {.observe = ignore_point};
+    if (m->net->audio.n_tokens == 0)
+        return wc_fail(err, WC_UNSUPPORTED, "this model takes no sound");
+    struct wc_audio *sound = wc_sounds_read(m, given, 1, &padded, err);
+    bool ok = sound && wc_sound_encode(m, sound, padded, &watch, &hold, err);
+    if (ok) {
+        wc_backend *own = m->backend;
+        m->backend = v->other; /* observed, so that the cache is not asked */
+        ok = wc_sound_encode(m, sound, padded, &anew, &again, err);
+        m->backend = own;
+    }
+    if (ok)
+        tell(v, "threads",
+             wc_checks_same_bits(hold.rows, again.rows, (size_t)m->net->audio.n_tokens,
+                                 (size_t)m->net->hidden_size, note),
+             note);
+    wc_media_release(m->media, &hold);
+    wc_media_release(m->media, &again);
+    wc_sounds_free(sound, 1);
     return ok;
 }
 
@@ -514,19 +547,17 @@ static void check_media(struct verification *v)
 {
     for (size_t i = 0; i < v->n_prompts; i++) {
         const struct prompt *p = &v->prompts[i];
-        for (size_t k = 0; k < p->n_pictures; k++) {
+        for (size_t k = 0; k < p->n_pictures + p->n_sounds; k++) {
             wc_error why = {0};
-            if (!enter_file(v, wc_json_item(p->picture_files, k)) || group_done(v) || !group_wanted(v))
+            const bool picture = k < p->n_pictures;
+            const size_t n = picture ? k : k - p->n_pictures;
+            if (!enter_file(v, wc_json_item(picture ? p->picture_files : p->sound_files, n)) ||
+                group_done(v) || !group_wanted(v))
                 continue;
-            if (!run_picture(v, &p->pictures[k], &why))
+            if (picture ? !run_picture(v, &p->pictures[n], &why) : !run_sound(v, &p->sounds[n], &why))
                 fail_group(v, why.text);
             else
                 fail_group(v, "the model has no such point");
-        }
-        for (size_t k = 0; k < wc_json_count(p->sound_files); k++) {
-            const wc_json *file = wc_json_item(p->sound_files, k);
-            if (wc_json_is(file, WC_JSON_STRING) && enter_file(v, file) && !group_done(v))
-                fail_group(v, NO_AUDIO);
         }
     }
 }
@@ -570,6 +601,11 @@ bool wc_verify_model(wc_checks *c, const char *name, const wc_model_options *opt
         return false;
     if (!v.m->net) {
         wc_fail(err, WC_BAD_ARGUMENT, "%s: was opened for its tokenizer only", name);
+        goto done;
+    }
+    if (v.m->net->encoder) {
+        check_weights(&v);
+        ok = wc_verify_encoder(c, v.m, err);
         goto done;
     }
     v.other = wc_backend_cpu_open(wc_pool_threads(v.m->backend->pool) > 1 ? 1 : 3, true, err);

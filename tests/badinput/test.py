@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The kit in one go: test.py --bin PROGRAM --out FOLDER [--asan] [--vision MODEL] FAMILY...
+"""The kit in one go: test.py --bin PROGRAM --out FOLDER [--asan] [--vision MODEL] [--speech MODEL] FAMILY...
 
 Makes the files of the families in FOLDER (again when the kit is newer), runs the program over them with the commands of
-commands.json and closes with run.py's "N passed, N failed". With --vision, pictures go through the model's run.
+commands.json and closes with run.py's "N passed, N failed". With --vision, pictures go through the model's run, with --speech sounds do.
 """
 import argparse
 import glob
@@ -29,6 +29,7 @@ def main():
     ap.add_argument("--out", required=True)
     ap.add_argument("--asan", action="store_true")
     ap.add_argument("--vision")
+    ap.add_argument("--speech")
     ap.add_argument("--jobs", default="2")
     ap.add_argument("--time-scale", default="2")
     ap.add_argument("family", nargs="+")
@@ -40,6 +41,7 @@ def main():
             "--cmds", os.path.join(HERE, "commands.json"), "--time-scale", a.time_scale]
     argv += ["--asan"] if a.asan else []
     argv += ["--vision", a.vision] if a.vision else []
+    argv += ["--speech", a.speech] if a.speech else []
     return subprocess.run(argv).returncode
 
 

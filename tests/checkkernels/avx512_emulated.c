@@ -89,6 +89,7 @@ static inline simde__m512i emulated_maddubs(simde__m512i a, simde__m512i b)
 #define _mm512_cvtps_epi32(a)        emulated_cvtps(a)
 #define _mm512_cvtph_ps(a)           emulated_cvtph(a)
 #define _mm512_extractf32x8_ps(a, h) emulated_extract(a, h)
+#define HIDE(v)                      (void)0
 #define __AVX512F__                  1
 #define wc_kernels_avx512            emulated_avx512
 const wc_kernels *emulated_avx512(void);

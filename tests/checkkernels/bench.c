@@ -64,12 +64,12 @@ static void run_dot_bytes(struct bench *b)
 static void run_tile_bytes(struct bench *b)
 {
     const wc_bytes x = bytes_of(b, K);
-    b->k->tile_bytes[b->type - WC_Q4_0](b->y, N, NULL, 0, &x, b->panel, ROWS, (size_t)b->k->panel_cols, K);
+    b->k->tile_bytes[b->type - WC_Q4_0](b->y, N, NULL, 0, &x, b->panel, ROWS, (size_t)b->k->bytes_cols, K);
 }
 
 static void run_unpack_bytes(struct bench *b)
 {
-    b->k->unpack_bytes[b->type - WC_Q4_0](b->panel, b->w, 2048, (size_t)b->k->panel_cols, K);
+    b->k->unpack_bytes[b->type - WC_Q4_0](b->panel, b->w, 2048, (size_t)b->k->bytes_cols, K);
 }
 
 static void run_quantize(struct bench *b)
@@ -210,8 +210,8 @@ void bench(const wc_kernels *k)
         printf("  %-7s dot_bytes %6.1f GB/s %3.0f %%   tile_bytes %6.1f Gop/s   unpack_bytes %6.2f G "
                "elements/s\n",
                name, rate * 1e-9, 100 * rate / bytes,
-               2e-9 * ROWS * K * k->panel_cols / seconds_of(run_tile_bytes, &b),
-               1e-9 * k->panel_cols * K / seconds_of(run_unpack_bytes, &b));
+               2e-9 * ROWS * K * k->bytes_cols / seconds_of(run_tile_bytes, &b),
+               1e-9 * k->bytes_cols * K / seconds_of(run_unpack_bytes, &b));
     }
     ELEMENTS("quantize", (double)N, run_quantize);
     for (b.type = 0; b.type < WC_ACTS; b.type++)

@@ -63,7 +63,7 @@ static const char *w_at(const struct problem *p, size_t row, size_t i)
 
 static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, float *y)
 {
-    const size_t cols = (size_t)k->panel_cols;
+    const size_t cols = (size_t)(bytes ? k->bytes_cols : k->panel_cols);
     float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true);
     for (size_t j = 0; j < p->m; j += cols)
         for (size_t i = 0; i < p->k; i += WC_SPAN) {

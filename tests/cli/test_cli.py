@@ -25,7 +25,7 @@ PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
 GOLDENS = os.path.join(SOURCE, "tests", "goldens")
 QUESTION = "What musical instrument is the person playing?"
 ANSWER = "The person in the image is playing an electric guitar."
-COMMANDS = "run chat show verify tokenize template bench perplexity compare convert list doctor completion help version".split()
+COMMANDS = "run chat embed rerank classify fill show verify tokenize template bench perplexity compare convert pull rm list doctor completion help version".split()
 TIME = 120.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))  # what takes longer hangs; nothing else here asks for a time
 WORK = tempfile.mkdtemp(prefix="whinchat-cli-")
 count = {True: 0, False: 0}
@@ -100,6 +100,14 @@ def object_of(name, result):
     good = result.code == 0 and isinstance(value, dict) and result.out.count("\n") == 1 and result.out.endswith("\n")
     check(name + ": one object", good, result)
     return value if isinstance(value, dict) else {}
+
+
+def lines(*objects):
+    return "".join(json.dumps(o) + "\n" for o in objects).encode()
+
+
+def answers(r):
+    return [json.loads(x) for x in r.out.splitlines()]
 
 
 # ---- groups ----
@@ -246,7 +254,8 @@ def group_messages():
     ask("http", chat({"type": "image", "url": "http://localhost/x.png"}, words), 6, err="nothing is fetched")
     ask("absent picture", chat({"type": "image", "path": "no.png"}, words), 6, err="messages[0].content[0]: path: image: no.png")
     ask("a path that is no string", chat({"type": "image", "path": 5}, words), 6, err="path: expected the path of a file, found a number")
-    ask("sound", chat({"type": "audio", "path": "x.wav"}, words), 6, err="found audio")
+    ask("video", chat({"type": "video", "path": "x.mp4"}, words), 6, err="type: expected text, image or audio, found video")
+    ask("absent sound", chat({"type": "audio", "path": "no.wav"}, words), 6, err="messages[0].content[0]: path: audio: no.wav")
     ask("no messages", '{"a": 1}', 6, err="messages: expected an array")
     ask("no JSON", "{", 6, err="chat.json")
     ask("empty", "[]", 6, err="found an empty one")
@@ -256,6 +265,58 @@ def group_messages():
     exits("messages: absent", run("run", MODEL, "-m", "no.json"), 6, "no.json")
     text = chat({"type": "image", "path": PICTURE}, words)
     exits("messages: stdin", run("run", MODEL, "-m", "-", stdin=text.encode()), 0, "", ANSWER + "\n")
+
+
+def hearing():
+    """A tiny model with ears and the shipped model's chat template."""
+    folder = os.path.join(WORK, "hearing")
+    if not os.path.isdir(folder):
+        shutil.copytree(os.path.join(GOLDENS, "gemma3n_mm"), folder)
+        shutil.copy(os.path.join(MODEL, "chat_template.jinja"), folder)
+    return folder
+
+
+def group_sound():
+    model, formats = hearing(), os.path.join(GOLDENS, "audio_formats")
+    a, b, picture = (os.path.join(model, n) for n in ("sound_a.wav", "sound_b.wav", "image_a.png"))
+    # The ids that transformers 5.23 generates for the same messages and files.
+    mixed = [{"type": "audio", "path": a}, {"type": "image"}, {"type": "text", "text": "same?"}, {"type": "audio"}]
+    path = write("mixed.json", json.dumps([{"role": "user", "content": mixed}]))
+    more = ["-n", "12", "--ignore-eos", "--json"]
+    o = object_of("sounds and a picture", run("run", model, "-m", path, "--audio", b, "--image", picture, *more))
+    check("sounds and a picture: ids", o.get("ids") == [51, 183, 143, 141, 120, 6, 90, 146, 68, 123, 123, 28], o)
+    check("sounds: places", o.get("prompt_ids", []).count(177) == 24 and o["prompt_ids"].count(161) == 9, o.get("prompt_ids"))
+    check("sounds: timings", o.get("timings", {}).get("audio_seconds", 0) > 0, o.get("timings"))
+    for name, ids in (("mp3_44100_stereo.mp3", [113, 143, 141, 104, 90, 28, 23, 140, 143, 85, 10, 40]),
+                      ("flac_s24_96000_stereo.flac", [113, 43, 151, 151, 151, 16, 30, 118, 27, 177, 88, 157])):
+        o = object_of(name, run("run", model, "--audio", os.path.join(formats, name), "-p", "what", *more))
+        check("%s: ids" % name, o.get("ids") == ids, o)
+    with open(a, "rb") as f:
+        first = run("run", model, "--audio", "-", "-p", "what", "-n", "6", stdin=f.read())
+    check("a sound on stdin", first.code == 0 and first.out == run("run", model, "--audio", a, "-p", "what", "-n", "6").out, first)
+    check("timings name sounds", ", sounds 0." in run("run", model, "--audio", a, "-p", "x", "-n", "1", "-v").err)
+    exits("a sound too few", run("run", model, "-m", path, "--image", picture), 6, "1 sound without a path, 0 given with --audio")
+    exits("stdin twice", run("run", model, "--image", "-", "--audio", "-", "-p", "x"), 2, "stdin can be only one")
+    exits("a sound from the network", run("run", model, "--audio", "https://a.b/c.wav", "-p", "x"), 6, "nothing is fetched")
+    exits("an absent sound", run("run", model, "--audio", "no.wav", "-p", "x"), 6, "audio: no.wav")
+    exits("a picture as sound", run("run", model, "--audio", PICTURE, "-p", "x"), 6, "found a picture (PNG)")
+    exits("no ears", run("run", MODEL, "--audio", a, "-p", "x"), 6, "takes no sound (its audio tower was never trained)")
+    exits("show of a sound", run("show", os.path.join(formats, "mp3_44100_stereo.mp3")), 0, "", "MP3 44100 Hz, 2 channels, 0.150 s\n")
+    o = object_of("show of a sound --json", run("show", a, "--json"))
+    check("show of a sound: keys", (o.get("format"), o.get("rate"), o.get("channels"), o.get("cut")) == ("WAV", 16000, 1, False), o)
+    with open(b, "rb") as f:
+        head = f.read(44)
+    minute = 2 * 16000 * 60
+    long = write("long.wav", head[:40] + minute.to_bytes(4, "little") + bytes(minute))
+    exits("show of a long sound", run("show", long), 0, "", "WAV 16000 Hz, 1 channel, 60.000 s, of which the first 30 are heard\n")
+    r = run("run", model, "--audio", long, "-p", "x")
+    check("a long sound is told of", "only the first 30 of 60 seconds are heard" in r.err, r)
+    o = object_of("show of a model that hears", run("show", model, "--json"))
+    check("show: audio", o.get("audio", {}).get("tokens") == 12 and "audio" in o["modalities"], o)
+    check("show: no ears", "audio" not in object_of("show", run("show", MODEL, "--json"))["modalities"])
+    o = object_of("bench --audio", run("bench", model, "--prefill", "4", "--audio", "--repeat", "1", "--json"))
+    check("bench --audio: measured", o.get("audio_encode_seconds", 0) > 0, o)
+    exits("bench --audio without ears", run("bench", MODEL, "--prefill", "4", "--audio", "--repeat", "1"), 3, "takes no sound")
 
 
 def group_errors():
@@ -339,11 +400,6 @@ def group_show():
 
 
 def group_text():
-    def lines(*objects):
-        return "".join(json.dumps(o) + "\n" for o in objects).encode()
-
-    def answers(r):
-        return [json.loads(x) for x in r.out.splitlines()]
     text = "What colour is the shirt?\n\u00e9 \U0001f600"
     r = run("tokenize", MODEL, "--jsonl", stdin=lines({"text": text}, {"text": text, "add_special_tokens": False}))
     a = answers(r)
@@ -687,6 +743,55 @@ def group_gguf():
     exits("compare: other vocabularies", run("compare", folder, MODEL, "--text", "text"), 6, "vocabulary")
 
 
+def group_encoders():
+    minilm, bert, pairs = (os.path.join(GOLDENS, n) for n in ("minilm", "bert", "bert_rerank"))
+    r = run("embed", minilm, "cat", "", "the tree")
+    vectors = [json.loads(line) for line in r.out.splitlines()]
+    check("embed: a line of numbers for each text", r.code == 0 and [len(v) for v in vectors] == [36] * 3, r)
+    check("embed: length 1, as the folder says", all(abs(sum(x * x for x in v) - 1) < 1e-5 for v in vectors), r)
+    exits("embed: lines of stdin, an empty one too", run("embed", minilm, stdin=b"cat\n\nthe tree\n"), 0, out=r.out)
+    exits("embed: lines of a file with CR LF", run("embed", minilm, "-f", write("lines.txt", "cat\r\n\r\nthe tree\r\n")), 0, out=r.out)
+    exits("embed: nothing to do", run("embed", minilm), 0, out="")
+    o = object_of("embed --json", run("embed", minilm, "--json", "cat", "", "the tree"))
+    check("embed --json", o == {"width": 36, "embeddings": vectors, "cut": [False] * 3}, o)
+    r = run("embed", minilm, "--jsonl", stdin=lines({"texts": ["cat", "", "the tree"]}, {"text": "cat"}, {"text": 1}, {}, {"texts": ["a", 2]}))
+    a = answers(r)
+    check("embed --jsonl", r.code == 6 and a[0] == {"embeddings": vectors, "cut": [False] * 3} and
+          a[1] == {"embedding": vectors[0], "cut": False} and ["error" in x for x in a] == [False, False, True, True, True], r)
+    r = run("embed", minilm, "cat " * 100)
+    check("embed: a text that is cut is said to be", r.code == 0 and "text 1 is longer" in r.err and len(json.loads(r.out)) == 36, r)
+    short = object_of("embed --max-tokens", run("embed", minilm, "cat cat", "--max-tokens", "3", "--json", "-d", "2", "-q"))
+    check("embed --max-tokens cuts", short.get("cut") == [True] and short["embeddings"][0] == vectors[0][:2], short)
+    exits("embed: too many dimensions", run("embed", minilm, "cat", "-d", "37"), 2, "dimensions")
+    exits("embed: no such prompt", run("embed", minilm, "cat", "--prompt-name", "poem"), 2, "document, query")
+    exits("embed: two prompts", run("embed", minilm, "cat", "--prompt-name", "query", "-p", "x"), 2, "--prompt")
+    exits("embed: texts and --jsonl", run("embed", minilm, "cat", "--jsonl"), 2, "TEXT")
+    exits("embed: a model that makes no vectors", run("embed", MODEL, "cat"), 6, "encoder")
+    exits("run: an encoder writes nothing", run("run", minilm, "-p", "cat"), 3, "embed, rerank, classify or fill")
+    documents = ["search and rank data fast!", "the cat", "the tree"]
+    r = run("rerank", pairs, "--query", "fast search", *documents)
+    check("rerank: best first", r.code == 0 and sorted(r.out.splitlines(), reverse=True) == r.out.splitlines()
+          and re.search(r"0\.4274\d\d  1  search and rank data fast!", r.out), r)
+    o = object_of("rerank --json", run("rerank", pairs, "--query", "fast search", "--top", "1", "--json", *documents))
+    line = answers(run("rerank", pairs, "--jsonl", "--top", "1", stdin=lines({"query": "fast search", "documents": documents})))
+    check("rerank --jsonl is the same", len(o["results"]) == 1 and line == [o], (o, line))
+    exits("rerank: no query", run("rerank", pairs, "x"), 2, "--query")
+    exits("rerank: a model for words", run("rerank", bert, "--query", "x", "y"), 6, "text-classification")
+    r = run("classify", os.path.join(GOLDENS, "bert_classify"), "--top", "1", "the cat is in the tree.", "")
+    check("classify", r.code == 0 and re.fullmatch(r"0\.6553\d\d  bad\n\n0\.3912\d\d  good\n", r.out), r)
+    o = object_of("classify tokens", run("classify", os.path.join(GOLDENS, "bert_tokens"), "--json", "the cat"))
+    check("classify tokens", [t["token"] for t in o["results"][0]["tokens"]] == ["the", "cat"], o)
+    line = answers(run("classify", os.path.join(GOLDENS, "bert_tokens"), "--jsonl", stdin=lines({"text": "the cat"})))
+    check("classify --jsonl is the same", line == o["results"], (o, line))
+    r = run("fill", bert, "--top", "1", "the small [MASK] runs on a phone.")
+    check("fill", r.code == 0 and re.fullmatch(r"0\.7687\d\d  b  the small b runs on a phone\.\n", r.out), r)
+    o = object_of("fill --json", run("fill", bert, "--json", "the [MASK] is in the [MASK]."))
+    check("fill --json: a list for each mask", [len(m) for m in o["results"][0]["masks"]] == [5, 5], o)
+    line = answers(run("fill", bert, "--jsonl", stdin=lines({"text": "the [MASK] is in the [MASK]."}, {"text": "none"})))
+    check("fill --jsonl is the same", line[0] == o["results"][0] and "[MASK]" in line[1]["error"], (o, line))
+    exits("fill: no mask", run("fill", bert, "none"), 6, "[MASK]")
+
+
 def group_scripts():
     for name in ("bash", "zsh", "fish"):
         r = run("completion", name)
@@ -830,6 +935,8 @@ def group_chat():
     step("unknown command", t.until("unknown command '/nonsense'") and t.until("> "))
     t.type("/image no.png\r")
     step("an absent picture", t.until("no.png") and t.until("> "))
+    t.type("/audio no.wav\r")
+    step("an absent sound", t.until("no.wav") and t.until("> "))
     t.type("half a line\x03")
     step("Ctrl-C at the prompt", t.until("leaves") and t.until("> "))
     t.type("\x04")
@@ -858,6 +965,37 @@ def group_chat():
     t = Terminal("run", MODEL, "--badflag", TERM="dumb")
     code = t.end()
     step("TERM=dumb", code == 2 and b"\x1b" not in t.seen)
+
+
+def group_chat_sound():
+    model = hearing()
+    a = os.path.join(model, "sound_a.wav")
+    want = run("run", model, "--audio", a, "-p", "hear", "-n", "5", "--ignore-eos").out.strip()
+    try:
+        t = Terminal("chat", model, "-n", "5", "--ignore-eos", NO_COLOR="1")
+    except OSError as e:
+        print("not run: chat with sound: no terminal can be had: %s" % e)
+        return
+
+    def step(name, good):
+        return check("chat with sound: " + name, good, t.seen[-500:])
+    step("begins", t.until("/help") and t.until("> "))
+    t.type("/audio %s\r" % a)
+    step("takes a sound", t.until("WAV, 16000 Hz, 1.2 s; it goes with your next message") and t.until("> "))
+    t.type("hear\r")
+    step("hears it", t.until("hear\r\n") and t.until("\r\n> ") and t.before.decode().strip() == want)
+    saved = os.path.join(WORK, "heard.json")
+    t.type("/save %s\r" % saved)
+    step("/save", t.until("saved") and t.until("> "))
+    with open(saved) as f:
+        content = json.load(f)["messages"][0]["content"]
+    step("the file", content == [{"type": "audio", "path": a}, {"type": "text", "text": "hear"}])
+    t.type("/load %s\r" % saved)
+    step("/load", t.until("2 messages") and t.until("> "))
+    t.type("/regen\r")
+    step("/regen hears it again", t.until("regen\r\n") and t.until("\r\n> ") and t.before.decode().strip() == want)
+    t.type("\x04")
+    step("leaves", t.end() == 0)
 
 
 def main():

@@ -26,6 +26,7 @@ KIT = {
     "tokenizer": ("tokenizer", ("tokenizer.json",)),
     "template": ("template", (".jinja",)),
     "image": ("images", ("",)),
+    "audio": ("audio", ("",)),
 }
 MAGIC = {
     "png": (b"\x89PNG",),
@@ -129,9 +130,28 @@ def small_gguf():
                 [{"name": "token_embd.weight", "dims": [block], "type": number, "data": bytes(size)}]).bytes()
 
 
+def small_listings():
+    """What a hub says of a folder of weights, of GGUF files, of a mirror, behind the name that was asked for."""
+    commit, sha256 = "0123456789" * 4, "0123456789abcdef" * 4
+    plain = {"size": 5, "blobId": commit}
+    large = {"size": 1 << 32, "blobId": commit, "lfs": {"sha256": sha256, "size": 1 << 32, "pointerSize": 134}}
+    for asked, files in (
+            ("Org/Tiny", {"config.json": plain, "model.safetensors": large, "1_Pooling/config.json": plain}),
+            ("Org/Tiny@pr/1", {"config.json": plain, "model.safetensors.index.json": plain,
+                               "model-00001-of-00002.safetensors": large, "model-00002-of-00002.safetensors": large}),
+            ("Org/Tiny:Q4_K_M", {"t-Q4_K_M.gguf": large, "Q8_0/t-00001-of-00002.gguf": large,
+                                 "Q8_0/t-00002-of-00002.gguf": large, "mmproj-f16.gguf": large}),
+            ("a/b@v1:Q8_0", {"t-Q8_0.gguf": {}, "pytorch_model.bin": {}})):
+        siblings = [dict(about, rfilename=path) for path, about in files.items()]
+        yield ("%s\n%s" % (asked, json.dumps({"id": asked, "sha": commit, "siblings": siblings}))).encode()
+
+
+MADE = {"gguf": small_gguf, "listing": small_listings}
+
+
 def seeds(name, out):
-    if name == "gguf":
-        yield from small_gguf()
+    if name in MADE:
+        yield from MADE[name]()
         return
     if name == "safetensors":
         yield from small_safetensors()
@@ -146,8 +166,8 @@ def seeds(name, out):
 
 def main():
     name, out = sys.argv[1:]
-    if name != "gguf" and name not in KIT and name not in MAGIC:
-        print("seeds: %s: there are: %s" % (name, " ".join(["gguf", *KIT, *MAGIC])), file=sys.stderr)
+    if name not in MADE and name not in KIT and name not in MAGIC:
+        print("seeds: %s: there are: %s" % (name, " ".join([*MADE, *KIT, *MAGIC])), file=sys.stderr)
         return 2
     work, n = tempfile.mkdtemp(), 0
     try:

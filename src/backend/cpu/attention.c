@@ -24,6 +24,7 @@ enum { FEW_QUERIES = 16, SEGMENT = 16 * WC_KV_PAGE, MIXED_ROWS = 6 };
  * row first + i / n_heads, head + i % n_heads. */
 struct tile {
     int first, n, seq;
+    int origin; /* of dense keys: the row that position 0 is in */
     size_t head, n_heads, kv_head, rows;
     int low[QUERY_ROWS], high[QUERY_ROWS]; /* [n] first and last position that the query row sees */
 };
@@ -38,9 +39,9 @@ struct job {
     struct cpu *c;
     wc_tensor y, q;
     wc_attention a;
-    const wc_kv_layer *kv; /* paged, or NULL: */
-    wc_tensor k, v;        /* dense */
-    const wc_row_map *rows;
+    const wc_kv_layer *kv;  /* paged, or NULL: */
+    wc_tensor k, v;         /* dense */
+    const wc_row_map *rows; /* of dense ones: whose keys are the step's own rows, or NULL: all see all */
     const struct attention_pairs *pairs; /* of dense attention in bf16, or NULL */
     size_t group;                        /* query heads of a key/value head */
     size_t tile_heads, tile_queries,
@@ -52,7 +53,7 @@ struct job {
 /* First and last position that query row r of the step sees. */
 static void visible(const struct job *j, int r, int *low, int *high)
 {
-    if (!j->kv) {
+    if (!j->rows) {
         *low = 0;
         *high = (int)j->k.shape[0] - 1;
         return;
@@ -74,8 +75,9 @@ static struct block block_at(const struct job *j, const struct tile *t, int pos)
     const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim;
     if (!j->kv) {
         const size_t k_stride = width_of(&j->k), v_stride = width_of(&j->v);
-        return (struct block){(const char *)(f32(j->k) + (size_t)pos * k_stride + t->kv_head * kd),
-                              (const char *)(f32(j->v) + (size_t)pos * v_stride + t->kv_head * vd), k_stride,
+        const size_t row = (size_t)(t->origin + pos);
+        return (struct block){(const char *)(f32(j->k) + row * k_stride + t->kv_head * kd),
+                              (const char *)(f32(j->v) + row * v_stride + t->kv_head * vd), k_stride,
                               v_stride, WC_F32};
     }
     const char *page = j->kv->pages[t->seq][pos / WC_KV_PAGE];
@@ -118,6 +120,29 @@ static const float *values_of(const struct job *j, struct block *b, size_t n, st
 }
 
 /* ---- a block of keys ---- */
+
+/* Asks for bytes that will be read soon. */
+static void fetch(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        __builtin_prefetch(p + i);
+}
+
+/* While a row meets the keys of a block, its values come from memory, and then the next block's keys: a page is too short for
+ * the CPU to see what will be read. */
+static void fetch_values(const struct job *j, const struct block *b, size_t n)
+{
+    if (j->kv)
+        fetch(b->v, n * (size_t)j->a.value_dim * stored_bytes(b->type));
+}
+
+static void fetch_next_keys(const struct job *j, const struct tile *t, int pos, int high)
+{
+    if (j->kv && pos + WC_KV_PAGE <= high) {
+        const struct block next = block_at(j, t, pos + WC_KV_PAGE);
+        fetch(next.k, WC_KV_PAGE * (size_t)j->a.key_dim * stored_bytes(next.type));
+    }
+}
 
 /* Which keys of a block a tile's row sees, as weights [from, to) in its row of scores; from = to: none. */
 struct span {
@@ -182,6 +207,7 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
         return;
     struct block b = block_at(j, t, pos + (int)from);
     bool alike = true;
+    fetch_values(j, &b, to - from);
     if (j->pairs)
         wc_cpu_pairs_score(j->pairs, t->kv_head, (size_t)pos, t->rows, s);
     else
@@ -202,6 +228,7 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
         return;
     }
     const float *v = values_of(j, &b, to - from, s);
+    fetch_next_keys(j, t, pos, t->high[t->n - 1]);
     const size_t step = alike ? last - first : MIXED_ROWS;
     for (size_t r = first; r < last; r += step)
         mix_some(j, seen, alpha, r, wc_min_size(r + step, last), v, b.v_stride, st, s);
@@ -308,7 +335,7 @@ static int tile_end(const struct job *j, int first)
     const int n = (int)j->q.shape[0];
     int end = first + 1;
     while (end < n && end - first < (int)j->tile_queries &&
-           (!j->kv || j->rows->seq[end] == j->rows->seq[first]))
+           (!j->rows || j->rows->seq[end] == j->rows->seq[first]))
         end++;
     return end;
 }
@@ -330,7 +357,8 @@ static void run_chunk(void *job, int thread, size_t chunk)
     for (size_t index = chunk / (size_t)j->a.n_kv_heads; index > 0; index--)
         t.first = tile_end(j, t.first);
     t.n = tile_end(j, t.first) - t.first;
-    t.seq = j->kv ? j->rows->seq[t.first] : 0;
+    t.seq = j->rows ? j->rows->seq[t.first] : 0;
+    t.origin = j->rows ? t.first - j->rows->pos[t.first] : 0;
     t.rows = (size_t)t.n * t.n_heads;
     struct scratch *s = wc_cpu_take_scratch(j->c);
     run_tile(j, &t, segment, s);
@@ -416,6 +444,12 @@ static void attention_dense(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k
     run(&j);
 }
 
+static void attention_rows(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,
+                           const wc_row_map *rows, const wc_attention *a)
+{
+    run(&(struct job){.c = cpu_of(b), .y = y, .q = q, .a = *a, .k = k, .v = v, .rows = rows});
+}
+
 /* ---- writing keys and values ---- */
 
 struct write_job {
@@ -462,5 +496,6 @@ void wc_cpu_fill_attention(wc_backend *b)
     b->attention = attention;
     b->attention_dense_work = attention_dense_work;
     b->attention_dense = attention_dense;
+    b->attention_rows = attention_rows;
     b->kv_write = kv_write;
 }

@@ -143,6 +143,7 @@ wc_backend *wc_backend_cpu_open(int n_threads, bool exact, wc_error *err)
     wc_cpu_fill_products(&c->base);
     wc_cpu_fill_attention(&c->base);
     wc_cpu_fill_experts(&c->base);
+    wc_cpu_fill_local(&c->base);
     wc_cpu_fill_probs(&c->base);
     wc_cpu_fill_rows(&c->base);
     wc_cpu_fill_elementwise(&c->base);
@@ -157,7 +158,7 @@ enum { CEILING_ROUNDS = 5, BURN_STEPS = 20 * 1000 * 1000, READ_BYTES = 256 * 102
 struct ceiling_job {
     const wc_kernels *k;
     const char *bytes; /* NULL: burn */
-    bool pairs;
+    float (*burn)(size_t n);
     size_t share;
     float sink[512];
 };
@@ -165,9 +166,8 @@ struct ceiling_job {
 static void run_ceiling(void *job, int thread, size_t chunk)
 {
     struct ceiling_job *j = job;
-    j->sink[chunk] = j->bytes   ? (float)j->k->read(j->bytes + chunk * j->share, j->share)
-                     : j->pairs ? j->k->burn_pairs(BURN_STEPS)
-                                : j->k->burn(BURN_STEPS);
+    j->sink[chunk] = j->bytes ? (float)j->k->read(j->bytes + chunk * j->share, j->share)
+                              : j->burn(BURN_STEPS);
 }
 
 static double best_seconds(struct cpu *c, struct ceiling_job *j, size_t n_chunks)
@@ -187,8 +187,12 @@ void wc_backend_ceilings(wc_backend *b, wc_dtype weights, wc_ceilings *out)
 {
     struct cpu *c = cpu_of(b);
     size_t n = (size_t)wc_pool_threads(b->pool);
-    struct ceiling_job j = {.k = c->k, .pairs = wc_cpu_takes_pairs(c, weights)};
-    const double step_flops = (j.pairs ? 4.0 : 2.0) * c->k->lanes;
+    const bool pairs = wc_cpu_takes_pairs(c, weights), bytes_too = wc_cpu_takes_bytes(c, weights);
+    struct ceiling_job j = {.k = c->k,
+                            .burn = bytes_too ? c->k->burn_bytes
+                                    : pairs   ? c->k->burn_pairs
+                                              : c->k->burn};
+    const double step_flops = (bytes_too ? 8.0 : pairs ? 4.0 : 2.0) * c->k->lanes;
     *out = (wc_ceilings){0};
     out->flops_per_second = step_flops * BURN_STEPS * (double)n / best_seconds(c, &j, n);
     char *bytes = wc_mem_alloc_aligned(READ_BYTES);

@@ -81,6 +81,12 @@ static inline bool wc_cpu_takes_pairs(const struct cpu *c, wc_dtype weights)
     return !c->base.exact && weights == WC_BF16 && c->k->tile_pairs;
 }
 
+/* They multiply bytes here. */
+static inline bool wc_cpu_takes_bytes(const struct cpu *c, wc_dtype weights)
+{
+    return !c->base.exact && wc_dtype_is_quantized(weights);
+}
+
 /* to <- x [n] rounded to bf16, zeros behind it up to a whole vector. */
 static inline void wc_cpu_narrow(const struct cpu *c, uint16_t *to, const float *x, size_t n)
 {
@@ -96,6 +102,7 @@ static inline size_t stored_bytes(wc_dtype t)
 void wc_cpu_fill_products(wc_backend *b);    /* matmul.c: matmul, embed */
 void wc_cpu_fill_attention(wc_backend *b);   /* attention.c: kv_write, attention, attention_dense */
 void wc_cpu_fill_experts(wc_backend *b);     /* experts.c: route_two, add_rows */
+void wc_cpu_fill_local(wc_backend *b);       /* local.c: local_attention, local_scores */
 void wc_cpu_fill_probs(wc_backend *b);       /* probs.c: attention_probs */
 void wc_cpu_fill_rows(wc_backend *b);        /* rows.c: norms, softmax, rope and whatever goes row by row */
 void wc_cpu_fill_elementwise(wc_backend *b); /* elementwise.c */

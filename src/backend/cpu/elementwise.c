@@ -41,6 +41,13 @@ static void run_soft_cap(void *job, size_t i, size_t n)
     j->c->k->soft_cap(j->y + i, j->x + i, j->s, n);
 }
 
+static void run_clamp(void *job, size_t i, size_t n)
+{
+    const struct job *j = job;
+    for (size_t k = i; k < i + n; k++)
+        j->y[k] = j->x[k] > j->s ? j->s : j->x[k] < -j->s ? -j->s : j->x[k];
+}
+
 static void act(wc_backend *b, wc_tensor y, wc_tensor x, wc_act a)
 {
     struct job j = {.c = cpu_of(b), .y = f32(y), .x = f32(x), .act = a};
@@ -76,6 +83,12 @@ static void soft_cap(wc_backend *b, wc_tensor y, wc_tensor x, float cap)
     wc_cpu_for(j.c, run_soft_cap, &j, wc_tensor_elems(&x), LEAST / 4);
 }
 
+static void clamp(wc_backend *b, wc_tensor y, wc_tensor x, float limit)
+{
+    struct job j = {.c = cpu_of(b), .y = f32(y), .x = f32(x), .s = limit};
+    wc_cpu_for(j.c, run_clamp, &j, wc_tensor_elems(&x), LEAST);
+}
+
 void wc_cpu_fill_elementwise(wc_backend *b)
 {
     b->act = act;
@@ -84,4 +97,5 @@ void wc_cpu_fill_elementwise(wc_backend *b)
     b->act_mul = act_mul;
     b->scale = scale;
     b->soft_cap = soft_cap;
+    b->clamp = clamp;
 }

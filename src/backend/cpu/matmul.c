@@ -90,16 +90,11 @@ static void quantize_rows(void *job, size_t first, size_t n)
 
 /* ---- either ---- */
 
-static bool takes_bytes(const struct cpu *c, wc_dtype weights)
-{
-    return !c->base.exact && wc_dtype_is_quantized(weights);
-}
-
 static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 {
     const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
     const struct layout l = layout_of(n, k);
-    return takes_bytes(cpu_of(b), w->dtype)          ? l.q + l.scale + l.sum
+    return wc_cpu_takes_bytes(cpu_of(b), w->dtype)   ? l.q + l.scale + l.sum
            : wc_cpu_takes_pairs(cpu_of(b), w->dtype) ? (k + stride - 1) / stride * n * stride / 2
                                                      : 0;
 }
@@ -109,7 +104,7 @@ static void round_x(struct product *p, float *work)
 {
     const struct layout l = layout_of(p->n, p->k);
     const size_t least = ROUND_LEAST / (p->k + 1) + 1;
-    if (takes_bytes(p->c, p->w.dtype)) {
+    if (wc_cpu_takes_bytes(p->c, p->w.dtype)) {
         p->bytes = (wc_bytes){(int8_t *)work, work + l.q, (int16_t *)(work + l.q + l.scale), p->k};
         wc_cpu_for(p->c, quantize_rows, p, p->n, least);
     } else if (wc_cpu_takes_pairs(p->c, p->w.dtype)) {
@@ -210,11 +205,16 @@ static void take_rows(const struct product *p, struct scratch *s, size_t r, size
     }
 }
 
+static size_t panel_cols(const struct product *p)
+{
+    return (size_t)(p->bytes.q ? p->c->k->bytes_cols : p->c->k->panel_cols);
+}
+
 static void unpack_columns(const struct product *p, struct scratch *s, size_t col, size_t n, size_t i,
                            size_t span)
 {
     const wc_kernels *k = p->c->k;
-    const size_t cols = (size_t)k->panel_cols;
+    const size_t cols = panel_cols(p);
     for (size_t j = 0; j < n; j += cols) {
         const char *w = weights_at(p, col + j, i);
         const size_t some = wc_min_size(cols, n - j);
@@ -239,7 +239,7 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
                       size_t n_cols, size_t i, size_t span)
 {
     const wc_kernels *k = p->c->k;
-    const size_t cols = (size_t)k->panel_cols, at = (row + r) * p->m + col;
+    const size_t cols = panel_cols(p), at = (row + r) * p->m + col;
     const bool last = i + span == p->k, direct = last && is_plain(p);
     float *sums = s->sums + r * BLOCK_COLS, *y = direct ? f32(p->y) + at : sums;
     const float *add = i > 0 ? sums : direct && p->add.data ? f32(p->add) + at : NULL;
@@ -296,7 +296,7 @@ static void plan_blocks(struct product *p, size_t threads)
     if (row_blocks % threads != 0)
         col_blocks = round_up(col_blocks, threads);
     p->block_rows = round_up((p->n + row_blocks - 1) / row_blocks, TILE_ROWS);
-    p->block_cols = round_up((p->m + col_blocks - 1) / col_blocks, (size_t)p->c->k->panel_cols);
+    p->block_cols = round_up((p->m + col_blocks - 1) / col_blocks, panel_cols(p));
     p->n_col_blocks = (p->m + p->block_cols - 1) / p->block_cols;
 }
 

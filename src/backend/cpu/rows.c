@@ -86,6 +86,68 @@ static void layer_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_
     for_rows(&j, run_layer_norm, wc_tensor_rows(&x), width_of(&x));
 }
 
+/* ---- norms over time ---- */
+
+/* Of frame t: its sum and its mean so far, then its sum of squares and its variance so far. */
+struct moments {
+    double sum, mean;
+};
+
+static void run_frame_sums(void *job, size_t first, size_t n)
+{
+    const struct job *j = job;
+    const size_t F = j->x.shape[1], C = j->x.shape[2];
+    struct moments *m = j->z.data;
+    for (size_t t = first; t < first + n; t++) {
+        const float *x = f32(j->x) + t * F * C;
+        double sum = 0;
+        for (size_t f = 0; f < F; f++)
+            sum += j->active ? j->c->k->sum_squares(x + f * C, (float)m[t].mean, C)
+                             : j->c->k->sum(x + f * C, C);
+        m[t].sum = sum;
+    }
+}
+
+static void run_cumulative_norm(void *job, size_t first, size_t n)
+{
+    const struct job *j = job;
+    const size_t F = j->x.shape[1], C = j->x.shape[2];
+    const struct moments *m = j->z.data;
+    for (size_t t = first; t < first + n; t++) {
+        const float mean = (float)m[t].mean, inverse = (float)(1 / sqrt(m[t].sum + (double)j->b));
+        for (size_t f = 0; f < F; f++) {
+            const float *x = f32(j->x) + (t * F + f) * C;
+            float *y = f32(j->y) + (t * F + f) * C;
+            for (size_t c = 0; c < C; c++)
+                y[c] = (x[c] - mean) * inverse;
+            times_weight(j, y, j->w, 0, C);
+            j->c->k->act[j->act](y, y, C);
+        }
+    }
+}
+
+static void cumulative_norm(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, float eps, wc_act act,
+                            wc_tensor work)
+{
+    const size_t T = x.shape[0], frame = x.shape[1] * x.shape[2];
+    struct job j = {.c = cpu_of(b), .y = y, .x = x, .w = w, .z = work, .b = eps, .act = act};
+    struct moments *m = work.data;
+    double total = 0;
+    for_rows(&j, run_frame_sums, T, frame);
+    for (size_t t = 0; t < T; t++) {
+        total += m[t].sum;
+        m[t].mean = total / ((double)(t + 1) * (double)frame);
+    }
+    j.active = 1; /* now squares about each frame's own mean */
+    for_rows(&j, run_frame_sums, T, frame);
+    total = 0;
+    for (size_t t = 0; t < T; t++) {
+        total += m[t].sum;
+        m[t].sum = total / ((double)(t + 1) * (double)frame);
+    }
+    for_rows(&j, run_cumulative_norm, T, frame);
+}
+
 static void run_softmax(void *job, size_t first, size_t n)
 {
     const struct job *j = job;
@@ -317,10 +379,68 @@ static void concat(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor z)
     for_rows(&j, run_concat, wc_tensor_rows(&x), width_of(&y));
 }
 
+/* ---- rows of a sequence into one ---- */
+
+struct pool_job {
+    struct cpu *c;
+    wc_tensor y, x;
+    const int32_t *first;
+    int skip;
+    wc_pooling how;
+};
+
+/* y = the sum, or the largest, of n rows x [n,D]; weighted: row i counts skip + i + 1 times, the sum of which is returned. */
+static float gather(const struct pool_job *j, float *y, const float *x, size_t n)
+{
+    const wc_kernels *k = j->c->k;
+    const size_t d = width_of(&j->x);
+    const bool weighted = j->how == WC_POOL_WEIGHTED_MEAN;
+    float total = 0;
+    memset(y, 0, d * sizeof *y);
+    if (j->how == WC_POOL_MAX && n > 0)
+        memcpy(y, x, d * sizeof *y);
+    for (size_t i = 0; i < n; i++) {
+        const float weight = weighted ? (float)((size_t)j->skip + i + 1) : 1;
+        const float *row = x + i * d;
+        for (size_t e = 0; j->how == WC_POOL_MAX && e < d; e++)
+            y[e] = row[e] > y[e] ? row[e] : y[e];
+        if (j->how != WC_POOL_MAX)
+            k->axpy(y, weight, row, d);
+        total += weight;
+    }
+    return total;
+}
+
+static void run_pool_rows(void *job, size_t first, size_t n)
+{
+    const struct pool_job *j = job;
+    const size_t d = width_of(&j->x), skip = (size_t)j->skip;
+    for (size_t s = first; s < first + n; s++) {
+        const size_t from = (size_t)j->first[s], rows = (size_t)j->first[s + 1] - from;
+        const size_t left = rows > skip ? rows - skip : 0;
+        const float *x = f32(j->x) + from * d;
+        float *y = f32(j->y) + s * d;
+        if (rows > 0 && (j->how == WC_POOL_FIRST || j->how == WC_POOL_LAST)) {
+            memcpy(y, x + (j->how == WC_POOL_LAST ? rows - 1 : left > 0 ? skip : 0) * d, d * sizeof *y);
+            continue;
+        }
+        const float total = gather(j, y, x + (rows - left) * d, left);
+        if (total > 0 && j->how != WC_POOL_MAX)
+            j->c->k->scale(y, y, 1.0f / (j->how == WC_POOL_MEAN_SQRT ? sqrtf(total) : total), d);
+    }
+}
+
+static void pool_rows(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *first, int skip, wc_pooling how)
+{
+    struct pool_job j = {cpu_of(b), y, x, first, skip, how};
+    wc_cpu_for(j.c, run_pool_rows, &j, y.shape[0], 1);
+}
+
 void wc_cpu_fill_rows(wc_backend *b)
 {
     b->rms_norm = rms_norm;
     b->layer_norm = layer_norm;
+    b->cumulative_norm = cumulative_norm;
     b->softmax = softmax;
     b->rope_table = rope_table;
     b->rope = rope;
@@ -332,5 +452,6 @@ void wc_cpu_fill_rows(wc_backend *b)
     b->mean_streams = mean_streams;
     b->get_rows = get_rows;
     b->put_rows = put_rows;
+    b->pool_rows = pool_rows;
     b->concat = concat;
 }

@@ -189,6 +189,19 @@ void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, const float *x
     }
 }
 
+float wc_reference_burn_bytes(size_t n)
+{
+    int32_t c[4] = {0};
+    uint8_t w[4] = {1, 3, 2, 1};
+    const int8_t x[4] = {3, 1, 1, 2};
+    for (size_t i = 0; i < n; i++)
+        for (int j = 0; j < 4; j++) {
+            __asm__("" : "+r"(w[j]));
+            c[j] += w[j] * x[j];
+        }
+    return (float)(c[0] + c[1] + c[2] + c[3]);
+}
+
 /* The groups of a row of w (whole blocks) times as much of row r of x, added to *y one after the other. */
 static void add_groups(float *y, const wc_bytes *x, size_t r, size_t k, const void *w, const struct type *t)
 {

@@ -6,6 +6,7 @@
 
 enum { WC_REFERENCE_COLS = 16 };
 
+float wc_reference_burn_bytes(size_t n);
 void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, const float *x, size_t k);
 
 #define WC_DECLARE(name, block, group, zero, top, has_min)                                                   \

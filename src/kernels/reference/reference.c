@@ -303,6 +303,7 @@ const wc_kernels *wc_kernels_reference(void)
         .level = "reference",
         .lanes = 1,
         .panel_cols = COLS,
+        .bytes_cols = COLS,
         .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK)},
         .tile = tile,
         .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT)},
@@ -329,6 +330,7 @@ const wc_kernels *wc_kernels_reference(void)
         .shrink = shrink,
         .depthwise = depthwise,
         .burn = burn,
+        .burn_bytes = wc_reference_burn_bytes,
         .read = read_all,
     };
     return &table;

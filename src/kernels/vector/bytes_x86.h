@@ -255,21 +255,33 @@ typedef __m256i ivec;
 #define i_sign(x, w)  _mm256_sign_epi8(x, w)
 #endif
 
-/* Sums of four products in each of L lanes.  part: what is not yet joined. */
+/* Sums of four products in each of L lanes.  A part begins with p_start, takes STEPS steps and is joined to its sum. */
 typedef ivec part;
 #ifdef __AVX512VNNI__
-#define BYTES_ROWS 8
+#define BYTES_ROWS 6
+#define BYTES_COLS 32
 #define STEPS(top) 8
+static inline part p_start(ivec sum)
+{
+    return sum;
+}
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
     return i_dot(p, wide ? i_unsigned(w) : w, x);
 }
-static inline ivec p_join(ivec acc, part p)
+static inline ivec p_join(ivec sum, part p)
 {
-    return i_add(acc, p);
+    (void)sum;
+    return p;
 }
 #else
+static inline part p_start(ivec sum)
+{
+    (void)sum;
+    return i_zero();
+}
 #define BYTES_ROWS 4
+#define BYTES_COLS 16
 #define STEPS(top) ((top) <= 15 ? 8 : (top) <= 31 ? 4 : (top) <= 63 ? 2 : 1)
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
@@ -279,4 +291,7 @@ static inline ivec p_join(ivec acc, part p)
 {
     return i_add(acc, i_join(p));
 }
+#endif
+#ifndef HIDE
+#define HIDE(v) __asm__("" : "+v"(v))
 #endif

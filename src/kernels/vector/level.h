@@ -44,7 +44,7 @@
 
 #define LEVEL_TABLE(level_name)                                                                              \
     {                                                                                                        \
-        .level = level_name, .lanes = L, .panel_cols = COLS,                                                 \
+        .level = level_name, .lanes = L, .panel_cols = COLS, .bytes_cols = BYTES_COLS,                       \
         .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK_ENTRY)}, .tile = tile,          \
         .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT_ENTRY)}, .quantize = quantize,                 \
         .unpack_bytes = {WC_EACH_QUANT(UNPACK_BYTES_ENTRY)},                                                 \
@@ -55,5 +55,5 @@
         .act_mul = {mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul}, .add = add,    \
         .mul = mul, .scale = scale, .mul_add = mul_add, .axpy = axpy, .soft_cap = soft_cap, .sum = sum,      \
         .sum_squares = sum_squares, .maximum = maximum, .exp_sum = exp_sum, .shrink = shrink,                \
-        .depthwise = depthwise, .burn = burn, .read = read_all LEVEL_PAIRS                                   \
+        .depthwise = depthwise, .burn = burn, .burn_bytes = burn_bytes, .read = read_all LEVEL_PAIRS         \
     }

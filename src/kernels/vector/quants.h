@@ -362,7 +362,7 @@ ALWAYS_INLINE size_t add_blocks(quad *acc, const wc_bytes *x, const char *const 
 
 /* nx rows of x times four rows of w.  What lies AHEAD is fetched meanwhile, line after line: that is the order in which memory
  * gives most, and so far off that it has come when it is needed. */
-enum { AHEAD = 16 * 1024 };
+enum { AHEAD = 8 * 1024 };
 ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t k, quant t,
                             run_fn run, pair_fn pair, scales_fn scales, const int nx)
 {
@@ -411,12 +411,15 @@ ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size
 
 /* ---- many rows of x: panels ---- */
 
-/* Weights [k / 4][COLS][4], then the groups' scales and minima [k / group][COLS]. */
+/* Vectors across a panel of bytes, and its columns, in parts of PART. */
+enum { VECS = BYTES_COLS / L, PART = 16 };
+
+/* Weights [part][k / 4][PART][4], then the groups' scales and minima [k / group][BYTES_COLS]. */
 typedef struct byte_panel {
-    uint8_t q[WC_SPAN * COLS];
-    float scale[WC_SPAN / 16][COLS], min[WC_SPAN / 16][COLS];
+    uint8_t q[BYTES_COLS / PART][WC_SPAN * PART];
+    float scale[WC_SPAN / 16][BYTES_COLS], min[WC_SPAN / 16][BYTES_COLS];
 } byte_panel;
-_Static_assert(sizeof(byte_panel) <= COLS * WC_SPAN * sizeof(float), "panel");
+_Static_assert(sizeof(byte_panel) <= BYTES_COLS * WC_SPAN * sizeof(float), "panel");
 
 ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, size_t n_cols, size_t k,
                                  quant t, run_fn run, scales_fn scales)
@@ -424,7 +427,7 @@ ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, si
     byte_panel *p = panel;
     const size_t n = t.block / t.group;
     float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
-    for (size_t c = 0; c < COLS; c++) {
+    for (size_t c = 0; c < BYTES_COLS; c++) {
         const char *block = c < n_cols ? row_of(w, w_stride, c, t) : NULL;
         for (size_t i = 0; i < k; i += t.block) {
             if (block)
@@ -436,27 +439,25 @@ ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, si
             }
         }
     }
-    for (size_t half = 0; half < 2; half++)
+    for (size_t eight = 0; eight < BYTES_COLS / 8; eight++)
         for (size_t i = 0; i < k; i += t.block)
             for (size_t j = 0; j < t.block / 32; j++) {
                 b32 columns[8];
                 for (size_t c = 0; c < 8; c++) { /* what lacks repeats the last one, with a scale of zero */
-                    const size_t from = 8 * half + c < n_cols ? 8 * half + c : n_cols - 1;
+                    const size_t from = 8 * eight + c < n_cols ? 8 * eight + c : n_cols - 1;
                     columns[c] = run(row_of(w, w_stride, from, t) + i / t.block * t.block_bytes, (int)j);
                 }
-                b_store_columns(p->q + (i + 32 * j) / 4 * 4 * COLS + 32 * half, columns);
+                b_store_columns(p->q[eight / 2] + (i + 32 * j) * PART + 32 * (eight % 2), columns);
             }
 }
 
-enum { VECS = COLS / L }; /* vectors across a panel */
-
-/* rows x COLS results of group g at panel bytes w. */
-ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const uint8_t *w, const float *scale,
-                              const float *min, const wc_bytes *x, size_t first, size_t i, quant t,
-                              const int rows)
+/* Results of rows x BYTES_COLS from group g on: the k index i. */
+ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, const wc_bytes *x, size_t first,
+                              size_t i, quant t, const int rows)
 {
     ivec sums[BYTES_ROWS][VECS];
     const int steps = STEPS(t.top) < (int)t.group / 4 ? STEPS(t.top) : (int)t.group / 4;
+    const float *scale = p->scale[i / t.group], *min = p->min[i / t.group];
     int x_sum[BYTES_ROWS];
     UNROLL
     for (int r = 0; r < rows; r++) {
@@ -470,17 +471,18 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const uint8_t *w, const
         part parts[BYTES_ROWS][VECS];
         UNROLL
         for (int r = 0; r < rows * VECS; r++)
-            parts[r / VECS][r % VECS] = i_zero();
+            parts[r / VECS][r % VECS] = p_start(sums[r / VECS][r % VECS]);
         UNROLL
         for (int m = 0; m < steps; m++) {
+            const size_t at = i + 4 * (size_t)(s + m);
             ivec weights[VECS];
             UNROLL
             for (int v = 0; v < VECS; v++)
-                weights[v] = i_load(w + (size_t)(s + m) * 4 * COLS + (size_t)v * 4 * L);
+                weights[v] = i_load(p->q[v * L / PART] + at * PART + v * L % PART * 4);
             UNROLL
             for (int r = 0; r < rows; r++) {
                 int32_t four;
-                memcpy(&four, x->q + (first + (size_t)r) * x->k + i + 4 * (size_t)(s + m), sizeof four);
+                memcpy(&four, x->q + (first + (size_t)r) * x->k + at, sizeof four);
                 const ivec all = i_all(four);
                 UNROLL
                 for (int v = 0; v < VECS; v++)
@@ -508,21 +510,23 @@ ALWAYS_INLINE void tile_rows(float *y, size_t y_stride, const float *add, size_t
                              quant t, const int rows)
 {
     vec acc[BYTES_ROWS][VECS];
-    float row[COLS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < VECS; v++) {
-            if (add && v == 0) {
-                memset(row, 0, sizeof row);
-                memcpy(row, add + (first + (size_t)r) * add_stride, n_cols * sizeof *row);
-            }
-            acc[r][v] = add ? v_load(row + v * L) : v_zero();
-        }
-    for (size_t i = 0; i < k; i += t.group)
-        tile_group(acc, p->q + i * COLS, p->scale[i / t.group], p->min[i / t.group], x, first, i, t, rows);
+    float row[BYTES_COLS] = {0}; /* where a panel is not full */
+    const bool full = n_cols == BYTES_COLS;
     for (int r = 0; r < rows; r++) {
+        const float *from = add ? add + (first + (size_t)r) * add_stride : row;
+        if (add && !full)
+            from = memcpy(row, from, n_cols * sizeof *row);
         for (int v = 0; v < VECS; v++)
-            v_store(row + v * L, acc[r][v]);
-        memcpy(y + (first + (size_t)r) * y_stride, row, n_cols * sizeof *row);
+            acc[r][v] = v_load(from + v * L);
+    }
+    for (size_t i = 0; i < k; i += t.group)
+        tile_group(acc, p, x, first, i, t, rows);
+    for (int r = 0; r < rows; r++) {
+        float *to = y + (first + (size_t)r) * y_stride;
+        for (int v = 0; v < VECS; v++)
+            v_store((full ? to : row) + v * L, acc[r][v]);
+        if (!full)
+            memcpy(to, row, n_cols * sizeof *row);
     }
 }
 
@@ -535,6 +539,26 @@ ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size
         tile_rows(y, y_stride, add, add_stride, x, r, panel, n_cols, k, t, BYTES_ROWS);
     for (; r < n_rows; r++)
         tile_rows(y, y_stride, add, add_stride, x, r, panel, n_cols, k, t, 1);
+}
+
+/* The bare stream of a tile.  What is multiplied is hidden from the compiler, which would do it once. */
+static float burn_bytes(size_t n)
+{
+    enum { CHAINS = 12 };
+    part c[CHAINS];
+    ivec w = i_all(0x01020301), x = i_all(0x02010103);
+    for (int r = 0; r < CHAINS; r++)
+        c[r] = i_all(r);
+    for (size_t i = 0; i < n; i += CHAINS)
+        UNROLL
+    for (int r = 0; r < CHAINS; r++) {
+        HIDE(w);
+        c[r] = p_step(c[r], w, x, false);
+    }
+    ivec total = i_zero();
+    for (int r = 0; r < CHAINS; r++)
+        total = i_add(total, c[r]);
+    return v_sum(i_to_vec(total));
 }
 
 /* ---- the entries of a type ---- */
