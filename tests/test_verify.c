@@ -108,10 +108,11 @@ static void test_families(void **state)
     static const struct {
         const char *name;
         size_t points;
-    } cases[] = {{"gemma1", 48},   {"gemma2", 51}, {"gemma3_text", 56},         {"gemma4_dense", 54},
-                 {"gemma4_e", 60}, {"llama3", 48}, {"llama3_f16", 39},          {"llama_bias", 47},
-                 {"openelm", 49},  {"phi2", 46},   {"phi3_longrope", 57},       {"phi4_mini", 45},
-                 {"phimoe", 46},   {"qwen3", 50},  {"qwen2_untied_window", 49}, {"smollm3", 50}};
+    } cases[] = {{"gemma1", 48},       {"gemma2", 51},   {"gemma3_text", 56}, {"gemma3_mm", 107},
+                 {"gemma4_dense", 54}, {"gemma4_e", 60}, {"llama3", 48},      {"llama3_f16", 39},
+                 {"llama_bias", 47},   {"openelm", 49},  {"phi2", 46},        {"phi3_longrope", 57},
+                 {"phi4_mini", 45},    {"phimoe", 46},   {"qwen3", 50},       {"qwen2_untied_window", 49},
+                 {"smollm3", 50}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char folder[400], config[440];
         snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
@@ -138,7 +139,41 @@ static void test_encoders(void **state)
     }
 }
 
-/* What convert writes is the same model, layer by layer; what its file could not tell is refused. */
+/* A folder of its own for the weights of a golden and one of its configurations, without a tokenizer. */
+static void link_folder(char *folder, const char *golden, const char *config)
+{
+    char from[500], to[100];
+    assert_non_null(mkdtemp(folder));
+    snprintf(from, sizeof from, "%s/model.safetensors", golden);
+    snprintf(to, sizeof to, "%s/model.safetensors", folder);
+    assert_int_equal(symlink(from, to), 0);
+    snprintf(from, sizeof from, "%s/%s", golden, config);
+    snprintf(to, sizeof to, "%s/config.json", folder);
+    assert_int_equal(symlink(from, to), 0);
+}
+
+static void unlink_folder(const char *folder)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    unlink(path);
+    rmdir(folder);
+}
+
+static void expect_converted(const char *folder, const char *golden, const char *out, size_t points)
+{
+    wc_error err = {0};
+    const wc_verify_options options = {.size = sizeof options, .golden = golden};
+    if (!wc_convert(folder, out, "f32", NULL, NULL, &err))
+        fail_msg("%s", err.text);
+    expect_pass(out, NULL, &options, points);
+    unlink(out);
+}
+
+/* What convert writes is the same model, layer by layer, also from the configuration as the hub spells it; what its file could
+ * not tell is refused. */
 static void test_families_as_gguf(void **state)
 {
     static const struct {
@@ -152,13 +187,15 @@ static void test_families_as_gguf(void **state)
     char out[400], folder[400];
     snprintf(out, sizeof out, "%s/whinchat-verify-%d.gguf", tmp ? tmp : "/tmp", (int)getpid());
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        wc_error err = {0};
+        char linked[] = "verify-XXXXXX", config[440];
         snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
-        const wc_verify_options options = {.size = sizeof options, .golden = folder};
-        if (!wc_convert(folder, out, "f32", NULL, NULL, &err))
-            fail_msg("%s", err.text);
-        expect_pass(out, NULL, &options, cases[i].points);
-        unlink(out);
+        expect_converted(folder, folder, out, cases[i].points);
+        snprintf(config, sizeof config, "%s/config_hub.json", folder);
+        if (access(config, R_OK) != 0)
+            continue;
+        link_folder(linked, folder, "config_hub.json");
+        expect_converted(linked, folder, out, cases[i].points);
+        unlink_folder(linked);
     }
     wc_error err = {0};
     assert_false(wc_convert(GOLDENS "qwen2_untied_window", out, "f32", NULL, NULL, &err));
@@ -169,23 +206,13 @@ static void test_families_as_gguf(void **state)
 /* A file of gemma3 could not tell that rows see both ways: read again it would be another model. */
 static void test_encoder_is_not_converted(void **state)
 {
-    static const char *const needed[] = {"config.json", "model.safetensors"};
-    char folder[] = "verify-XXXXXX", from[400], to[64];
+    char folder[] = "verify-XXXXXX";
     wc_error err = {0};
-    assert_non_null(mkdtemp(folder)); /* without its tokenizer, which could not be written either */
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(from, sizeof from, GOLDENS "embeddinggemma/%s", needed[i]);
-        snprintf(to, sizeof to, "%s/%s", folder, needed[i]);
-        assert_int_equal(symlink(from, to), 0);
-    }
+    link_folder(folder, GOLDENS "embeddinggemma", "config.json");
     assert_false(wc_convert(folder, "verify-encoder.gguf", "f32", NULL, NULL, &err));
     assert_non_null(strstr(err.text, "config.json: use_bidirectional_attention: "));
     assert_int_not_equal(access("verify-encoder.gguf", F_OK), 0);
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(to, sizeof to, "%s/%s", folder, needed[i]);
-        unlink(to);
-    }
-    rmdir(folder);
+    unlink_folder(folder);
 }
 
 /* Pictures by themselves; the folder is that of test_image, or the one beside the source. */

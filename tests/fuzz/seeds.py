@@ -115,6 +115,10 @@ def small_gguf():
             ("context_length", U32, 64), ("embedding_length", U32, 8), ("block_count", U32, 1), ("feed_forward_length", ARR, (I32, [8])),
             ("attention.head_count", U32, 1), ("attention.key_length", U32, 8), ("attention.sliding_window", U32, 4),
             ("attention.layer_norm_rms_epsilon", F32, 1e-6)] + more]
+        if arch == "gemma4":
+            kv += [("tokenizer.ggml.model", STR, "gemma4"), ("tokenizer.ggml.tokens", ARR, (STR, words)),
+                   ("tokenizer.ggml.merges", ARR, (STR, ["a b"])), ("tokenizer.ggml.unknown_token_id", U32, 0),
+                   ("tokenizer.ggml.token_type", ARR, (I32, [2, 3, 3, 1, 1, 1, 1, 4])), ("tokenizer.ggml.bos_token_id", U32, 1)]
         shapes = {"token_embd": [8, 8], "output_norm": [8], **{"blk.0." + n: [8, 8] for n in matrices},
                   **{"blk.0." + n: [8] for n in vectors}, **others}
         tensors = [(n + ".weight", d) for n, d in shapes.items()]
