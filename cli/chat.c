@@ -40,7 +40,7 @@ struct chat {
         size_t n, n_next, room;
     } attached[CLI_KINDS];
     wc_buf request;
-    bool leave;
+    bool leave, pan_and_scan;
     int status; /* of the program, when leave */
 };
 
@@ -128,7 +128,8 @@ static void answer_turns(struct chat *t)
     wc_generate_options options;
     wc_error err;
     conversation_json(t, NULL, &t->request);
-    wc_prompt prompt = {.size = sizeof prompt, .chat = wc_buf_str(&t->request)};
+    wc_prompt prompt = {
+        .size = sizeof prompt, .chat = wc_buf_str(&t->request), .pan_and_scan = t->pan_and_scan};
     struct cli_attached attached[CLI_KINDS];
     attached_of(t, attached);
     bool ok = wc_buf_check(&t->request, "conversation", &err) &&
@@ -593,7 +594,7 @@ int cli_chat_start(struct cli *c, const char *model, const struct cli_model_args
                    const struct cli_prompt_args *prompt)
 {
     const wc_session_options so = cli_session_of(s);
-    struct chat t = {.c = c, .sampling = *sampling};
+    struct chat t = {.c = c, .sampling = *sampling, .pan_and_scan = prompt->pan_and_scan};
     const char *system = NULL;
     wc_error err;
     int status = CLI_EXIT_OK;

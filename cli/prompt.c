@@ -19,7 +19,8 @@ enum { ATTACHED_BYTES = 256 << 20, HEARD_SECONDS = 30 };
 static const char system_help[] = "The system prompt",
                   system_file_help[] = "Read the system prompt from this file",
                   image_help[] = "A picture to ask about; may be repeated; - is stdin",
-                  audio_help[] = "A sound to ask about (WAV, FLAC, MP3, Ogg); may be repeated; - is stdin";
+                  audio_help[] = "A sound to ask about (WAV, FLAC, MP3, Ogg); may be repeated; - is stdin",
+                  pan_help[] = "Look at wide and tall pictures in pieces as well (Gemma 3)";
 
 const cli_option cli_prompt_options[] = {
     {"prompt", 'p', NULL, CLI_TEXT, "TEXT", AT(prompt), "What is asked; - is stdin"},
@@ -38,12 +39,14 @@ const cli_option cli_prompt_form_options[] = {
     {"prompt-ids", 0, NULL, CLI_TEXT, "IDS", AT(ids), "Token ids, 1,2,3, in place of template and tokenizer"},
     {"chat", 0, NULL, CLI_FLAG, NULL, AT(chat), "Use the chat template; an error when the model has none"},
     {"raw", 0, NULL, CLI_FLAG, NULL, AT(raw), "Continue the plain text, without the chat template"},
+    {"pan-and-scan", 0, NULL, CLI_FLAG, NULL, AT(pan_and_scan), pan_help},
     {NULL},
 };
 
 const cli_option cli_chat_options[] = {
     {"image", 'a', "attach", CLI_LIST, "FILE", AT(attached[CLI_PICTURE]),
      "A picture for the first message; may be repeated", .value = CLI_FILE},
+    {"pan-and-scan", 0, NULL, CLI_FLAG, NULL, AT(pan_and_scan), pan_help},
     {"audio", 0, NULL, CLI_LIST, "FILE", AT(attached[CLI_SOUND]),
      "A sound for the first message; may be repeated", .value = CLI_FILE},
     {"system", 's', NULL, CLI_TEXT, "TEXT", AT(system), system_help},
@@ -464,7 +467,7 @@ bool cli_prompt_read(struct cli *c, const struct cli_prompt_args *a, const char 
     if (!check_sources(a, operand, err))
         return false;
     struct cli_attached given[CLI_KINDS];
-    *out = (cli_prompt){0};
+    *out = (cli_prompt){.pan_and_scan = a->pan_and_scan};
     for (int kind = 0; kind < CLI_KINDS; kind++)
         if (!given_files(c, (enum cli_kind)kind, &a->attached[kind], &given[kind], err))
             return false;
@@ -530,7 +533,7 @@ void cli_prompt_request(const cli_prompt *p, wc_buf *json)
 bool cli_prompt_make(struct cli *c, const cli_prompt *p, bool chat, wc_buf *json, wc_prompt *out,
                      wc_error *err)
 {
-    *out = (wc_prompt){.size = sizeof *out};
+    *out = (wc_prompt){.size = sizeof *out, .pan_and_scan = p->pan_and_scan};
     if (!cli_attach(c->arena, p->attached, out, err))
         return false;
     if (p->ids) {

@@ -23,7 +23,7 @@ struct cli_attached {
 struct cli_prompt_args {
     const char *prompt, *file, *system, *system_file, *messages, *ids;
     struct cli_list attached[CLI_KINDS];
-    bool chat, raw;
+    bool chat, raw, pan_and_scan;
 };
 
 extern const cli_option cli_prompt_options[];      /* words, pictures, sounds, chats */
@@ -39,6 +39,7 @@ typedef struct cli_prompt {
     const int32_t *ids;  /* [n_ids]; NULL */
     size_t n_ids;
     struct cli_attached attached[CLI_KINDS];
+    bool pan_and_scan;
 } cli_prompt;
 
 /* Whether any option says what is asked. */

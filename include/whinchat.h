@@ -186,6 +186,7 @@ typedef struct wc_prompt {
     size_t n_media;
     const wc_sound *sounds;  /* [n_sounds] likewise, in the order of theirs */
     size_t n_sounds;
+    int pan_and_scan;        /* wide and tall pictures also in pieces: 1 yes, -1 no, 0 as the model's files say (Gemma 3) */
 } wc_prompt;
 
 /* Sets the session's whole prompt.  What it shares with the tokens computed so far is not computed again.

@@ -108,10 +108,11 @@ static void test_families(void **state)
     static const struct {
         const char *name;
         size_t points;
-    } cases[] = {{"gemma1", 48},   {"gemma2", 51}, {"gemma3_text", 56},         {"gemma4_dense", 54},
-                 {"gemma4_e", 60}, {"llama3", 48}, {"llama3_f16", 39},          {"llama_bias", 47},
-                 {"openelm", 49},  {"phi2", 46},   {"phi3_longrope", 57},       {"phi4_mini", 45},
-                 {"phimoe", 46},   {"qwen3", 50},  {"qwen2_untied_window", 49}, {"smollm3", 50}};
+    } cases[] = {{"gemma1", 48},       {"gemma2", 51},   {"gemma3_text", 56}, {"gemma3_mm", 107},
+                 {"gemma4_dense", 54}, {"gemma4_e", 60}, {"llama3", 48},      {"llama3_f16", 39},
+                 {"llama_bias", 47},   {"openelm", 49},  {"phi2", 46},        {"phi3_longrope", 57},
+                 {"phi4_mini", 45},    {"phimoe", 46},   {"qwen3", 50},       {"qwen2_untied_window", 49},
+                 {"smollm3", 50}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char folder[400], config[440];
         snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);

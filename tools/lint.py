@@ -7,6 +7,7 @@ which folder may include what is read from docs/ARCHITECTURE.md. The last line i
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -231,8 +232,18 @@ def check_tidy():
         yield "clang-tidy: %s" % xargs.stderr.strip().split("\n")[-1]
 
 
+def check_mypy():
+    """mypy --strict finds nothing in the Python package."""
+    if not shutil.which("mypy"):
+        print("not run: mypy, which is not installed")
+        return
+    r = run(["mypy", "--strict", "--cache-dir", "build-lint-mypy"])
+    if r.returncode != 0:
+        yield from (line for line in r.stdout.splitlines() + r.stderr.splitlines() if line.strip())
+
+
 CHECKS = [check_includes, check_network, check_heap, check_silence, check_paths, check_sizes, check_format, check_gcc,
-          check_network_symbols, check_clang, check_tidy]
+          check_network_symbols, check_clang, check_tidy, check_mypy]
 
 
 def main():

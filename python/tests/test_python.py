@@ -211,6 +211,32 @@ def test_threads(pipe):
     equal("8 threads on one model answer as one", got, want)
 
 
+def test_overhead(text):
+    """What a call costs over the same calls of the C library: the least of many, in turns."""
+    from whinchat._native import ffi, lib
+    model, err = text.model, ffi.new("wc_error *")
+    prompt = ffi.new("wc_prompt *", {"size": ffi.sizeof("wc_prompt")})
+    words = ffi.new("char[]", b"hello")
+    prompt.text = words
+    options = ffi.new("wc_generate_options *", {"size": ffi.sizeof("wc_generate_options"), "max_new_tokens": 2})
+
+    def through_c():
+        session = ffi.new("wc_session *[1]", [lib.wc_session_new(model._c, ffi.NULL, err)])
+        good = lib.wc_session_prompt(session[0], prompt, err) and lib.wc_generate(session, 1, options, ffi.NULL, ffi.NULL, err)
+        lib.wc_session_free(session[0])
+        return good
+    least = {"C": 9, "Python": 9}
+    for n in range(1000):  # a busy machine needs more turns than a quiet one
+        if n >= 100 and least["Python"] - least["C"] < 0.002:
+            break
+        for name, call in (("C", through_c), ("Python", lambda: text("hello", max_new_tokens=2))):
+            start = time.perf_counter()
+            good = call()
+            least[name] = min(least[name], time.perf_counter() - start if good else 9)
+    over = 1000 * (least["Python"] - least["C"])
+    check("a call costs %.2f ms more than the C API's %.2f, less than 2" % (over, 1000 * least["C"]), over < 2, least)
+
+
 def test_interrupt(text):
     start = time.time()
     threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
@@ -228,6 +254,7 @@ test_parts(pipe)
 test_bad_input(pipe, text)
 test_words(pipe, text)
 test_threads(pipe)
+test_overhead(text)
 test_interrupt(text)
 test_expected(pipe)
 print("%d passed, %d failed" % (count[True], count[False]))

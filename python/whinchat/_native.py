@@ -34,7 +34,7 @@ def _load() -> Tuple[Any, Any]:
     ffi = cffi.FFI()
     with open(_header_path(), encoding="utf-8") as f:
         ffi.cdef(declarations(f.read()))
-    beside = os.path.join(_HERE, "_whinchat.so")
+    beside = os.path.join(os.path.dirname(_HERE), ".whinchat.mesonpy.libs", "_whinchat.so")  # python/meson.build
     name = os.environ.get("WHINCHAT_LIBRARY") or (beside if os.path.exists(beside) else "libwhinchat.so.0")
     try:
         return ffi, ffi.dlopen(name)

@@ -120,15 +120,17 @@ class Pipeline:
         return answer
 
     def _one(self, item: Any, call: Call) -> List[Dict[str, Any]]:
-        return [self._result(item, a, call) for a in self._answers([self._prompt(item, call)], call)[0]]
+        with self.model._use():
+            return [self._result(item, a, call) for a in self._answers([self._prompt(item, call)], call)[0]]
 
     def _many(self, items: Sequence[Any], call: Call) -> List[List[Dict[str, Any]]]:
         out: List[List[Dict[str, Any]]] = []
         bar = _progress(len(items))
         for i in range(0, len(items), call.batch_size):
             batch = items[i:i + call.batch_size]
-            answers = self._answers([self._prompt(item, call) for item in batch], call)
-            out += [[self._result(item, a, call) for a in several] for item, several in zip(batch, answers)]
+            with self.model._use():
+                answers = self._answers([self._prompt(item, call) for item in batch], call)
+                out += [[self._result(item, a, call) for a in several] for item, several in zip(batch, answers)]
             bar(len(batch))
         bar(0)
         return out

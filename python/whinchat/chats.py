@@ -30,7 +30,7 @@ def is_lazy(x: Any) -> bool:
 
 def continues(chat: Sequence[Dict[str, Any]], asked: Optional[bool]) -> bool:
     """Whether the answer goes on with the last message."""
-    return chat[-1]["role"] == "assistant" if asked is None else bool(asked)
+    return bool(chat[-1]["role"] == "assistant" if asked is None else asked)
 
 
 def extended(chat: Sequence[Dict[str, Any]], answer: str) -> Chat:

@@ -28,6 +28,7 @@ class ImageTextToTextPipeline(Pipeline):
 
     @property
     def image_token(self) -> str:
+        """The text that stands for a picture, as the model's files have it."""
         return str(self.model.info.get("image", {}).get("token", "<image>"))
 
     def __call__(self, images: Any = None, text: Any = None, **words: Any) -> Any:

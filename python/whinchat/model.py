@@ -31,6 +31,7 @@ class Model:
                  slice: Optional[str] = None, tokenizer: Union[str, "os.PathLike[str]", None] = None,
                  tokenizer_only: bool = False) -> None:
         self._closed, self._running, self._lock = False, 0, threading.Lock()
+        self._mine = threading.local()  # n: how many calls of this thread run; they may go on when the model is closed
         self._pid, self.f32 = os.getpid(), bool(f32)
         options = ffi.new("wc_model_options *", {"size": ffi.sizeof("wc_model_options")})
         options.n_threads = in_range("threads", threads, int, 0, 2**31 - 1)
@@ -67,10 +68,12 @@ class Model:
         if os.getpid() != self._pid:
             raise ForkError("the model was loaded in process %d and this is its fork %d: load it after the fork"
                             % (self._pid, os.getpid()))
+        mine = getattr(self._mine, "n", 0)
         with self._lock:
-            if self._closed:
+            if self._closed and not mine:
                 raise ClosedError("the model is closed; open it again")
             self._running += 1
+        self._mine.n = mine + 1
 
     def _leave(self) -> None:
         with self._lock:
@@ -87,6 +90,7 @@ class Model:
             return self.model._c
 
         def __exit__(self, *_: Any) -> None:
+            self.model._mine.n -= 1
             self.model._leave()
 
     def _use(self) -> "Model._Use":
@@ -100,6 +104,7 @@ class Model:
 
     @property
     def name(self) -> str:
+        """As it was opened: a folder or a name."""
         return str(self._info.get("name", ""))
 
     def __repr__(self) -> str:
@@ -141,12 +146,12 @@ class Model:
         on_token(prompt's index, id or -1, new text, last) is called for every token; False ends that answer.
         on_prompt(prompt's index, ids) is called before, with the prompt's ids [n] as the model sees them.
         """
-        sampling = sampling or Sampling()
-        options, keep = c_options(sampling)
+        how = sampling or Sampling()
+        options, keep = c_options(how)
         with self._use() as c:
             run = Run(c, prompts, allow_remote, timeout)
             try:
-                interruptible(lambda: run.go(sampling, options, on_token, on_prompt), run.cancel)
+                interruptible(lambda: run.go(how, options, on_token, on_prompt), run.cancel)
                 return run.answers()
             finally:
                 run.close()
@@ -219,6 +224,7 @@ class Model:
                 seen[:] = [bytearray(ffi.buffer(packed, 4 * n))]
 
         self._enter()
+        self._mine.n -= 1  # what is held outlives this call, perhaps in another thread
         try:
             run = Run(self._c, [p], False, None)
         except BaseException:

@@ -45,7 +45,10 @@ def interruptible(work: Callable[[], None], cancel: Callable[[], None]) -> None:
             over.set()
 
     thread = threading.Thread(target=run, name="whinchat", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is to be had, as in an isolated interpreter: Ctrl-C is heard afterwards
+        run()
     try:
         over.wait()
     except BaseException:

@@ -76,6 +76,7 @@ class TextStreamer:
         self.on_finalized_text(piece, stream_end=True)
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+        """Takes text that will not change any more; to be overridden."""
         print(text, flush=True, end="" if not stream_end else None)
 
 
@@ -93,6 +94,7 @@ class TextIteratorStreamer(TextStreamer):
         self.timeout = timeout
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+        """Puts text where the reader takes it."""
         self.text_queue.put(text)
         if stream_end:
             self.text_queue.put(None)

@@ -80,12 +80,12 @@ class Tokenizer:
         return cls(Model(path, tokenizer_only=True))
 
     @overload
-    def encode(self, text: str, add_special_tokens: bool = True) -> List[int]: ...  # type: ignore[overload-overlap]
+    def encode(self, text: str, add_special_tokens: bool = True) -> List[int]: ...
 
     @overload
-    def encode(self, text: Sequence[str], add_special_tokens: bool = True) -> List[List[int]]: ...
+    def encode(self, text: Union[List[str], Tuple[str, ...]], add_special_tokens: bool = True) -> List[List[int]]: ...
 
-    def encode(self, text: Union[str, Sequence[str]],
+    def encode(self, text: Union[str, List[str], Tuple[str, ...]],
                add_special_tokens: bool = True) -> Union[List[int], List[List[int]]]:
         """Token ids of a text, [n]; of a list of texts, a list of these."""
         if isinstance(text, str):
@@ -134,10 +134,14 @@ class Tokenizer:
         """Texts of rows of ids."""
         return [self._model.detokenize(row, skip_special_tokens) for row in rows]
 
-    def __call__(self, text: Union[str, Sequence[str]], add_special_tokens: bool = True) -> Dict[str, Any]:
+    def __call__(self, text: Union[str, List[str], Tuple[str, ...]], add_special_tokens: bool = True) -> Dict[str, Any]:
         """{"input_ids", "attention_mask"}, lists [n] for a text and lists of these for a list."""
-        ids = self.encode(text, add_special_tokens)
-        ones: Any = [1] * len(ids) if isinstance(text, str) else [[1] * len(row) for row in ids]
+        if isinstance(text, str):
+            ids: Any = self.encode(text, add_special_tokens)
+            ones: Any = [1] * len(ids)
+        else:
+            ids = self.encode(text, add_special_tokens)
+            ones = [[1] * len(row) for row in ids]
         return {"input_ids": ids, "attention_mask": ones}
 
     def apply_chat_template(self, conversation: Any, tools: Optional[Sequence[Any]] = None, *,

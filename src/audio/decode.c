@@ -105,6 +105,23 @@ bool wc_audio_is(const void *data, size_t n)
     return f && f->container;
 }
 
+/* The first packet of the first page is that of Vorbis. */
+static bool is_vorbis(const uint8_t *data, size_t n)
+{
+    static const char first[] = "\x01vorbis";
+    const size_t at = n > 26 ? 27 + (size_t)data[26] : n;
+    return n >= at + sizeof first - 1 && memcmp(data + at, first, sizeof first - 1) == 0;
+}
+
+static bool open_source(struct wc_audio_source *s, const struct format *f, wc_error *err)
+{
+    if (f->container == SF_FORMAT_MPEG)
+        return wc_mp3_open(s, err);
+    if (f->container == SF_FORMAT_OGG && is_vorbis(s->bytes.data, (size_t)s->bytes.n))
+        return wc_vorbis_open(s, err);
+    return wc_sndfile_open(s, f->name, f->container, err);
+}
+
 /* ---- the bytes, as decoders read them ---- */
 
 int64_t wc_audio_seek(struct wc_audio_bytes *b, int64_t offset, int whence)
@@ -307,8 +324,7 @@ bool wc_audio_decode(const void *data, size_t n, const char *name, const struct 
                        f        ? f->name
                        : n == 0 ? "an empty file"
                                 : "an unknown format");
-    if (!(f->container == SF_FORMAT_MPEG ? wc_mp3_open(&source, err)
-                                         : wc_sndfile_open(&source, f->name, f->container, err)))
+    if (!open_source(&source, f, err))
         return false;
     meta->format = f->name;
     meta->rate = source.rate;

@@ -29,4 +29,5 @@ struct wc_audio_source {
 /* Each opens s->bytes; the format's own name is part of every message.  container: libsndfile's. */
 bool wc_sndfile_open(struct wc_audio_source *s, const char *format, int container, wc_error *err);
 bool wc_mp3_open(struct wc_audio_source *s, wc_error *err);
+bool wc_vorbis_open(struct wc_audio_source *s, wc_error *err);
 #endif

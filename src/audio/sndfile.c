@@ -1,4 +1,4 @@
-/* sndfile.c - WAV, FLAC and Ogg by libsndfile, which sees memory in place of a file. */
+/* sndfile.c - WAV, FLAC and Opus in Ogg by libsndfile, which sees memory in place of a file. */
 #include <sndfile.h>
 
 #include "audio/formats.h"

@@ -99,8 +99,11 @@ static int plan_step(struct run *r)
         int pending = s->n_tokens - s->n_computed;
         if (!alive(s) || r->n_rows[i] > 0 || pending <= 0)
             continue;
-        r->n_rows[i] = pending < left ? pending : left;
-        left -= r->n_rows[i];
+        const int rows = wc_session_rows(s, left);
+        if (rows <= left) { /* else it waits for a step that its picture fits */
+            r->n_rows[i] = rows;
+            left -= rows;
+        }
     }
     return n_alive;
 }
@@ -288,8 +291,13 @@ bool wc_generate_answers(struct wc_session *const *sessions, size_t n, const wc_
     for (size_t i = 0; i < n; i++)
         if (!begin(sessions[i], &r.o, i, err))
             return false;
-    if (r.o.chunk_rows < (int)n)
-        r.o.chunk_rows = (int)n; /* everybody's row fits */
+    int least = (int)n; /* everybody's row fits, and a picture that is not to be parted */
+    for (size_t i = 0; i < n; i++)
+        least = (int)n + wc_session_longest_picture(sessions[i]) > least
+                    ? (int)n + wc_session_longest_picture(sessions[i])
+                    : least;
+    if (r.o.chunk_rows < least)
+        r.o.chunk_rows = least;
     struct wc_model *m = sessions[0]->model;
     int rows = most_rows(&r);
     wc_stepper *stepper = wc_runtime_take_stepper(m, rows, (int)n, err);

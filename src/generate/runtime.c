@@ -215,6 +215,17 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
     const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
     if (!file || !wc_image_processor_from_config(wc_checkpoint_processor(m->files), file, m->images, err))
         return false;
+    if (!m->images->do_resize || m->images->height == 0)
+        return wc_fail(
+            err, WC_UNSUPPORTED,
+            "%s: size: expected do_resize true with height and width, found pictures of many sizes", file);
+    if (in->one_size && (in->height != m->images->height || in->width != m->images->width))
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s: size: expected %d x %d as vision_config of config.json says, found %d x %d", file,
+                       in->width, in->height, m->images->width, m->images->height);
+    if (m->images->crops.on && !in->original)
+        return wc_fail(err, WC_UNSUPPORTED, "%s: do_pan_and_scan: expected false for %s, found true", file,
+                       m->net->family->name);
     in->height = m->images->height;
     in->width = m->images->width;
     return true;
@@ -416,7 +427,7 @@ bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *
     if (!dry)
         return wc_fail_memory(err, 100);
     /* what wc_step keeps beside the pass: ids and the like, soft rows, page lists of up to `rows` sequences */
-    size_t own = (size_t)rows * (7 * 64 + (size_t)m->net->hidden_size * sizeof(float)) +
+    size_t own = (size_t)rows * (8 * 64 + (size_t)m->net->hidden_size * sizeof(float)) +
                  (size_t)m->net->n_kv * ((size_t)rows * sizeof(void *) + 64 + sizeof(wc_kv_layer)) + 4096;
     wc_arena_alloc(dry, own);
     static const int32_t nothing;
@@ -487,37 +498,41 @@ void wc_runtime_put_stepper(struct wc_model *m, wc_stepper *s)
 
 /* ---- pictures ---- */
 
-/* Pixels of a picture however it was given; *digest is that of its bytes. */
-static bool read_picture(const wc_media *p, struct wc_image *image, uint8_t digest[32], wc_error *err)
+static bool copy_pixels(const wc_media *p, struct wc_image *image, wc_error *err)
+{
+    if (p->width < 1 || p->height < 1 || p->width > 1 << 16 || p->height > 1 << 16)
+        return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a size of 1 to 65536, found %d x %d",
+                       p->width, p->height);
+    const size_t bytes = (size_t)p->width * (size_t)p->height * 3;
+    image->rgb = wc_mem_alloc(bytes);
+    if (!image->rgb)
+        return wc_fail_memory(err, bytes);
+    memcpy(image->rgb, p->rgb, bytes);
+    image->width = p->width;
+    image->height = p->height;
+    return true;
+}
+
+bool wc_runtime_read_image(const wc_media *p, struct wc_image *image, wc_error *err)
 {
     *image = (struct wc_image){0};
-    struct wc_image_meta meta;
-    if (p->rgb) {
-        if (p->width < 1 || p->height < 1 || p->width > 1 << 16 || p->height > 1 << 16)
-            return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a size of 1 to 65536, found %d x %d",
-                           p->width, p->height);
-        size_t bytes = (size_t)p->width * (size_t)p->height * 3;
-        image->rgb = wc_mem_alloc(bytes);
-        if (!image->rgb)
-            return wc_fail_memory(err, bytes);
-        memcpy(image->rgb, p->rgb, bytes);
-        image->width = p->width;
-        image->height = p->height;
-    } else if (p->data) {
-        if (!wc_image_decode(p->data, p->n_bytes, "picture", NULL, image, &meta, err))
-            return false;
-    } else if (!p->path) {
-        return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a path, bytes or pixels, found nothing");
-    } else if (!wc_image_read(p->path, NULL, image, &meta, err)) {
-        return false;
-    }
+    if (p->rgb)
+        return copy_pixels(p, image, err);
+    if (p->data)
+        return wc_image_decode(p->data, p->n_bytes, "picture", NULL, image, NULL, err);
+    if (p->path)
+        return wc_image_read(p->path, NULL, image, NULL, err);
+    return wc_fail(err, WC_BAD_ARGUMENT, "picture: expected a path, bytes or pixels, found nothing");
+}
+
+static void digest_of(const struct wc_image *image, uint8_t digest[32])
+{
     wc_sha256 h;
+    const int32_t size[2] = {image->width, image->height};
     wc_sha256_init(&h);
-    int32_t size[2] = {image->width, image->height};
     wc_sha256_add(&h, size, sizeof size);
     wc_sha256_add(&h, image->rgb, (size_t)image->width * (size_t)image->height * 3);
     wc_sha256_end(&h, digest);
-    return true;
 }
 
 bool wc_runtime_encode(struct wc_model *m, const wc_ctx *watch, size_t arena_bytes, const uint8_t digest[32],
@@ -570,8 +585,9 @@ bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const 
     struct wc_image image;
     uint8_t digest[32];
     wc_cost cost;
-    if (!read_picture(picture, &image, digest, err))
+    if (!wc_runtime_read_image(picture, &image, err))
         return false;
+    digest_of(&image, digest);
     struct picture input = {m, &image};
     const wc_ctx watch = {.observe = observe,
                           .observe_user = observe_user,

@@ -78,6 +78,8 @@ typedef struct wc_cost {
 bool wc_runtime_step_cost(const struct wc_model *m, int rows, int out, wc_cost *cost, wc_error *err);
 bool wc_runtime_image_cost(const struct wc_model *m, wc_cost *cost, wc_error *err);
 
+/* Pixels of a picture however it is given; rgb wins over data over path.  Free with wc_image_free. */
+bool wc_runtime_read_image(const wc_media *picture, struct wc_image *image, wc_error *err);
 /* Soft rows [n_tokens, hidden_size] of a picture, from the cache or computed; hold is released with wc_media_release. */
 bool wc_runtime_encode_image(struct wc_model *m, const wc_media *picture, const atomic_bool *cancel,
                              wc_observe_fn observe, void *observe_user,

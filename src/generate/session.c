@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "generate/sound.h"
+#include "generate/views.h"
 
 enum { TEXT_BYTES = 16 << 20 };
 
@@ -111,18 +112,18 @@ enum { PICTURES, SOUNDS, N_KINDS };
 struct kind {
     const char *one, *many, *input, *why_not;
     int n_tokens, token_id; /* rows of one; 0: the model takes none */
-    const char *token, *before, *after;
-    size_t n; /* given */
+    const char *place, *token, *before, *after;
+    size_t n; /* given; of pictures in ids, their views */
 };
 
 static void kinds_of(const struct wc_model *m, const wc_prompt *p, struct kind kinds[N_KINDS])
 {
     const wc_image_input *i = &m->net->image;
     const wc_audio_input *a = &m->net->audio;
-    kinds[PICTURES] = (struct kind){"picture",   "pictures", "image",   NULL,     i->n_tokens,
-                                    i->token_id, i->token,   i->before, i->after, p->n_media};
-    kinds[SOUNDS] = (struct kind){"sound",     "sound",  "audio",   a->why_not, a->n_tokens,
-                                  a->token_id, a->token, a->before, a->after,   p->n_sounds};
+    kinds[PICTURES] = (struct kind){"picture", "pictures", "image",   NULL,     i->n_tokens, i->token_id,
+                                    i->place,  i->token,   i->before, i->after, p->n_media};
+    kinds[SOUNDS] = (struct kind){"sound",  "sound",  "audio",   a->why_not, a->n_tokens, a->token_id,
+                                  a->token, a->token, a->before, a->after,   p->n_sounds};
 }
 
 static bool check_kind(const struct wc_model *m, const struct kind *k, wc_error *err)
@@ -136,7 +137,7 @@ static bool check_kind(const struct wc_model *m, const struct kind *k, wc_error 
 
 static bool check_places(const struct kind *k, const char *text, wc_error *err)
 {
-    const size_t places = k->n_tokens ? occurrences(text, k->token) : 0;
+    const size_t places = k->n_tokens ? occurrences(text, k->place) : 0;
     return places == k->n || wc_fail(err, WC_REFUSED, "%ss: the prompt has %zu place%s for %ss, %zu given",
                                      k->one, places, places == 1 ? "" : "s", k->one, k->n);
 }
@@ -146,7 +147,7 @@ static const char *next_place(const struct kind kinds[N_KINDS], const char *p, c
 {
     const char *first = NULL;
     for (int i = 0; i < N_KINDS; i++) {
-        const char *at = kinds[i].n > 0 ? strstr(p, kinds[i].token) : NULL;
+        const char *at = kinds[i].n > 0 ? strstr(p, kinds[i].place) : NULL;
         if (at && (!first || at < first)) {
             first = at;
             *which = &kinds[i];
@@ -155,30 +156,41 @@ static const char *next_place(const struct kind kinds[N_KINDS], const char *p, c
     return first;
 }
 
-/* Replaces every place in the text by before, n_tokens places, after (Gemma3nProcessor). */
-static bool expand_places(const struct wc_model *m, const wc_prompt *prompt, const char *text, wc_buf *out,
-                          wc_error *err)
+static void put_sound(const struct kind *k, wc_buf *out)
+{
+    wc_buf_puts(out, k->before);
+    for (int i = 0; i < k->n_tokens; i++)
+        wc_buf_puts(out, k->token);
+    wc_buf_puts(out, k->after);
+}
+
+/* Replaces every place in the text by before, n_tokens places, after (Gemma3Processor, Gemma3nProcessor). */
+static bool expand_places(const struct wc_model *m, const wc_prompt *prompt, const wc_views *views,
+                          const char *text, wc_buf *out, wc_error *err)
 {
     struct kind kinds[N_KINDS];
     const struct kind *k = NULL;
+    size_t n_pictures = 0;
     kinds_of(m, prompt, kinds);
+    kinds[PICTURES].n = views->n_pictures;
     for (int i = 0; i < N_KINDS; i++)
         if (!check_kind(m, &kinds[i], err) || !check_places(&kinds[i], text, err))
             return false;
     const char *p = text;
-    for (const char *at; (at = next_place(kinds, p, &k)); p = at + strlen(k->token)) {
+    for (const char *at; (at = next_place(kinds, p, &k)); p = at + strlen(k->place)) {
         wc_buf_add(out, p, (size_t)(at - p));
-        wc_buf_puts(out, k->before);
-        for (int i = 0; i < k->n_tokens; i++)
-            wc_buf_puts(out, k->token);
-        wc_buf_puts(out, k->after);
+        if (k == &kinds[PICTURES])
+            wc_views_put(views, &m->net->image, n_pictures++, out);
+        else
+            put_sound(k, out);
     }
     wc_buf_puts(out, p);
     return wc_buf_check(out, "prompt", err);
 }
 
 /* Text of a chat or a plain prompt to ids. */
-static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids, wc_error *err)
+static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, const wc_views *views, wc_ids *ids,
+                       wc_error *err)
 {
     bool ok = false;
     char *rendered = NULL;
@@ -205,7 +217,7 @@ static bool prompt_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids
             goto done;
         }
     }
-    if (!expand_places(m, p, rendered ? rendered : p->text, &expanded, err))
+    if (!expand_places(m, p, views, rendered ? rendered : p->text, &expanded, err))
         goto done;
     ok = wc_tokenizer_encode(m->tokenizer, wc_buf_str(&expanded), expanded.size,
                              rendered ? 0 : WC_ENCODE_SPECIAL, ids, err);
@@ -345,6 +357,53 @@ static bool place_media(struct wc_session *s, const wc_prompt *p, struct incomin
     return ok;
 }
 
+/* The neighbouring pictures' rows around position pos: *start .. *end - 1; false where pos is no picture's. */
+static bool picture_run(const wc_soft_span *spans, int n, int pos, int *start, int *end)
+{
+    *start = *end = -1;
+    for (int i = 0; i < n; i++) {
+        if (spans[i].start != *end && *end > pos)
+            break;
+        if (spans[i].start != *end)
+            *start = spans[i].start;
+        *end = spans[i].start + spans[i].n;
+    }
+    return *start >= 0 && pos >= *start && pos < *end;
+}
+
+int wc_session_last_visible(const struct wc_session *s, int pos)
+{
+    int start, end;
+    return s->model->net->image.sees_itself && picture_run(s->spans, s->n_spans, pos, &start, &end) ? end - 1
+                                                                                                    : pos;
+}
+
+/* The last position up to pos where rows may be parted: not within pictures that see all of themselves. */
+static int part_before(const struct wc_session *s, const wc_soft_span *spans, int n, int pos)
+{
+    int start, end;
+    return s->model->net->image.sees_itself && picture_run(spans, n, pos, &start, &end) ? start : pos;
+}
+
+int wc_session_rows(const struct wc_session *s, int most)
+{
+    const int pending = s->n_tokens - s->n_computed;
+    if (most <= 0 || most >= pending)
+        return most < pending ? most : pending;
+    const int end = s->n_computed + most, parted = part_before(s, s->spans, s->n_spans, end);
+    return (parted > s->n_computed ? parted : wc_session_last_visible(s, end) + 1) - s->n_computed;
+}
+
+int wc_session_longest_picture(const struct wc_session *s)
+{
+    int longest = 0;
+    for (int i = 0; i < s->n_spans; i++) {
+        const int n = wc_session_last_visible(s, s->spans[i].start) + 1 - s->spans[i].start;
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
 /* Whether row i of the new prompt and of the session come from the same token and the same picture or sound. */
 static bool same_row(const struct wc_session *s, const struct incoming *in, int i)
 {
@@ -387,6 +446,8 @@ static void replace_tokens(struct wc_session *s, struct incoming *in)
     int n = (int)in->ids.size, same = 0;
     while (same_rope(s, s->n_tokens, n) && same < n - 1 && same < s->n_computed && same_row(s, in, same))
         same++;
+    const int parted = part_before(s, s->spans, s->n_spans, same);
+    same = part_before(s, in->spans, in->n_spans, parted);
     s->n_computed = wc_kv_seq_truncate(&s->kv, same);
     memcpy(s->tokens, in->ids.data, in->ids.size * sizeof *s->tokens);
     s->n_tokens = s->n_prompt = n;
@@ -434,8 +495,12 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
     atomic_store(&s->cancel, false);
     s->image_seconds = s->audio_seconds = 0;
     wc_buf_reset(&s->text);
-    bool ok = p.ids ? given_ids(s->model, &p, &in.ids, err)
-                    : prompt_ids(s->model, &p, &in.ids, err) && known_ids(s->model, &in.ids, err);
+    wc_views views = {0};
+    bool ok = wc_views_init(&views, s->model, &p, err);
+    p.media = views.media;
+    p.n_media = views.n;
+    ok = ok && (p.ids ? given_ids(s->model, &p, &in.ids, err)
+                      : prompt_ids(s->model, &p, &views, &in.ids, err) && known_ids(s->model, &in.ids, err));
     if (ok && in.ids.size == 0)
         ok = begin_with_bos(s->model, &in.ids, err);
     if (ok && in.ids.size > (size_t)s->ctx)
@@ -444,5 +509,6 @@ bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_err
     if (ok)
         replace_tokens(s, &in);
     release_incoming(s, &in);
+    wc_views_release(&views);
     return ok;
 }

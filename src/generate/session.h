@@ -48,6 +48,12 @@ struct wc_session *wc_session_open(struct wc_model *m, const wc_session_options 
 void wc_session_close(struct wc_session *s);
 /* See wc_session_prompt: renders, tokenizes, encodes pictures and sounds, keeps what is already computed. */
 bool wc_session_set_prompt(struct wc_session *s, const wc_prompt *prompt, wc_error *err);
+/* The last position that the row at pos sees: pos, or the end of its picture where that sees all of itself. */
+int wc_session_last_visible(const struct wc_session *s, int pos);
+/* How many of the rows to compute a step of up to most rows takes: as many as do not part a picture, or all of one. */
+int wc_session_rows(const struct wc_session *s, int most);
+/* Rows of the longest picture that must not be parted; 0: none. */
+int wc_session_longest_picture(const struct wc_session *s);
 /* Appends a token.  Where it takes the sequence beyond net->rope_switch nothing counts as computed any more. */
 void wc_session_push(struct wc_session *s, int32_t id);
 /* See wc_generate. */

@@ -17,7 +17,7 @@ static void observe_view(void *user, const char *name, const wc_tensor *t)
 /* The rows of a step, in the step arena. */
 struct rows {
     int n, n_soft, n_out, n_seqs;
-    int32_t *ids, *pos, *seq, *lengths, *soft_rows, *out_rows;
+    int32_t *ids, *pos, *seq, *last_visible, *lengths, *soft_rows, *out_rows;
     float *soft;
 };
 
@@ -26,11 +26,13 @@ static bool alloc_rows(struct rows *r, wc_arena *a, size_t n, size_t width)
     r->ids = wc_arena_alloc(a, n * sizeof *r->ids);
     r->pos = wc_arena_alloc(a, n * sizeof *r->pos);
     r->seq = wc_arena_alloc(a, n * sizeof *r->seq);
+    r->last_visible = wc_arena_alloc(a, n * sizeof *r->last_visible);
     r->lengths = wc_arena_alloc(a, n * sizeof *r->lengths);
     r->soft_rows = wc_arena_alloc(a, n * sizeof *r->soft_rows);
     r->out_rows = wc_arena_alloc(a, n * sizeof *r->out_rows);
     r->soft = wc_arena_alloc(a, n * width * sizeof *r->soft);
-    return r->ids && r->pos && r->seq && r->lengths && r->soft_rows && r->out_rows && r->soft;
+    return r->ids && r->pos && r->seq && r->last_visible && r->lengths && r->soft_rows && r->out_rows &&
+           r->soft;
 }
 
 /* The picture's row at that position, or NULL. */
@@ -50,6 +52,7 @@ static void add_session(struct rows *r, const struct wc_session *s, int n, size_
         r->ids[r->n] = s->tokens[pos];
         r->pos[r->n] = pos;
         r->seq[r->n] = r->n_seqs;
+        r->last_visible[r->n] = wc_session_last_visible(s, pos);
         r->lengths[r->n] = s->n_tokens;
         if (soft) {
             memcpy(r->soft + (size_t)r->n_soft * width, soft, width * sizeof *soft);
@@ -122,6 +125,7 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
     int n_seqs = 0;
     for (size_t i = 0; i < n; i++) {
         assert(sessions[i]->n_computed + n_rows[i] <= sessions[i]->n_tokens);
+        assert(n_rows[i] == 0 || n_rows[i] == wc_session_rows(sessions[i], n_rows[i]));
         if (n_rows[i] > 0 && n_seqs++ == 0)
             first = sessions[i];
         total += (size_t)n_rows[i];
@@ -142,7 +146,9 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
     wc_kv_layer *kv = ok ? page_tables(arena, sessions, n_rows, n, n_seqs) : NULL;
     if (!kv)
         return wc_fail_memory(err, total * width * sizeof(float));
-    const wc_batch batch = {.rows = {.n = r.n, .pos = r.pos, .seq = r.seq, .n_seqs = r.n_seqs},
+    const wc_row_map rows = {
+        .n = r.n, .pos = r.pos, .seq = r.seq, .last_visible = r.last_visible, .n_seqs = r.n_seqs};
+    const wc_batch batch = {.rows = rows,
                             .lengths = r.lengths,
                             .ids = r.ids,
                             .soft = r.soft,

@@ -12,6 +12,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { MAX_CROPS = 64 };
+
 static bool bad(const char *file, const char *key, const char *expected, const wc_json *found, wc_error *err)
 {
     return wc_fail(err, WC_BAD_FILE, "%s: %s: expected %s, found %s", file, key, expected,
@@ -99,8 +101,7 @@ static bool read_size(const wc_json *config, const char *file, struct wc_image_p
 
 static bool refuse_steps(const wc_json *config, const char *file, wc_error *err)
 {
-    static const char *const steps[] = {"do_center_crop", "do_pad", "do_pan_and_scan", "do_image_splitting",
-                                        "do_thumbnail"};
+    static const char *const steps[] = {"do_center_crop", "do_pad", "do_image_splitting", "do_thumbnail"};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         bool wanted = false;
         if (!read_bool(config, steps[i], file, &wanted, err))
@@ -112,6 +113,19 @@ static bool refuse_steps(const wc_json *config, const char *file, wc_error *err)
     return true;
 }
 
+/* What the file leaves open is as in Gemma3Processor. */
+static bool read_crops(const wc_json *config, const char *file, struct wc_pan_and_scan *p, wc_error *err)
+{
+    *p = (struct wc_pan_and_scan){.min_crop_size = 256, .max_crops = 4, .min_ratio = 1.2};
+    return read_bool(config, "do_pan_and_scan", file, &p->on, err) &&
+           read_int(wc_json_get(config, "pan_and_scan_min_crop_size"), "pan_and_scan_min_crop_size", file, 1,
+                    WC_IMAGE_MAX_SIDE, &p->min_crop_size, err) &&
+           read_int(wc_json_get(config, "pan_and_scan_max_num_crops"), "pan_and_scan_max_num_crops", file, 1,
+                    MAX_CROPS, &p->max_crops, err) &&
+           read_number(wc_json_get(config, "pan_and_scan_min_ratio_to_activate"),
+                       "pan_and_scan_min_ratio_to_activate", file, &p->min_ratio, err);
+}
+
 /* transformers 5 takes torchvision unless the class's name says Pil. */
 static enum wc_resize_backend backend_of(const wc_json *config)
 {
@@ -119,6 +133,14 @@ static enum wc_resize_backend backend_of(const wc_json *config)
     bool pil = wc_json_is(type, WC_JSON_STRING) && type->n >= 3 &&
                memcmp(type->u.text + type->n - 3, "Pil", 3) == 0;
     return pil ? WC_RESIZE_PILLOW : WC_RESIZE_TORCHVISION;
+}
+
+/* Whose default is another filter. */
+static bool is_gemma3(const wc_json *config)
+{
+    static const char name[] = "Gemma3ImageProcessor";
+    const wc_json *type = wc_json_get(config, "image_processor_type");
+    return wc_json_is(type, WC_JSON_STRING) && strncmp(type->u.text, name, sizeof name - 1) == 0;
 }
 
 bool wc_image_processor_from_config(const wc_json *config, const char *file, struct wc_image_processor *p,
@@ -138,7 +160,7 @@ bool wc_image_processor_from_config(const wc_json *config, const char *file, str
     if (!wc_json_is(config, WC_JSON_OBJECT))
         return bad(file, "image processor", "an object", config, err);
     p->backend = backend_of(config);
-    int resample = WC_RESAMPLE_BICUBIC;
+    int resample = is_gemma3(config) ? WC_RESAMPLE_BILINEAR : WC_RESAMPLE_BICUBIC;
     if (!read_bool(config, "do_resize", file, &p->do_resize, err) ||
         !read_bool(config, "do_rescale", file, &p->do_rescale, err) ||
         !read_bool(config, "do_normalize", file, &p->do_normalize, err) || !read_size(config, file, p, err) ||
@@ -147,7 +169,8 @@ bool wc_image_processor_from_config(const wc_json *config, const char *file, str
         !read_number(wc_json_get(config, "rescale_factor"), "rescale_factor", file, &p->rescale_factor,
                      err) ||
         !read_channels(config, "image_mean", file, p->mean, err) ||
-        !read_channels(config, "image_std", file, p->std, err) || !refuse_steps(config, file, err))
+        !read_channels(config, "image_std", file, p->std, err) || !read_crops(config, file, &p->crops, err) ||
+        !refuse_steps(config, file, err))
         return false;
     p->resample = (enum wc_resample)resample;
     for (int c = 0; p->do_normalize && c < 3; c++)

@@ -7,6 +7,13 @@
 
 enum wc_image_layout { WC_IMAGE_HWC, WC_IMAGE_CHW };
 
+/* Of pan_and_scan.h. */
+struct wc_pan_and_scan {
+    bool on; /* unless the caller says otherwise */
+    int min_crop_size, max_crops;
+    double min_ratio; /* of the sides, from which on a picture is cut */
+};
+
 struct wc_image_processor {
     bool do_resize, do_rescale, do_normalize;
     int height, width;               /* of the result; 0: the aspect ratio is kept, see shortest_edge */
@@ -15,6 +22,7 @@ struct wc_image_processor {
     enum wc_resize_backend backend;
     double rescale_factor;
     double mean[3], std[3];
+    struct wc_pan_and_scan crops;
 };
 
 /* Reads an image processor's configuration (or the "image_processor" within a processor_config.json); file is

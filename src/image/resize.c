@@ -7,8 +7,9 @@
  *   out[i] = clip((sum_j round(w[j] * 2^b) * in[j] + 2^(b-1)) >> b)                           (in 32 bits)
  *
  * Pillow's b is 22.  torchvision's is the largest with which the heaviest weight of the pass stays below
- * 2^15.  The horizontal pass runs first and its 8-bit result feeds the vertical one; a pass that changes
- * nothing is left out.
+ * 2^15.  The horizontal pass runs first and its 8-bit result feeds the vertical one; Pillow from 13 on takes
+ * them the other way round where the height shrinks by more than twice as many places as the width.  A pass
+ * that changes nothing is left out.
  *
  * No sum of |w| exceeds 1.7 with these filters, so that 255 * 1.7 * 2^22 fits 31 bits. */
 #include "image/resize.h"
@@ -240,39 +241,42 @@ static bool nearest(const struct wc_image *in, struct wc_image *out, enum wc_res
     return true;
 }
 
+/* out is in with its width (across) or height made that of out. */
+static bool run_pass(const struct wc_image *in, const struct filter *f, enum wc_resize_backend backend,
+                     bool across, struct wc_image *out, wc_error *err)
+{
+    struct pass p = {0};
+    bool ok = across ? make_pass(&p, f, in->width, out->width, backend, err)
+                     : make_pass(&p, f, in->height, out->height, backend, err);
+    if (ok && across)
+        horizontal(&p, in->rgb, (size_t)in->width, (size_t)in->height, out->rgb, (size_t)out->width);
+    else if (ok)
+        vertical(&p, in->rgb, 3 * (size_t)in->width, out->rgb, (size_t)out->height);
+    release_pass(&p);
+    return ok;
+}
+
 static bool filtered(const struct wc_image *in, const struct filter *f, enum wc_resize_backend backend,
                      struct wc_image *out, wc_error *err)
 {
-    const size_t width = (size_t)out->width, height = (size_t)out->height, in_height = (size_t)in->height;
-    struct pass across = {0}, down = {0};
-    uint8_t *between = NULL; /* [in->height, width, 3] */
-    const uint8_t *rows = in->rgb;
-    bool ok = false;
-    if (in->width != out->width) {
-        if (in->height != out->height) {
-            between = wc_mem_alloc(in_height * width * 3);
-            if (!between) {
-                wc_fail_memory(err, in_height * width * 3);
-                goto done;
-            }
-        }
-        if (!make_pass(&across, f, in->width, out->width, backend, err))
-            goto done;
-        horizontal(&across, in->rgb, (size_t)in->width, in_height, between ? between : out->rgb, width);
-        rows = between;
+    const bool wide = in->width != out->width, high = in->height != out->height;
+    const int64_t less_wide = (int64_t)in->width - out->width, less_high = (int64_t)in->height - out->height;
+    const bool high_first = backend == WC_RESIZE_PILLOW && less_high > 0 && less_high > 2 * less_wide;
+    if (!wide && !high) {
+        memcpy(out->rgb, in->rgb, 3 * (size_t)out->width * (size_t)out->height);
+        return true;
     }
-    if (in->height != out->height) {
-        if (!make_pass(&down, f, in->height, out->height, backend, err))
-            goto done;
-        vertical(&down, rows, 3 * width, out->rgb, height);
-    } else if (in->width == out->width) {
-        memcpy(out->rgb, in->rgb, 3 * width * height);
-    }
-    ok = true;
-done:
-    wc_mem_free(between);
-    release_pass(&across);
-    release_pass(&down);
+    if (!wide || !high)
+        return run_pass(in, f, backend, wide, out, err);
+    struct wc_image between = {.width = high_first ? in->width : out->width,
+                               .height = high_first ? out->height : in->height};
+    const size_t bytes = 3 * (size_t)between.width * (size_t)between.height;
+    between.rgb = wc_mem_alloc(bytes);
+    if (!between.rgb)
+        return wc_fail_memory(err, bytes);
+    bool ok = run_pass(in, f, backend, !high_first, &between, err) &&
+              run_pass(&between, f, backend, high_first, out, err);
+    wc_image_free(&between);
     return ok;
 }
 

@@ -1,7 +1,8 @@
 /* resize.h - changes a picture's size exactly as the reference does, bit for bit.
  *
  * Two programs make the pixels that models were trained on, Pillow and torchvision.  Both filter with
- * antialiasing, rows first, 8 bits in between; they differ in how finely the weights are rounded. */
+ * antialiasing, 8 bits in between the two passes; they differ in how finely the weights are rounded, and
+ * Pillow 13 in the order of the passes for tall pictures. */
 #ifndef WC_IMAGE_RESIZE_H
 #define WC_IMAGE_RESIZE_H
 #include "image/decode.h"

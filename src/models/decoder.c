@@ -5,6 +5,7 @@
 #include "models/decoder.h"
 
 #include <math.h>
+#include <string.h>
 
 static const wc_tensor absent = {0};
 
@@ -79,6 +80,28 @@ static void observe_probabilities(wc_ctx *c, int l, const wc_batch *b, const wc_
     const int last = b->rows.pos[b->rows.n - 1];
     if (last < MAX_SHOWN)
         observe(c, wc_op_attention_probs(c, q, kv, &b->rows, a, (size_t)last + 1), l, "attn.probs");
+}
+
+/* Which positions a row sees, 1 or 0 [N,N]: those that a query of zeros, to which all keys are alike, mixes.  Shown for the first
+ * layer of a kind. */
+static void observe_mask(wc_ctx *c, int l, const wc_decoder *m, const struct step *st, const wc_attention *a)
+{
+    const wc_batch *b = st->batch;
+    const size_t N = (size_t)b->rows.n, H = (size_t)a->n_heads, d = (size_t)a->key_dim;
+    bool first = true;
+    for (int i = 0; i < l; i++)
+        first = first && (m->layers[i].window > 0) != (a->window > 0);
+    if (!c->observe || wc_op_idle(c) || b->rows.n_seqs != 1 || !first || N > MAX_SHOWN ||
+        b->rows.pos[N - 1] + 1 != b->rows.n)
+        return;
+    wc_tensor none = wc_op_new(c, WC_SHAPE(N, H, d));
+    if (none.data)
+        memset(none.data, 0, N * H * d * sizeof(float));
+    wc_tensor seen = wc_op_attention_probs(c, none, &b->kv[m->layers[l].kv], &b->rows, a, N);
+    float *p = seen.data;
+    for (size_t i = 0; p && i < N * N; i++)
+        p[i] = p[i] > 0;
+    wc_observe(c, wc_tensor_sub(seen, 0), a->window ? "mask.sliding_attention" : "mask.full_attention");
 }
 
 /* Rows of queries or keys [N,heads,d]: normed and turned as the layer does. */
@@ -173,8 +196,10 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
                             .scale = m->attention_scale > 0 ? m->attention_scale : 1.0f / sqrtf((float)d),
                             .soft_cap = m->attention_cap,
                             .window = w->window};
-    if (paged)
+    if (paged) {
         observe_probabilities(c, l, st->batch, kv, q, &a);
+        observe_mask(c, l, m, st, &a);
+    }
     wc_tensor context = paged ? wc_op_attention(c, q, kv, &st->batch->rows, &a)
                               : attend_both_ways(c, st->batch, q, k, v, &a);
     observe(c, wc_tensor_reshape(context, WC_SHAPE(N, H, d)), l, "attn.ctx");
@@ -291,6 +316,7 @@ static wc_tensor run_layers(wc_ctx *c, const wc_net *net, const wc_batch *b)
     for (int i = 0; i < m->n_ropes; i++)
         st.rope[i] = rope_table(c, &m->ropes[i], b);
     wc_tensor x = wc_op_embed(c, m->embed, b->ids, (size_t)b->rows.n, m->embed_scale); /* [N,D] */
+    wc_batch_put_soft(c, b, x);
     wc_observe(c, x, "embed");
     if (m->ple_width)
         st.ple = per_layer_inputs(c, m, b, x);

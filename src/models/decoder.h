@@ -59,6 +59,7 @@ struct wc_decoder {
     /* Gemma 4's input of its own for every layer and token: [V', L * P], [L * P, D], [P]; P 0: none. */
     int ple_width, ple_vocab;
     wc_tensor ple_embed, ple_model_proj, ple_model_norm;
+    const void *vision; /* of a family's own encode_image; NULL: it takes no pictures */
     /* In place of the gated feed-forward: f [N,D] -> [N,D].  NULL: that one. */
     wc_tensor (*feed_forward)(wc_ctx *c, const wc_decoder *m, int layer, wc_tensor f);
 };

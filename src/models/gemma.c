@@ -1,5 +1,5 @@
-/* gemma.c - Gemma 1, 2 and 3, text (transformers' GemmaForCausalLM, Gemma2ForCausalLM, Gemma3ForCausalLM and the text of
- * Gemma3ForConditionalGeneration).
+/* gemma.c - Gemma 1, 2 and 3 (transformers' GemmaForCausalLM, Gemma2ForCausalLM, Gemma3ForCausalLM and
+ * Gemma3ForConditionalGeneration, whose pictures are the matter of gemma3_vision.c).
  *
  * Against Llama: embeddings are multiplied by sqrt(D), norms by 1 + w, the gate is a tanh gelu.  Gemma 2 norms each branch
  * again before it joins the stream, caps scores and logits, and gives every other layer a window.  Gemma 3 drops the caps,
@@ -10,6 +10,7 @@
 
 #include "formats/config.h"
 #include "models/decoder_load.h"
+#include "models/gemma3_vision.h"
 
 /* Gemma 1's "gelu" means the tanh form, too. */
 static bool read_act(wc_decoder_loader *l)
@@ -121,12 +122,13 @@ static bool load_3(wc_net **net, wc_arena *a, const wc_checkpoint *files, const 
         !read_direction(&l) || (alone && !read_float(&l, "final_logit_softcapping", 0, &l.m->logit_cap)))
         return false;
     l.qk_norm = true;
-    const wc_json *scaling = wc_json_get(l.config, "rope_scaling");
+    const wc_json *scaling = wc_json_get(l.config, "rope_scaling"),
+                  *vision = wc_json_get(wc_checkpoint_config(files), "vision_config");
     return wc_decoder_read_rope_of(&l, 0, "full_attention", "rope_theta",
                                    wc_json_is_null(scaling) ? NULL : scaling, 1e6, l.g.head_dim) &&
            wc_decoder_read_rope_of(&l, 1, "sliding_attention", "rope_local_base_freq", NULL, 10000,
                                    l.g.head_dim) &&
-           wc_decoder_find(&l, net);
+           wc_decoder_find(&l, net) && (alone || wc_json_is_null(vision) || wc_gemma3_vision_load(&l));
 }
 
 static const char *const types_1[] = {"gemma", NULL}, *const types_2[] = {"gemma2", NULL},
@@ -150,4 +152,5 @@ const wc_family wc_family_gemma3 = {
     .load = load_3,
     .forward = wc_decoder_forward,
     .encode = wc_decoder_encode,
+    .encode_image = wc_gemma3_encode_image,
 };

@@ -72,9 +72,7 @@ static wc_tensor embed(wc_ctx *c, const struct gemma3n *m, const wc_batch *b)
     wc_op_reset(c, mark);
     put_hard_embeddings(c, m, &m->audio, g->vocab_size, b, x);
     wc_op_reset(c, mark);
-    if (b->n_soft > 0)
-        wc_op_put_rows(c, x, wc_tensor_of((void *)b->soft, WC_F32, WC_SHAPE((size_t)b->n_soft, x.shape[1])),
-                       b->soft_rows);
+    wc_batch_put_soft(c, b, x);
     return x;
 }
 

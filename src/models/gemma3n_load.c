@@ -7,6 +7,7 @@
 #include "base/normal.h"
 #include "formats/config.h"
 #include "models/gemma3n.h"
+#include "models/image_text.h"
 
 enum { MAX_LAYERS = 1024, NAME_ROOM = 160, PIXELS_PER_TOKEN = 48 /* a side of a picture token */ };
 
@@ -377,35 +378,9 @@ static bool load_embedder(struct loader *l, struct gemma3n_embedder *e, const wc
     return l->ok;
 }
 
-/* What the tokenizer calls a picture's or a sound's place, and what stands around it. */
-static bool read_places(const struct gemma3n *m, wc_arena *a, const char *const keys[3],
-                        const char *const fallback[3], const char **token, const char **before,
-                        const char **after, wc_error *err)
-{
-    const wc_json *tokens = wc_checkpoint_tokenizer_config(m->net.files);
-    const char *text[3];
-    for (int i = 0; i < 3; i++) {
-        const wc_json *v = wc_json_get(tokens, keys[i]);
-        text[i] = wc_arena_strdup(a, wc_json_is(v, WC_JSON_STRING) && v->n > 0 ? v->u.text : fallback[i]);
-        if (!text[i])
-            return wc_fail_memory(err, 64);
-    }
-    char around[512];
-    *token = text[0];
-    snprintf(around, sizeof around, "\n\n%s", text[1]);
-    *before = wc_arena_strdup(a, around);
-    snprintf(around, sizeof around, "%s\n\n", text[2]);
-    *after = wc_arena_strdup(a, around);
-    return *before && *after ? true : wc_fail_memory(err, 64);
-}
-
 /* What the processor and the tokenizer say about pictures. */
 static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *config, wc_error *err)
 {
-    static const char *const keys[] = {"image_token", "boi_token", "eoi_token"}, *const fallback[] = {
-                                                                                     "<image_soft_token>",
-                                                                                     "<start_of_image>",
-                                                                                     "<end_of_image>"};
     const char *file = wc_checkpoint_config_file(m->net.files);
     wc_image_input *in = &m->net.image;
     const int side = wc_mobilenet_v5_side(m->tower);
@@ -419,7 +394,7 @@ static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *conf
             "%s: vision_soft_tokens_per_image: expected %d (msfa_output_resolution squared), found %d", file,
             side * side, in->n_tokens);
     in->height = in->width = PIXELS_PER_TOKEN * side;
-    return read_places(m, a, keys, fallback, &in->token, &in->before, &in->after, err);
+    return wc_image_text_read(in, a, m->net.files, err);
 }
 
 /* The same about sound. */
@@ -436,7 +411,13 @@ static bool read_audio_input(struct gemma3n *m, wc_arena *a, const wc_json *conf
         return false;
     in->bands = wc_gemma3n_audio_bands(m->audio_tower);
     in->max_frames = wc_gemma3n_audio_max_frames(m->audio_tower, (size_t)in->n_tokens);
-    return read_places(m, a, keys, fallback, &in->token, &in->before, &in->after, err);
+    wc_places p;
+    if (!wc_places_read(&p, a, m->net.files, keys, fallback, err))
+        return false;
+    in->token = p.token;
+    in->before = p.before;
+    in->after = p.after;
+    return true;
 }
 
 static bool load_vision(struct loader *l, wc_arena *a, const wc_json *config)

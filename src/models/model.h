@@ -32,14 +32,28 @@ typedef struct wc_batch {
     int n_out;
 } wc_batch;
 
+/* Puts the rows of pictures over their places' embeddings in x [rows.n,D]. */
+static inline void wc_batch_put_soft(wc_ctx *c, const wc_batch *b, wc_tensor x)
+{
+    if (b->n_soft > 0)
+        wc_op_put_rows(c, x, wc_tensor_of((void *)b->soft, WC_F32, WC_SHAPE((size_t)b->n_soft, x.shape[1])),
+                       b->soft_rows);
+}
+
 /* How pictures enter a prompt. */
 typedef struct wc_image_input {
     int n_tokens; /* rows that a picture becomes; 0: the model takes no pictures */
     int height,
         width;    /* of the tower's input: the published one, then as the processor's configuration says */
     int token_id; /* of a picture's place in the ids */
-    const char *token;          /* the text that the template leaves for a picture */
+    const char *place;          /* the text that the template leaves for a picture */
+    const char *token;          /* the text of one of its rows */
+    const char *first;          /* the token that begins a picture */
     const char *before, *after; /* text around the n_tokens copies of token */
+    /* Around a picture and the pieces that pan and scan cuts it into: before the whole, before the pieces.  NULL: it is not cut. */
+    const char *original, *crops;
+    bool one_size;    /* the tower takes pictures of no other size */
+    bool sees_itself; /* each row of a picture sees all of them, those behind it too */
 } wc_image_input;
 
 /* How sounds enter a prompt: mel features [frames, bands] become rows. */

@@ -3,6 +3,7 @@
 #define WC_VERIFY_CHECKS_H
 #include "audio/decode.h"
 #include "audio/mel.h"
+#include "generate/runtime.h"
 #include "verify/golden.h"
 
 enum { WC_NOTE_ROOM = 300 };
@@ -21,6 +22,8 @@ bool wc_checks_want(const wc_checks *c, const char *name);
 void wc_checks_tell(wc_checks *c, const char *name, bool pass, const char *note);
 /* Compares a value of the folder with what was computed, and tells. */
 void wc_checks_compare(wc_checks *c, wc_golden_item *item, const wc_tensor *got);
+/* Compares all values of that group and point. */
+void wc_checks_point(wc_checks *c, const char *group, const char *point, const wc_tensor *got);
 /* A value that could not be computed, and why. */
 void wc_checks_fail(wc_checks *c, wc_golden_item *item, const char *why);
 /* All values that have not been reported: left out, or failed for that reason. */
@@ -33,8 +36,15 @@ bool wc_checks_same_ids(const int32_t *want, size_t n_want, const int32_t *got, 
 
 /* Everything that a folder asks of a model. */
 bool wc_verify_model(wc_checks *c, const char *name, const wc_model_options *options, wc_error *err);
+/* What a prompt's pictures become, in the values of the group; true where nothing is asked. */
+bool wc_verify_views(wc_checks *c, struct wc_model *m, const char *group, const wc_prompt *prompt,
+                     wc_error *err);
+/* The pixels of the picture that the folder calls name. */
+void wc_verify_rgb(wc_checks *c, const char *name, const wc_media *picture);
+/* The reference resized with Pillow: torchvision's pixels stand beside, under a name of their own. */
+bool wc_verify_pillow(const wc_checks *c);
 /* The same of an open encoder. */
-struct wc_model;
+
 bool wc_verify_encoder(wc_checks *c, struct wc_model *m, wc_error *err);
 /* Folders without a model. */
 bool wc_verify_sampling(wc_checks *c, wc_error *err);

@@ -19,6 +19,7 @@ struct prompt {
     wc_media *pictures;
     wc_sound *sounds;
     size_t n_pictures, n_sounds;
+    int pan_and_scan; /* as in wc_prompt */
     const wc_json *picture_files, *sound_files;
     float *last; /* [n_vocab] of the last row, once computed */
 };
@@ -69,17 +70,36 @@ static const char *media_path(const wc_golden *g, const struct prompt *p, const 
     return path;
 }
 
-static bool read_media(const wc_golden *g, struct prompt *p, wc_error *err)
+/* A picture is called by its file, or NAME for image_NAME.png. */
+static const char *picture_path(const wc_golden *g, const struct prompt *p, const wc_json *file,
+                                wc_error *err)
 {
+    char name[NAME_ROOM];
+    const char *path = media_path(g, p, "images", file, err);
+    if (!path || wc_file_exists(path))
+        return path;
+    snprintf(name, sizeof name, "image_%.200s.png", file->u.text);
+    path = wc_path_join(g->arena, g->folder, name);
+    if (!path)
+        wc_fail_memory(err, sizeof name);
+    return path;
+}
+
+static bool read_media(const struct verification *v, struct prompt *p, wc_error *err)
+{
+    const wc_golden *g = &v->c->golden;
     p->n_pictures = wc_json_count(p->picture_files);
     p->n_sounds = wc_json_count(p->sound_files);
     p->pictures = wc_arena_zalloc(g->arena, p->n_pictures + 1, sizeof *p->pictures);
     p->sounds = wc_arena_zalloc(g->arena, p->n_sounds + 1, sizeof *p->sounds);
     if (!p->pictures || !p->sounds)
         return wc_fail_memory(err, p->n_pictures * sizeof *p->pictures);
-    for (size_t i = 0; i < p->n_pictures; i++)
-        if (!(p->pictures[i].path = media_path(g, p, "images", wc_json_item(p->picture_files, i), err)))
+    for (size_t i = 0; i < p->n_pictures; i++) {
+        const wc_json *file = wc_json_item(p->picture_files, i);
+        if (!(p->pictures[i].path = picture_path(g, p, file, err)))
             return false;
+        wc_verify_rgb(v->c, file->u.text, &p->pictures[i]);
+    }
     for (size_t i = 0; i < p->n_sounds; i++)
         if (!(p->sounds[i].path = media_path(g, p, "sounds", wc_json_item(p->sound_files, i), err)))
             return false;
@@ -96,17 +116,20 @@ static bool read_prompts(struct verification *v, wc_error *err)
         return wc_fail_memory(err, v->n_prompts * sizeof *v->prompts);
     for (size_t i = 0; i < v->n_prompts; i++) {
         const wc_json *json = wc_json_item(list, i), *name = wc_json_get(json, "name"),
-                      *inputs = wc_json_get(json, "inputs"), *text = wc_json_get(inputs, "text");
+                      *inputs = wc_json_get(json, "inputs"),
+                      *text = wc_json_get(inputs ? inputs : json, "text"),
+                      *pan = wc_json_get(json, "pan_and_scan");
         struct prompt *p = &v->prompts[i];
         if (!wc_json_is(name, WC_JSON_STRING))
             return wc_fail(err, WC_BAD_FILE, "%s: prompts: entry %zu: name: expected a string, found %s",
                            g->file, i, wc_json_type_name(name));
         p->name = name->u.text;
         p->text = wc_json_is(text, WC_JSON_STRING) ? text->u.text : NULL;
+        p->pan_and_scan = wc_json_is(pan, WC_JSON_TRUE) ? 1 : wc_json_is(pan, WC_JSON_FALSE) ? -1 : 0;
         p->picture_files = wc_json_get(inputs ? inputs : json, "images");
         p->sound_files = wc_json_get(inputs, "sounds");
         if (!read_ids(v, json, "ids", &p->ids, &p->n_ids, err) ||
-            !read_ids(v, json, "greedy_ids", &p->greedy_ids, &p->n_greedy, err) || !read_media(g, p, err))
+            !read_ids(v, json, "greedy_ids", &p->greedy_ids, &p->n_greedy, err) || !read_media(v, p, err))
             return false;
     }
     return true;
@@ -118,10 +141,7 @@ static bool read_prompts(struct verification *v, wc_error *err)
 static void on_point(void *user, const char *point, const wc_tensor *t)
 {
     struct verification *v = user;
-    wc_golden *g = &v->c->golden;
-    for (size_t i = 0; i < g->n; i++)
-        if (strcmp(g->items[i].group, v->group) == 0 && strcmp(g->items[i].point, point) == 0)
-            wc_checks_compare(v->c, &g->items[i], t);
+    wc_checks_point(v->c, v->group, point, t);
 }
 
 static void on_view(void *user, const char *point, const wc_view *view)
@@ -180,15 +200,22 @@ static struct wc_session *open_session(const struct verification *v, const struc
     return wc_session_open(v->m, &o, err);
 }
 
+/* The prompt's pictures and sounds, for ids or text. */
+static wc_prompt prompt_of(const struct prompt *p)
+{
+    return (wc_prompt){.size = sizeof(wc_prompt),
+                       .media = p->pictures,
+                       .n_media = p->n_pictures,
+                       .sounds = p->sounds,
+                       .n_sounds = p->n_sounds,
+                       .pan_and_scan = p->pan_and_scan};
+}
+
 static bool set_ids(struct wc_session *s, const struct prompt *p, wc_error *err)
 {
-    const wc_prompt prompt = {.size = sizeof prompt,
-                              .ids = p->ids,
-                              .n_ids = p->n_ids,
-                              .media = p->pictures,
-                              .n_media = p->n_pictures,
-                              .sounds = p->sounds,
-                              .n_sounds = p->n_sounds};
+    wc_prompt prompt = prompt_of(p);
+    prompt.ids = p->ids;
+    prompt.n_ids = p->n_ids;
     return wc_session_set_prompt(s, &prompt, err);
 }
 
@@ -198,7 +225,7 @@ static bool compute(struct wc_session *s, int chunk, float *all, wc_error *err)
     struct wc_model *m = s->model;
     bool ok = true;
     while (ok && s->n_computed < s->n_tokens) {
-        int pending = s->n_tokens - s->n_computed, rows = pending < chunk ? pending : chunk;
+        int rows = wc_session_rows(s, chunk);
         wc_stepper *stepper = wc_runtime_take_stepper(m, rows, rows, err);
         if (!stepper)
             return false;
@@ -350,12 +377,8 @@ static void check_prompt_ids(struct verification *v, struct wc_session *s, const
 {
     char note[WC_NOTE_ROOM];
     wc_error why = {0};
-    const wc_prompt prompt = {.size = sizeof prompt,
-                              .text = p->text,
-                              .media = p->pictures,
-                              .n_media = p->n_pictures,
-                              .sounds = p->sounds,
-                              .n_sounds = p->n_sounds};
+    wc_prompt prompt = prompt_of(p);
+    prompt.text = p->text;
     if (!p->text)
         return;
     if (!wc_session_set_prompt(s, &prompt, &why))
@@ -386,7 +409,9 @@ static bool run_prompt(struct verification *v, struct prompt *p, wc_error *err)
     if (!s)
         goto done;
     check_prompt_ids(v, s, p);
-    if (!check_features(v, p, err) || !watch_prompt(v, s, p, all, err))
+    const wc_prompt media = prompt_of(p);
+    if (!check_features(v, p, err) || !wc_verify_views(v->c, v->m, v->group, &media, err) ||
+        !watch_prompt(v, s, p, all, err))
         goto done;
     memcpy(p->last, all + (p->n_ids - 1) * n_vocab, n_vocab * sizeof *p->last);
     memcpy(s->logits, p->last, n_vocab * sizeof *p->last);
@@ -608,6 +633,8 @@ bool wc_verify_model(wc_checks *c, const char *name, const wc_model_options *opt
         ok = wc_verify_encoder(c, v.m, err);
         goto done;
     }
+    if (v.m->images && wc_verify_pillow(c))
+        v.m->images->backend = WC_RESIZE_PILLOW;
     v.other = wc_backend_cpu_open(wc_pool_threads(v.m->backend->pool) > 1 ? 1 : 3, true, err);
     if (!v.other || !read_prompts(&v, err))
         goto done;

@@ -146,7 +146,23 @@ def small_listings():
         yield ("%s\n%s" % (asked, json.dumps({"id": asked, "sha": commit, "siblings": siblings}))).encode()
 
 
-MADE = {"gguf": small_gguf, "listing": small_listings}
+def small_sentences():
+    """Folders of sentence-transformers in the spellings of its versions: the texts of their small files with a NUL between."""
+    pooling, dense = "sentence_transformers.models.Pooling", "sentence_transformers.models.Dense"
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+               {"idx": 1, "name": "1", "path": "1_Pooling", "type": pooling}]
+    wide = {"in_features": 8, "out_features": 8, "bias": True, "activation_function": "torch.nn.modules.activation.Tanh"}
+    prompts = {"prompts": {"query": "q: ", "document": ""}, "default_prompt_name": "query", "activation_fn": "torch.nn.Sigmoid"}
+    for texts in ([modules + [{"path": "2_Dense", "type": dense}, {"path": "3_Normalize", "type": "a.Normalize"}],
+                   {"pooling_mode": "mean", "embedding_dimension": 8, "include_prompt": False}, wide, prompts,
+                   {"max_seq_length": 32, "do_lower_case": False}, {"model_max_length": 48}],
+                  [modules, {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False, "pooling_mode_max_tokens": True}],
+                  [modules, {"pooling_mode": ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]}],
+                  [modules[:1], None, None, {"default_prompt_name": None, "prompts": {}}], []):
+        yield b"\0".join(b"" if t is None else json.dumps(t).encode() for t in texts) or b"\0"
+
+
+MADE = {"gguf": small_gguf, "listing": small_listings, "sentence": small_sentences}
 
 
 def seeds(name, out):

@@ -122,6 +122,7 @@ static void finish(const struct product *p, float *sums, size_t stride, size_t f
 {
     const wc_kernels *k = p->c->k;
     float bias[BLOCK_COLS];
+    const bool acts = p->act != WC_ACT_NONE;
     for (size_t done = 0; done < n_cols; done += BLOCK_COLS) {
         const size_t some = wc_min_size(BLOCK_COLS, n_cols - done), at = col + done;
         if (p->bias.data)
@@ -129,13 +130,14 @@ static void finish(const struct product *p, float *sums, size_t stride, size_t f
                                     some);
         for (size_t r = 0; r < n_rows; r++) {
             float *sum = sums + r * stride + done, *y = f32(p->y) + (first + r) * p->m + at;
+            float *biased = acts || p->add.data ? sum : y; /* the last step writes y */
             if (p->bias.data)
-                k->add(sum, sum, bias, 1, some);
-            if (p->act != WC_ACT_NONE)
-                k->act[p->act](sum, sum, some);
+                k->add(biased, sum, bias, 1, some);
+            if (acts)
+                k->act[p->act](p->add.data ? sum : y, sum, some);
             if (p->add.data)
                 k->add(y, sum, f32(p->add) + (first + r) * p->m + at, 1, some);
-            else
+            else if (!p->bias.data && !acts)
                 memcpy(y, sum, some * sizeof *y);
         }
     }
