@@ -42,8 +42,9 @@ bool wc_gguf_number(const wc_gguf_builder *b, const wc_gguf_key *k, double *out,
     if (!v)
         return !k->required || wc_fail(b->err, WC_BAD_FILE, "%s: %s: missing; expected %s", b->f->path, full,
                                        k->whole ? "an integer" : "a number");
+    /* the first files of Gemma 3n have a count of layers as a float */
     const bool number = wc_json_is(v, WC_JSON_INT) || wc_json_is(v, WC_JSON_BIGINT) ||
-                        (!k->whole && wc_json_is(v, WC_JSON_DOUBLE));
+                        (wc_json_is(v, WC_JSON_DOUBLE) && (!k->whole || v->u.number == floor(v->u.number)));
     if (!number)
         return wc_fail(b->err, WC_BAD_FILE, "%s: %s: expected %s, found a value of another type (%s)",
                        b->f->path, full, k->whole ? "an integer" : "a number", wc_json_type_name(v));

@@ -573,6 +573,16 @@ def group_convert():
             data = f.read()
         path = write("bad.gguf", with_list_entry(data, key, value, i))
         exits("%s with entry %d of %s = %s" % (name, i, key, value), run("bench", path), 3, said)
+    folder = os.path.join(GOLDENS, "gemma3n_text")      # as the first published files had it
+    run("convert", folder, out, "--type", "f32", "-q")
+    with open(out, "rb") as f:
+        data = f.read()
+    key = b"gemma3n.attention.shared_kv_layers"
+    at = data.index(key) + len(key)
+    for count, code in ((5.0, 0), (5.5, 3)):
+        path = write("float.gguf", data[:at] + struct.pack("<If", 6, count) + data[at + 8:])
+        r = run("verify", path, "--golden", folder, "--only", "p7", "-q")
+        check("gemma3n: %g layers that share keys" % count, r.code == code and (code == 0 or "shared_kv_layers" in r.first), r)
     os.unlink(out)
     whole = None
     for i in range(12):     # killed at any moment: the whole file or none
