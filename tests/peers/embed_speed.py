@@ -83,9 +83,11 @@ def export(model, file):
             return self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
 
     ids = torch.ones(2, 7, dtype=torch.int64)
+    mask = ids.clone()
+    mask[1, 4:] = 0  # so that the graph does not take every mask for one without padding
     axes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens", max=512)}
     with torch.no_grad():
-        torch.onnx.export(Net(), (ids, ids), file, input_names=["ids", "mask"], output_names=["hidden"],
+        torch.onnx.export(Net(), (ids, mask), file, input_names=["ids", "mask"], output_names=["hidden"],
                           dynamic_shapes=(axes, axes), dynamo=True, verbose=False)
 
 
