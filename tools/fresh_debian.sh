@@ -2,7 +2,7 @@
 # fresh_debian.sh [FOLDER] - the README's two commands on a Debian 12 with nothing installed, timed.
 #
 # Makes a minimal Debian in FOLDER by debootstrap, copies the checkout's committed files into it and runs there
-# ./dev demo (twice) and ./dev test; SHARED=FOLDER is mounted beside the checkout for a second ./dev test.  Needs root.
+# ./dev demo (twice), pip install with a program of transformers' users, and ./dev test; SHARED=FOLDER is mounted beside the checkout for a second ./dev test.  Needs root.
 set -euo pipefail
 source_root=$(cd "$(dirname "$0")/.." && pwd)
 root=${1:-$(mktemp -d)/debian}
@@ -29,6 +29,8 @@ inside() {
 
 inside ./dev demo
 inside ./dev demo
+inside "apt-get install -q -y --no-install-recommends python3-venv >/dev/null && python3 -m venv /venv"
+inside "/venv/bin/pip install -q . pillow && cd / && /venv/bin/python /src/whinchat/python/tests/test_program.py"
 inside ./dev test
 if [ -n "${SHARED-}" ]; then
     mkdir -p "$root/src/shared"

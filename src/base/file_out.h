@@ -9,6 +9,7 @@
 
 typedef struct wc_file_out {
     int fd;           /* -1: closed */
+    bool nameless;    /* until it is finished */
     char path[4096];  /* what it will be called */
     char temp[4160];  /* what it is called */
     uint64_t written; /* bytes so far */
