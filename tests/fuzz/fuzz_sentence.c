@@ -20,32 +20,49 @@ static const char *const files[] = {"modules.json",
                                     "sentence_bert_config.json",
                                     "tokenizer_config.json"};
 
+/* Of this process; empty until it is there. */
+static char folder[100];
+
+static const char *path_of(const char *name)
+{
+    static char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
 static void put(const char *name, const void *data, size_t n)
 {
-    FILE *f = fopen(name, "wb");
+    FILE *f = fopen(path_of(name), "wb");
     if (!f || fwrite(data, 1, n, f) != n || fclose(f) != 0)
         abort();
 }
 
-/* A folder of this process, in which everything happens. */
-static void enter_folder(void)
+static void remove_folder(void)
+{
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        unlink(path_of(files[i]));
+    unlink(path_of("2_Dense/model.safetensors"));
+    rmdir(path_of("1_Pooling"));
+    rmdir(path_of("2_Dense"));
+    rmdir(folder);
+}
+
+static void make_folder(void)
 {
     static const char header[] =
         "{\"linear.weight\":{\"dtype\":\"F32\",\"shape\":[8,8],\"data_offsets\":[0,256]},"
         "\"linear.bias\":{\"dtype\":\"F32\",\"shape\":[8],\"data_offsets\":[256,288]}}";
     static char weights[8 + sizeof header - 1 + 288];
-    static bool inside;
-    char folder[] = "/tmp/fuzz-sentence-XXXXXX";
     const uint64_t n = sizeof header - 1;
-    if (inside)
+    if (folder[0])
         return;
-    inside = true;
-    if (!mkdtemp(folder) || chdir(folder) != 0 || mkdir("1_Pooling", 0700) != 0 ||
-        mkdir("2_Dense", 0700) != 0)
+    strcpy(folder, "/tmp/fuzz-sentence-XXXXXX");
+    if (!mkdtemp(folder) || mkdir(path_of("1_Pooling"), 0700) != 0 || mkdir(path_of("2_Dense"), 0700) != 0)
         abort();
     memcpy(weights, &n, sizeof n);
     memcpy(weights + 8, header, sizeof header - 1);
     put("2_Dense/model.safetensors", weights, sizeof weights);
+    atexit(remove_folder);
 }
 
 static void look_at(const wc_sentence *s)
@@ -65,17 +82,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const wc_checkpoint_options options = {.flags = WC_CHECKPOINT_NO_WEIGHTS};
     const wc_net net = {.hidden_size = WIDTH, .context_length = POSITIONS};
     wc_error err = {0};
-    enter_folder();
+    make_folder();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const uint8_t *end = memchr(data, 0, size);
         const size_t n = end ? (size_t)(end - data) : size;
-        unlink(files[i]);
+        unlink(path_of(files[i]));
         if (n > 0) /* an empty one is absent */
             put(files[i], data, n);
         data += end ? n + 1 : n;
         size -= end ? n + 1 : n;
     }
-    wc_checkpoint *c = wc_checkpoint_open(".", &options, &err);
+    wc_checkpoint *c = wc_checkpoint_open(folder, &options, &err);
     wc_arena *a = wc_arena_new(0);
     wc_sentence *s = c && a ? wc_sentence_open(a, c, &net, &err) : NULL;
     if (s)
