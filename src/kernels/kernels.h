@@ -90,7 +90,7 @@ typedef struct wc_kernels {
                 const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d);
 
     /* The same of bf16 pairs, NULL like those above: o[r,i] = o[r,i] * alpha[r] + sum_j (p[r,2j] v[j,2i] + p[r,2j+1] v[j,2i+1])
-     * for j < n_pairs; d is a multiple of 2 lanes, strides are even.  interleave makes a row of such a v out of two: to[2i] is
+     * for j < n_pairs; v's rows can be read to whole vectors, strides are even.  interleave makes a row of such a v out of two: to[2i] is
      * a[i], to[2i+1] is b[i], to nearest, ties to even. */
     void (*mix_pairs)(float *o, size_t o_stride, const float *alpha, const uint16_t *p, size_t p_stride,
                       const uint16_t *v, size_t v_stride, size_t n_rows, size_t n_pairs, size_t d);

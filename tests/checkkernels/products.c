@@ -236,12 +236,13 @@ static void check_mix_size(const wc_kernels *k, size_t n, size_t keys, size_t d,
 /* Of bf16 pairs against f32, on whole numbers: nothing is rounded, so the sums are the same. */
 static void check_mix_pairs_size(const wc_kernels *k, size_t n, size_t pairs, size_t d, bool at_end)
 {
-    const size_t keys = 2 * pairs, p_stride = keys + 2, v_stride = 2 * d + 2;
+    const size_t whole = (d + (size_t)k->lanes - 1) / (size_t)k->lanes * (size_t)k->lanes;
+    const size_t keys = 2 * pairs, p_stride = keys + 2, v_stride = 2 * whole + 2;
     float *o = guarded_floats(n * d, at_end), *want = guarded_floats(n * d, at_end),
           *alpha = guarded_floats(n, at_end);
     float *p = guarded_floats(n * keys, at_end), *v = guarded_floats(keys * d, at_end);
     uint16_t *p_pairs = guarded(((n - 1) * p_stride + keys) * 2, 4, at_end),
-             *v_pairs = guarded(((pairs - 1) * v_stride + 2 * d) * 2, 4, at_end);
+             *v_pairs = guarded(((pairs - 1) * v_stride + 2 * whole) * 2, 4, at_end);
     fill_whole(o, n * d);
     fill_whole(alpha, n);
     fill_whole(p, n * keys);
@@ -251,6 +252,8 @@ static void check_mix_pairs_size(const wc_kernels *k, size_t n, size_t pairs, si
         k->narrow_bf16(p_pairs + r * p_stride, p + r * keys, keys);
     for (size_t j = 0; j < pairs; j++)
         k->interleave(v_pairs + j * v_stride, v + 2 * j * d, v + (2 * j + 1) * d, d);
+    for (size_t j = 0; j < pairs; j++)
+        memset(v_pairs + j * v_stride + 2 * d, 0, 2 * (whole - d) * sizeof *v_pairs);
     k->mix(want, d, alpha, p, keys, v, d, n, keys, d);
     k->mix_pairs(o, d, alpha, p_pairs, p_stride, v_pairs, v_stride, n, pairs, d);
     verdict(same_bits(o, want, n * d), k, "interleave and mix_pairs", "%zu rows, %zu keys of %zu", n, keys,
@@ -281,7 +284,7 @@ void check_products(const wc_kernels *k)
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
             check_mix_size(k, rows[j], keys[(i + j) % 4], depths[i], (i + j) % 2 == 0);
-    for (size_t d = 2 * (size_t)k->lanes; k->mix_pairs && d <= 256; d *= 2)
+    for (size_t d = 1; k->mix_pairs && d <= 256; d += d < 36 ? 7 : 36)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
             check_mix_pairs_size(k, rows[j], keys[j % 4], d, j % 2 == 0);
 }

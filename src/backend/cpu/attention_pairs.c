@@ -9,8 +9,7 @@
 
 bool wc_cpu_pairs_fit(const struct cpu *c, const wc_attention *a)
 {
-    return wc_cpu_takes_pairs(c, WC_BF16) && a->key_dim <= 2 * WC_SPAN &&
-           a->value_dim % (2 * c->k->lanes) == 0;
+    return wc_cpu_takes_pairs(c, WC_BF16) && a->key_dim <= 2 * WC_SPAN;
 }
 
 /* bf16 values of a block's keys, an odd key_dim filled up by zeros, and of its values. */
@@ -19,9 +18,10 @@ static size_t key_block(const wc_attention *a)
     return ((size_t)a->key_dim + 1) / 2 * 2 * WC_KV_PAGE;
 }
 
-static size_t value_block(const wc_attention *a)
+/* A row of values goes on with zeros to whole vectors. */
+static size_t value_block(const struct cpu *c, const wc_attention *a)
 {
-    return (size_t)a->value_dim * WC_KV_PAGE;
+    return whole_vectors(c, (size_t)a->value_dim) * WC_KV_PAGE;
 }
 
 static size_t count_blocks(const wc_attention *a, size_t m)
@@ -31,7 +31,7 @@ static size_t count_blocks(const wc_attention *a, size_t m)
 
 size_t wc_cpu_pairs_work(const struct cpu *c, size_t m, const wc_attention *a)
 {
-    return wc_cpu_pairs_fit(c, a) ? count_blocks(a, m) * (key_block(a) + value_block(a)) / 2 : 0;
+    return wc_cpu_pairs_fit(c, a) ? count_blocks(a, m) * (key_block(a) + value_block(c, a)) / 2 : 0;
 }
 
 /* Keys of `some` positions from pos on, into block [key_dim / 2, WC_KV_PAGE] pairs. */
@@ -51,10 +51,12 @@ static void pair_keys(const struct attention_pairs *p, uint16_t *block, size_t h
 static void pair_values(const struct attention_pairs *p, uint16_t *block, size_t head, size_t pos,
                         size_t some)
 {
-    const size_t vd = (size_t)p->a->value_dim, heads = (size_t)p->a->n_kv_heads;
+    const size_t vd = (size_t)p->a->value_dim, heads = (size_t)p->a->n_kv_heads,
+                 row = whole_vectors(p->c, vd);
     for (size_t r = 0; r < some; r += 2) {
         const float *v = f32(p->v) + ((pos + r) * heads + head) * vd;
-        p->c->k->interleave(block + r * vd, v, r + 1 < some ? v + heads * vd : v, vd);
+        p->c->k->interleave(block + r * row, v, r + 1 < some ? v + heads * vd : v, vd);
+        memset(block + r * row + 2 * vd, 0, 2 * (row - vd) * sizeof *block);
     }
 }
 
@@ -68,7 +70,7 @@ static void pair_blocks(void *job, size_t first, size_t n)
         const size_t head = block % heads, pos = block / heads * WC_KV_PAGE;
         const size_t some = wc_min_size(WC_KV_PAGE, p->k.shape[0] - pos);
         pair_keys(p, p->keys + block * key_block(p->a), head, pos, some, s->row_pairs);
-        pair_values(p, p->values + block * value_block(p->a), head, pos, some);
+        pair_values(p, p->values + block * value_block(p->c, p->a), head, pos, some);
     }
     wc_cpu_put_scratch(p->c, s);
 }
@@ -114,6 +116,6 @@ void wc_cpu_pairs_mix(const struct attention_pairs *p, size_t head, size_t pos, 
             row[n] = 0;
     }
     p->c->k->mix_pairs(out, vd, alpha, weights, WC_KV_PAGE,
-                       p->values + block_index(p, head, pos) * value_block(p->a), 2 * vd, rows, (n + 1) / 2,
-                       vd);
+                       p->values + block_index(p, head, pos) * value_block(p->c, p->a),
+                       2 * whole_vectors(p->c, vd), rows, (n + 1) / 2, vd);
 }

@@ -9,7 +9,7 @@ struct attention_pairs {
     const wc_attention *a;
     wc_tensor k, v; /* what they were made of: [M, n_kv_heads * key_dim], [M, n_kv_heads * value_dim] f32 */
     uint16_t *keys,
-        *values; /* [blocks, key_dim / 2, WC_KV_PAGE] pairs, [blocks, WC_KV_PAGE / 2, value_dim] pairs */
+        *values; /* [blocks, key_dim / 2, WC_KV_PAGE] pairs, [blocks, WC_KV_PAGE / 2, value_dim to whole vectors] pairs */
 };
 
 /* This CPU has the kernels, and they take heads of these widths. */

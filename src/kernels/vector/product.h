@@ -300,31 +300,32 @@ static void dot_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_str
 }
 #endif
 
-/* rows x 2L values of o from column i on; a weight, and a value of v, is a float or a bf16 pair. */
+/* rows x (1 or 2) L values of o from column i on; a weight, and a value of v, is a float or a bf16 pair. */
 ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
-                             const float *v, size_t v_stride, size_t n_keys, const int rows,
+                             const float *v, size_t v_stride, size_t n_keys, const int rows, const int wide,
                              const loader type)
 {
     vec c[MIX_ROWS][2];
     UNROLL
-    for (int r = 0; r < rows; r++) {
-        c[r][0] = v_mul(v_load(o + (size_t)r * o_stride), v_all(alpha[r]));
-        c[r][1] = v_mul(v_load(o + (size_t)r * o_stride + L), v_all(alpha[r]));
-    }
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int i = 0; i < wide; i++)
+        c[r][i] = v_mul(v_load(o + (size_t)r * o_stride + i * L), v_all(alpha[r]));
     for (size_t j = 0; j < n_keys; j++) {
-        const vec b0 = v_load(v + j * v_stride), b1 = v_load(v + j * v_stride + L);
+        const vec b0 = v_load(v + j * v_stride), b1 = wide > 1 ? v_load(v + j * v_stride + L) : b0;
         UNROLL
         for (int r = 0; r < rows; r++) {
             const vec a = v_all(p[(size_t)r * p_stride + j]);
             c[r][0] = MUL_ADD(a, b0, c[r][0], type);
-            c[r][1] = MUL_ADD(a, b1, c[r][1], type);
+            if (wide > 1)
+                c[r][1] = MUL_ADD(a, b1, c[r][1], type);
         }
     }
     UNROLL
-    for (int r = 0; r < rows; r++) {
-        v_store(o + (size_t)r * o_stride, c[r][0]);
-        v_store(o + (size_t)r * o_stride + L, c[r][1]);
-    }
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int i = 0; i < wide; i++)
+        v_store(o + (size_t)r * o_stride + i * L, c[r][i]);
 }
 
 /* The columns that fill whole blocks; returns how many. */
@@ -338,7 +339,7 @@ ALWAYS_INLINE size_t mix_whole(float *o, size_t o_stride, const float *alpha, co
 #define RUN(rows)                                                                                            \
     for (; n_rows - r >= rows; r += rows)                                                                    \
         mix_block(o + r * o_stride + i, o_stride, alpha + r, p + r * p_stride, p_stride, v + i, v_stride,    \
-                  n_keys, rows, type);
+                  n_keys, rows, 2, type);
 #if MIX_ROWS == 12
         RUN(12)
 #endif
@@ -365,10 +366,37 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
 }
 
 #ifdef __AVX512BF16__
+/* n < 2L columns of some rows, in a copy of theirs; v goes on to whole vectors. */
+ALWAYS_INLINE void mix_rest(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
+                            const float *v, size_t v_stride, size_t n_pairs, size_t n, const int rows)
+{
+    float rest[MIX_ROWS * 2 * L] = {0};
+    for (int r = 0; r < rows; r++)
+        memcpy(rest + r * 2 * L, o + (size_t)r * o_stride, n * sizeof *o);
+    if (n > L)
+        mix_block(rest, 2 * L, alpha, p, p_stride, v, v_stride, n_pairs, rows, 2, LOAD_PAIRS);
+    else
+        mix_block(rest, 2 * L, alpha, p, p_stride, v, v_stride, n_pairs, rows, 1, LOAD_PAIRS);
+    for (int r = 0; r < rows; r++)
+        memcpy(o + (size_t)r * o_stride, rest + r * 2 * L, n * sizeof *o);
+}
+
 static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint16_t *p, size_t p_stride,
                       const uint16_t *v, size_t v_stride, size_t n_rows, size_t n_pairs, size_t d)
 {
-    mix_whole(o, o_stride, alpha, (const float *)p, p_stride / 2, (const float *)v, v_stride / 2, n_rows,
-              n_pairs, d, LOAD_PAIRS);
+    const float *weights = (const float *)p, *values = (const float *)v;
+    const size_t i = mix_whole(o, o_stride, alpha, weights, p_stride / 2, values, v_stride / 2, n_rows,
+                               n_pairs, d, LOAD_PAIRS);
+    size_t r = 0;
+    if (i == d)
+        return;
+#define RUN(rows)                                                                                            \
+    for (; n_rows - r >= rows; r += rows)                                                                    \
+        mix_rest(o + r * o_stride + i, o_stride, alpha + r, weights + r * (p_stride / 2), p_stride / 2,      \
+                 values + i, v_stride / 2, n_pairs, d - i, rows);
+    RUN(12)
+    RUN(4)
+    RUN(1)
+#undef RUN
 }
 #endif
