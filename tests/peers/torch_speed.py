@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Prefill and picture encoding beside torch, in turns: Gemma 3n's shape with random weights, on this machine's CPU.
+"""Prefill and picture encoding beside torch, in turns: the shape of a Gemma 3n or Gemma 3 with random weights, on this CPU.
 
-    tests/peers/torch_speed.py --python VENV/bin/python [--shape CONFIG.json] [--threads N] [--rounds R]
+    tests/peers/torch_speed.py --python VENV/bin/python [--shape CONFIG.json] [--threads N] [--rounds R] [--prefill N]
 
 VENV has torch, transformers and timm.  Every round runs build/whinchat bench, then torch in bf16, then torch in f32, each in a
 process of its own, and prints its figures; the last lines are medians.  torch's tables of embeddings are cut to the ids that
-the prompt uses, which spares it memory and costs it nothing; torch's towers are tried in both memory formats and the faster
-counts.
+the prompt uses, which spares it memory and costs it nothing; the convolutional tower is tried in both memory formats and the
+faster counts.  --prefill 0 leaves the text out.
 """
 import argparse
 import json
@@ -32,41 +32,65 @@ def timed(run, repeat):
     return statistics.median(taken)
 
 
-def torch_figures(shape, dtype, threads, prefill, repeat):
-    """Seconds of a prefill and of a picture."""
-    import timm
+def text_seconds(config, prefill, repeat):
+    """Of a prefill, in torch's default dtype."""
     import torch
-    from transformers import Gemma3nTextConfig
-    from transformers.models.gemma3n.modeling_gemma3n import Gemma3nTextModel
+    import transformers
 
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(False)
-    kind = getattr(torch, dtype)
-    text = dict(json.loads(Path(shape).read_text())["text_config"], vocab_size=IDS, vocab_size_per_layer_input=IDS,
-                pad_token_id=0)
+    kind = "Gemma3n" if config["model_type"] == "gemma3n" else "Gemma3"
+    text = dict(config["text_config"], vocab_size=IDS, vocab_size_per_layer_input=IDS, pad_token_id=0)
     for name in ("rope_theta", "rope_local_base_freq", "rope_scaling"):
         text.pop(name, None)
-    torch.set_default_dtype(kind)
-    model = Gemma3nTextModel(Gemma3nTextConfig(**text)).eval()
+    model = getattr(transformers, kind + "TextModel")(getattr(transformers, kind + "TextConfig")(**text)).eval()
     ids = (torch.arange(prefill) * 7 % IDS).unsqueeze(0)
-    seconds = {"prefill": timed(lambda: model(input_ids=ids, use_cache=True), repeat)}
-    del model
-    tower = timm.create_model("mobilenetv5_300m_enc", pretrained=False).to(kind).eval()
-    pixels = torch.rand(1, 3, SIDE, SIDE, dtype=kind)
-    seconds["image"] = timed(lambda: tower(pixels), repeat)
+    return timed(lambda: model(input_ids=ids, use_cache=True), repeat)
+
+
+def siglip_seconds(config, repeat):
+    """Of a picture through Gemma 3's tower; its projector is left out."""
+    import torch
+    from transformers import SiglipVisionConfig, SiglipVisionModel
+
+    tower = SiglipVisionModel(SiglipVisionConfig(**config["vision_config"])).eval()
+    side = config["vision_config"]["image_size"]
+    pixels = torch.rand(1, 3, side, side)
+    return timed(lambda: tower(pixels), repeat)
+
+
+def mobilenet_seconds(repeat):
+    """Of a picture through Gemma 3n's tower."""
+    import timm
+    import torch
+
+    tower = timm.create_model("mobilenetv5_300m_enc", pretrained=False).to(torch.get_default_dtype()).eval()
+    pixels = torch.rand(1, 3, SIDE, SIDE)
+    seconds = timed(lambda: tower(pixels), repeat)
     tower, pixels = tower.to(memory_format=torch.channels_last), pixels.to(memory_format=torch.channels_last)
-    seconds["image"] = min(seconds["image"], timed(lambda: tower(pixels), repeat))
+    return min(seconds, timed(lambda: tower(pixels), repeat))
+
+
+def torch_figures(shape, dtype, threads, prefill, repeat):
+    """Seconds of a prefill and of a picture."""
+    import torch
+
+    config = json.loads(Path(shape).read_text())
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    torch.set_default_dtype(getattr(torch, dtype))
+    seconds = {"prefill": text_seconds(config, prefill, repeat)} if prefill else {}
+    seconds["image"] = mobilenet_seconds(repeat) if config["model_type"] == "gemma3n" else siglip_seconds(config, repeat)
     return seconds
 
 
 def our_figures(args):
     """What bench prints."""
     command = [ROOT / "build/whinchat", "bench", "--shape", args.shape, "--dtype", "bf16", "--prefill", args.prefill,
-               "--decode", 16, "--image", "--threads", args.threads, "--repeat", args.repeat, "--json"]
+               "--decode", 16 if args.prefill else 0, "--image", "--threads", args.threads, "--repeat", args.repeat, "--json"]
     done = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
     figures = json.loads(done.stdout)
-    return {"prefill": args.prefill / figures["prefill_tokens_per_second"], "image": figures["image_encode_seconds"],
-            "decode_tokens_per_second": figures["decode_tokens_per_second"],
+    text = {"prefill": args.prefill / figures["prefill_tokens_per_second"],
+            "decode_tokens_per_second": figures["decode_tokens_per_second"]} if args.prefill else {}
+    return {**text, "image": figures["image_encode_seconds"],
             **{name: figures[name] for name in figures if "share" in name or "ceiling" in name or "peak" in name}}
 
 
