@@ -318,19 +318,19 @@ enum outcome { DONE, AGAIN, NEVER };
 
 static enum outcome fail_transport(hub_client *c, const char *what, CURLcode code, wc_error *err)
 {
-    const char *detail = c->detail[0] ? c->detail : c->curl.text(code), *todo = "";
+    const char *detail = c->detail[0] ? c->detail : c->curl.text(code), *advice = "";
     enum outcome outcome = NEVER;
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-        todo = "; where a certificate of your own is in use, name its file in CURL_CA_BUNDLE";
+        advice = "; where a certificate of your own is in use, name its file in CURL_CA_BUNDLE";
         break;
     case CURLE_UNSUPPORTED_PROTOCOL:
-        todo = "; a redirect must lead to https";
+        advice = "; a redirect must lead to https";
         break;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-        todo = "; is this machine online? HF_ENDPOINT and https_proxy say whom to ask";
+        advice = "; is this machine online? HF_ENDPOINT and https_proxy say whom to ask";
         outcome = c->answered ? AGAIN : NEVER;
         break;
     case CURLE_TOO_MANY_REDIRECTS:
@@ -340,7 +340,7 @@ static enum outcome fail_transport(hub_client *c, const char *what, CURLcode cod
     default:
         outcome = AGAIN;
     }
-    wc_fail(err, WC_FAILED, "%s: %s%s", what, detail, todo);
+    wc_fail(err, WC_FAILED, "%s: %s%s", what, detail, advice);
     return outcome;
 }
 
