@@ -129,11 +129,7 @@ static int answer(struct cli_encoder *e, struct cli_texts *texts)
 static int run(struct cli *c, void *arguments)
 {
     const struct classify_args *a = arguments;
-    struct cli_texts texts;
-    const int status = cli_texts_read(c, &a->encode, &a->common.operands, "TEXT", &texts);
-    return status ? status
-                  : cli_encoder_run(c, a, &a->encode, &a->model, a->common.operands.items[0], &texts, answer,
-                                    answer_line);
+    return cli_encoder_run(c, a, &a->encode, &a->model, &a->common.operands, "TEXT", answer, answer_line);
 }
 
 static const cli_group groups[] = {

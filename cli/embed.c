@@ -114,13 +114,9 @@ static int answer(struct cli_encoder *e, struct cli_texts *texts)
 static int run(struct cli *c, void *arguments)
 {
     const struct embed_args *a = arguments;
-    struct cli_texts texts;
     if (a->prompt && a->prompt_name)
         return cli_usage(c, "expected either --prompt or --prompt-name, found both");
-    const int status = cli_texts_read(c, &a->encode, &a->common.operands, "TEXT", &texts);
-    return status ? status
-                  : cli_encoder_run(c, a, &a->encode, &a->model, a->common.operands.items[0], &texts, answer,
-                                    answer_line);
+    return cli_encoder_run(c, a, &a->encode, &a->model, &a->common.operands, "TEXT", answer, answer_line);
 }
 
 static const cli_group groups[] = {

@@ -107,13 +107,9 @@ static int answer(struct cli_encoder *e, struct cli_texts *documents)
 static int run(struct cli *c, void *arguments)
 {
     const struct rerank_args *a = arguments;
-    struct cli_texts documents;
     if (!a->query && !a->encode.jsonl)
         return cli_usage(c, "missing option --query TEXT");
-    const int status = cli_texts_read(c, &a->encode, &a->common.operands, "DOCUMENT", &documents);
-    return status ? status
-                  : cli_encoder_run(c, a, &a->encode, &a->model, a->common.operands.items[0], &documents,
-                                    answer, answer_line);
+    return cli_encoder_run(c, a, &a->encode, &a->model, &a->common.operands, "DOCUMENT", answer, answer_line);
 }
 
 static const cli_group groups[] = {

@@ -69,8 +69,8 @@ static bool split_lines(const char *text, size_t n, struct cli_texts *out, wc_ar
     return true;
 }
 
-int cli_texts_read(struct cli *c, const struct cli_encode_args *a, const struct cli_list *operands,
-                   const char *what, struct cli_texts *out)
+static int read_texts(struct cli *c, const struct cli_encode_args *a, const struct cli_list *operands,
+                      const char *what, struct cli_texts *out)
 {
     const size_t n = operands->n - 1;
     const char *all = NULL;
@@ -179,17 +179,21 @@ const wc_json *cli_info_of(struct cli *c, const wc_model *model, const char *nam
 }
 
 int cli_encoder_run(struct cli *c, const void *args, const struct cli_encode_args *encode,
-                    const struct cli_model_args *model, const char *name, struct cli_texts *texts,
+                    const struct cli_model_args *model, const struct cli_list *operands, const char *what,
                     int (*answer)(struct cli_encoder *e, struct cli_texts *texts), cli_jsonl_fn answer_line)
 {
     const wc_model_options options = cli_model_of(model);
+    struct cli_texts texts;
     size_t n_errors = 0;
     wc_error err;
-    struct cli_encoder e = {c, wc_model_open(name, &options, &err), args, encode};
+    int status = read_texts(c, encode, operands, what, &texts);
+    if (status)
+        return status;
+    struct cli_encoder e = {c, wc_model_open(operands->items[0], &options, &err), args, encode};
     if (!e.model)
         return cli_fail(c, CLI_MODEL_PHASE, &err);
     cli_warnings(c, e.model);
-    int status = encode->jsonl ? cli_jsonl(c, answer_line, &e, &n_errors) : answer(&e, texts);
+    status = encode->jsonl ? cli_jsonl(c, answer_line, &e, &n_errors) : answer(&e, &texts);
     wc_model_free(e.model);
     return status ? status : n_errors ? CLI_EXIT_REFUSED : CLI_EXIT_OK;
 }

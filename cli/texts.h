@@ -20,10 +20,6 @@ struct cli_texts {
 
 /* The options as the library takes them. */
 wc_encode_options cli_encode_of(const struct cli_encode_args *a, const struct cli_texts *texts);
-/* The arguments behind the model, else the lines of --file or of stdin; all of it lies in the arena of the program.  what: the
- * argument's name for messages.  Gives an exit status. */
-int cli_texts_read(struct cli *c, const struct cli_encode_args *a, const struct cli_list *operands,
-                   const char *what, struct cli_texts *out);
 /* The strings of an array, or one string, of a line of JSON; name: of the member.  Release with cli_texts_release. */
 bool cli_texts_of_json(const wc_json *v, const char *name, struct cli_texts *out, wc_error *err);
 void cli_texts_release(struct cli_texts *texts);
@@ -45,9 +41,11 @@ struct cli_encoder {
     const void *args;
     const struct cli_encode_args *encode;
 };
-/* Opens the model, runs one of the two, closes it, and gives the exit status. */
+/* Reads the texts: the operands behind the model, else the lines of --file or of stdin (all of it lies in the arena of the
+ * program; what: such an operand's name for messages). Opens the model, runs one of the two, closes it, and gives the exit
+ * status. */
 int cli_encoder_run(struct cli *c, const void *args, const struct cli_encode_args *encode,
-                    const struct cli_model_args *model, const char *name, struct cli_texts *texts,
+                    const struct cli_model_args *model, const struct cli_list *operands, const char *what,
                     int (*answer)(struct cli_encoder *e, struct cli_texts *texts), cli_jsonl_fn answer_line);
 /* What answer does where the answers are objects of JSON: put writes those of all texts with commas between, and print shows
  * them. */
