@@ -113,10 +113,19 @@ bool wc_hub_ends_with(const char *s, const char *end)
     return n >= e && strcasecmp(s + n - e, end) == 0;
 }
 
+bool wc_hub_is_tower(const char *path)
+{
+    const char *name = last_part(path);
+    for (const char *p = name; wc_hub_ends_with(name, ".gguf") && *p; p++)
+        if (strncasecmp(p, "mmproj", 6) == 0)
+            return true;
+    return false;
+}
+
 bool wc_hub_is_gguf(const char *path)
 {
     const char *name = last_part(path), *of = strstr(name, "-of-");
-    return wc_hub_ends_with(name, ".gguf") && strncasecmp(name, "mmproj", 6) != 0 &&
+    return wc_hub_ends_with(name, ".gguf") && !wc_hub_is_tower(name) &&
            (!of || of - name < 6 || strncmp(of - 6, "-00001", 6) == 0);
 }
 

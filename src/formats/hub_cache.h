@@ -49,7 +49,9 @@ bool wc_hub_is_commit(const char *s, size_t n);
 bool wc_hub_is_file(const char *path);
 
 bool wc_hub_ends_with(const char *s, const char *end); /* whatever the case */
-/* Whether a path is that of a model's GGUF file, or of the first of its files; mmproj-*.gguf are picture towers. */
+/* Whether a path is that of a picture tower: *mmproj*.gguf. */
+bool wc_hub_is_tower(const char *path);
+/* Whether a path is that of a model's GGUF file, or of the first of its files, and of no picture tower. */
 bool wc_hub_is_gguf(const char *path);
 /* Whether path is first, or another part of the same model where first is NAME-00001-of-N. */
 bool wc_hub_is_part(const char *path, const char *first);
