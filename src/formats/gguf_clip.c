@@ -19,7 +19,7 @@
 #include "formats/gguf_builder.h"
 #include "formats/hub_cache.h"
 
-enum { MAX_CONFIG = 1 << 20, MAX_LIST = 1 << 16, MAX_STAGES = 16, MAX_BLOCKS = 512, CONTROL = 3 };
+enum { MAX_CONFIG = 1 << 20, MAX_LIST = 1 << 16, MAX_TENSORS = 1 << 14, MAX_STAGES = 16, MAX_BLOCKS = 512, CONTROL = 3 };
 #define IMAGE_TOKEN "<image_soft_token>"
 #define IMAGE_KEY   "clip.vision.image_token_id"
 
@@ -158,6 +158,9 @@ static bool read_head(struct clip *p, wc_error *err)
     if (!wc_file_map_open(&p->file->map, p->path, err) ||
         !wc_gguf_read(&p->g, &p->file->map, p->path, p->c->arena, err))
         return false;
+    if (p->g.n_tensors > MAX_TENSORS)
+        return wc_fail(err, WC_BAD_FILE, "%s: header: expected at most %d tensors of a picture tower, found %zu",
+                       p->path, MAX_TENSORS, p->g.n_tensors);
     p->f = (wc_gguf_file){.path = p->path, .tensors = p->g.tensors, .n_tensors = p->g.n_tensors};
     p->f.metadata = wc_gguf_metadata(&p->g, prefixes, MAX_LIST, p->c->arena, err);
     return p->f.metadata != NULL;
@@ -290,7 +293,7 @@ static bool read_processor(struct clip *p, int size)
 /* SigLIP: rows are averaged over squares of patches, of 4 x 4 unless the file says otherwise. */
 static bool put_siglip(struct clip *p)
 {
-    int size, patch, factor;
+    int size, patch, factor, width, heads;
     const wc_json *gelu = wc_json_get(p->f.metadata, "clip.use_gelu");
     if (!wc_json_is(gelu, WC_JSON_TRUE))
         return wc_fail(p->b.err, WC_UNSUPPORTED, "%s: clip.use_gelu: expected true for gemma3, found %s",
@@ -298,8 +301,15 @@ static bool put_siglip(struct clip *p)
     if (!wc_gguf_put_keys(&p->b, gemma3_keys) ||
         !wc_gguf_whole(&p->b, "image_size", 1, 8192, 0, &size) ||
         !wc_gguf_whole(&p->b, "patch_size", 1, 256, 1, &patch) ||
-        !wc_gguf_whole(&p->b, "projector.scale_factor", 1, 256, 4, &factor))
+        !wc_gguf_whole(&p->b, "projector.scale_factor", 1, 256, 4, &factor) ||
+        !wc_gguf_whole(&p->b, "embedding_length", 1, 1 << 16, 1, &width) ||
+        !wc_gguf_whole(&p->b, "attention.head_count", 1, 4096, 1, &heads))
         return false;
+    if (width % heads)
+        return wc_fail(p->b.err, WC_BAD_FILE,
+                       "%s: clip.vision.embedding_length: expected a multiple of clip.vision.attention.head_count "
+                       "(%d), found %d",
+                       p->path, heads, width);
     p->side = size / patch / factor;
     if (p->side == 0)
         return wc_fail(p->b.err, WC_BAD_FILE,
@@ -349,25 +359,28 @@ static bool put_block(struct clip *p, int stage, int i)
             out,
             "\"block_type\":\"mqa\",\"num_heads\":%zu,\"key_dim\":%zu,\"value_dim\":%zu,\"kv_stride\":%d,"
             "\"dw_kernel_size\":%zu}",
-            key && key->shape[0] ? query->shape[0] / key->shape[0] : 0, key ? key->shape[0] : 0,
-            value ? value->shape[0] : 0, down ? 2 : 1, down ? last_size(down) : 3);
+            key ? query->shape[0] / key->shape[0] : query->shape[0], key ? key->shape[0] : 1,
+            value ? value->shape[0] : 1, down ? 2 : 1, down ? last_size(down) : 3);
     return true;
 }
 
 /* No block is behind a gap, where it would be passed over. */
 static bool check_blocks(const struct clip *p, int n_stages, const int n_blocks[MAX_STAGES])
 {
+    static const char start[] = "v.blk.";
     for (size_t i = 0; i < p->g.n_tensors; i++) {
         const char *name = p->g.tensors[i].name;
-        int stage = -1, block = -1;
-        if (!begins_with(name, "v.blk.") || sscanf(name, "v.blk.%d.%d.", &stage, &block) != 2)
+        char *end;
+        if (!begins_with(name, start))
             continue;
-        if (stage < 0 || stage >= n_stages || block < 0 || block >= n_blocks[stage])
+        const long stage = strtol(name + strlen(start), &end, 10);
+        const long block = *end == '.' ? strtol(end + 1, NULL, 10) : -1;
+        const int n = stage >= 0 && stage < n_stages ? n_blocks[stage] : 0;
+        if (block < 0 || block >= n)
             return wc_fail(p->b.err, WC_BAD_FILE,
                            "%s: tensor %.100s: expected the blocks before it too, found %d stages, %d blocks of "
-                           "stage %d",
-                           p->path, name, n_stages,
-                           stage >= 0 && stage < n_stages ? n_blocks[stage] : 0, stage);
+                           "this one",
+                           p->path, name, n_stages, n);
     }
     return true;
 }
@@ -609,32 +622,43 @@ bool wc_clip_open(wc_checkpoint *c, const char *path, wc_error *err)
 
 /* ---- where it lies ---- */
 
-/* The towers in a folder: how many, and the last. */
-static size_t towers_in(wc_arena *a, const char *dir, const char **path)
+/* In a snapshot of the Hugging Face cache: whatever of it was fetched. */
+static const char *find_in_snapshot(wc_arena *a, const char *root, const char *model)
 {
     wc_names in;
-    size_t n = 0;
+    if (!wc_names_read_files(a, root, &in, NULL))
+        return NULL;
+    const size_t i = wc_hub_pick_tower((const char *const *)in.list, in.n, model);
+    return i < in.n ? wc_path_join(a, root, in.list[i]) : NULL;
+}
+
+/* Beside a model: the only one. */
+static const char *find_beside(wc_arena *a, const char *dir, size_t *n)
+{
+    wc_names in;
+    const char *path = NULL;
+    *n = 0;
     if (!wc_names_read(a, dir, &in, NULL))
-        return 0;
+        return NULL;
     for (size_t i = 0; i < in.n; i++)
-        if (wc_hub_is_tower(in.list[i])) {
-            *path = wc_path_join(a, dir, in.list[i]);
-            n++;
-        }
-    return n;
+        if (wc_hub_is_tower(in.list[i]) && (*n)++ == 0)
+            path = wc_path_join(a, dir, in.list[i]);
+    return *n == 1 ? path : NULL;
 }
 
 const char *wc_clip_find(wc_arena *a, const char *model, size_t *n)
 {
-    const char *path = NULL, *slash = strrchr(model, '/');
-    char *dir = slash ? wc_arena_strndup(a, model, slash == model ? 1 : (size_t)(slash - model))
-                      : wc_arena_strdup(a, ".");
-    *n = dir ? towers_in(a, dir, &path) : 0;
-    const char *snapshots = dir ? strstr(dir, "/snapshots/") : NULL;
-    const char *commit = snapshots ? snapshots + strlen("/snapshots/") : NULL;
-    if (*n == 0 && commit && strlen(commit) > 41 && commit[40] == '/' && wc_hub_is_commit(commit, 40)) {
-        dir[commit + 40 - dir] = '\0';
-        *n = towers_in(a, dir, &path);
+    static const char snapshots[] = "/snapshots/";
+    const char *slash = strrchr(model, '/'), *commit = strstr(model, snapshots);
+    commit = commit ? commit + strlen(snapshots) : NULL;
+    if (commit && strlen(commit) > 41 && commit[40] == '/' && wc_hub_is_commit(commit, 40)) {
+        char *root = wc_arena_strndup(a, model, (size_t)(commit + 40 - model));
+        const char *path = root ? find_in_snapshot(a, root, commit + 41) : NULL;
+        *n = path != NULL;
+        return path;
     }
-    return *n == 1 ? path : NULL;
+    const char *dir = slash ? wc_arena_strndup(a, model, slash == model ? 1 : (size_t)(slash - model))
+                            : ".";
+    *n = 0;
+    return dir ? find_beside(a, dir, n) : NULL;
 }

@@ -26,7 +26,7 @@ bool wc_clip_place(const char *name, wc_gguf_place *place);
  * configuration of both in c->config, the picture processor's settings, and in the tokenizer the token that stands for a
  * row of a picture, should it not be there.  c is as it was when that fails. */
 bool wc_clip_open(wc_checkpoint *c, const char *path, wc_error *err);
-/* The file that lies beside a model's, or at the top of its snapshot in the Hugging Face cache: in the arena.  NULL when there is
- * none or several; *n of them. */
+/* The tower's file beside a model's, in the arena; in a snapshot of the Hugging Face cache that which llama.cpp would take
+ * (wc_hub_pick_tower).  NULL when there is none, or several; *n of them. */
 const char *wc_clip_find(wc_arena *a, const char *model, size_t *n);
 #endif

@@ -59,6 +59,10 @@ bool wc_hub_is_part(const char *path, const char *first);
  * Q4_K_M does in "x-Q4_K_M.gguf" and "Q4_K_M/x-00001-of-00002.gguf", whatever the case.  n when it is none or several: err. */
 size_t wc_hub_pick(const char *const *paths, size_t n, const char *file, const char *where, wc_error *err);
 
+/* The index of the picture tower that goes with a model's file among the n paths of its repository, as llama.cpp chooses it: in
+ * the model's folder or one above it, the nearest first, then of the quantization nearest to the model's.  n: there is none. */
+size_t wc_hub_pick_tower(const char *const *paths, size_t n, const char *model);
+
 /* ---- places ---- */
 
 /* The value of a variable that is set and not empty; NULL. */
