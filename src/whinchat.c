@@ -405,8 +405,8 @@ bool wc_convert(const char *name, const char *out, const char *type, wc_progress
     return convert(name, out, type, false, progress, user, err);
 }
 
-bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
-                       wc_error *err)
+bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress,
+                       void *user, wc_error *err)
 {
     return convert(name, out, type, true, progress, user, err);
 }

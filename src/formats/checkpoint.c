@@ -62,11 +62,12 @@ wc_checkpoint *wc_checkpoint_open(const char *path, const wc_checkpoint_options 
     const wc_checkpoint_options none = {0}, *o = options ? options : &none;
     wc_checkpoint *c = new_checkpoint(err);
     const bool file = !(o->flags & WC_CHECKPOINT_RANDOM) && wc_path_exists(path) && !wc_dir_exists(path);
-    bool ok = c && (file || !o->mmproj ||
-                    wc_fail(err, WC_BAD_ARGUMENT,
-                            "--mmproj: expected the file of a GGUF model's pictures, but %s is a folder, whose "
-                            "files hold them",
-                            path));
+    bool ok = c &&
+              (file || !o->mmproj ||
+               wc_fail(err, WC_BAD_ARGUMENT,
+                       "--mmproj: expected the file of a GGUF model's pictures, but %s is a folder, whose "
+                       "files hold them",
+                       path));
     ok = ok && (file ? wc_gguf_open(c, path, o, err) : wc_hf_folder_read(c, path, o, err));
     if (ok && (o->flags & WC_CHECKPOINT_RANDOM))
         ok = (c->random = wc_random_new(o->random_dtype, err)) != NULL;
@@ -122,6 +123,11 @@ const char *wc_checkpoint_weights_file(const wc_checkpoint *c)
 const char *wc_checkpoint_no_tower(const wc_checkpoint *c)
 {
     return c->no_tower;
+}
+
+const char *wc_checkpoint_no_sound(const wc_checkpoint *c)
+{
+    return c->no_sound;
 }
 
 const wc_json *wc_checkpoint_config(const wc_checkpoint *c)
@@ -303,7 +309,8 @@ static wc_tensor view(const wc_stored *s)
 }
 
 /* The name as the file would spell it, for messages, and the file that should have it. */
-static const char *file_name(const wc_checkpoint *c, const char *name, wc_gguf_place *place, const char **file)
+static const char *file_name(const wc_checkpoint *c, const char *name, wc_gguf_place *place,
+                             const char **file)
 {
     char spelling[WC_NAME_ROOM];
     *file = c->weights_file;

@@ -45,6 +45,8 @@ const char *wc_checkpoint_config_file(const wc_checkpoint *c); /* for messages: 
 const char *wc_checkpoint_weights_file(const wc_checkpoint *c);
 /* Why a GGUF model whose family takes pictures takes none: its tower lies in another file; NULL. */
 const char *wc_checkpoint_no_tower(const wc_checkpoint *c);
+/* Why a GGUF model whose family takes sounds takes none; NULL. */
+const char *wc_checkpoint_no_sound(const wc_checkpoint *c);
 const wc_json *wc_checkpoint_config(const wc_checkpoint *c); /* config.json; NULL when opened without one */
 const wc_json *wc_checkpoint_generation(const wc_checkpoint *c); /* generation_config.json or NULL */
 /* The picture processor's settings, an object without nesting: as in transformers, the image_processor of

@@ -19,7 +19,14 @@
 #include "formats/gguf_builder.h"
 #include "formats/hub_cache.h"
 
-enum { MAX_CONFIG = 1 << 20, MAX_LIST = 1 << 16, MAX_TENSORS = 1 << 14, MAX_STAGES = 16, MAX_BLOCKS = 512, CONTROL = 3 };
+enum {
+    MAX_CONFIG = 1 << 20,
+    MAX_LIST = 1 << 16,
+    MAX_TENSORS = 1 << 14,
+    MAX_STAGES = 16,
+    MAX_BLOCKS = 512,
+    CONTROL = 3
+};
 #define IMAGE_TOKEN "<image_soft_token>"
 #define IMAGE_KEY   "clip.vision.image_token_id"
 
@@ -40,11 +47,21 @@ static const wc_gguf_key gemma3_keys[] = {
 static const wc_gguf_key no_keys[] = {{0}};
 
 static const wc_clip_kind kinds[] = {
-    {"gemma3", "clip.projector_type", "gemma3", "gemma3", "Gemma3ForConditionalGeneration",
-     "mm.input_projection.weight", 1,
+    {"gemma3",
+     "clip.projector_type",
+     "gemma3",
+     "gemma3",
+     "Gemma3ForConditionalGeneration",
+     "mm.input_projection.weight",
+     1,
      {"clip.vision", "", "", WC_GGUF_NORMS_PLUS_ONE, "", "", gemma3_keys, no_names}},
-    {"gemma3nv", "clip.vision.projector_type", "gemma3n", "gemma3n", "Gemma3nForConditionalGeneration",
-     "mm.input_projection.weight", 0,
+    {"gemma3nv",
+     "clip.vision.projector_type",
+     "gemma3n",
+     "gemma3n",
+     "Gemma3nForConditionalGeneration",
+     "mm.input_projection.weight",
+     0,
      {"clip.vision", "", "", 0, "", "", no_keys, no_names}},
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
@@ -145,10 +162,10 @@ struct clip {
     wc_gguf g;
     wc_gguf_file f;
     const wc_clip_kind *kind;
-    wc_gguf_builder b; /* of the configuration */
+    wc_gguf_builder b;     /* of the configuration */
     int image_token, side; /* rows of a picture are side * side */
     bool add_token;        /* the tokenizer does not know IMAGE_TOKEN */
-    int n_words;           /* of Gemma 3n: ids below it have a row of their own in the table of layer inputs; 0: all */
+    int n_words; /* of Gemma 3n: ids below it have a row of their own in the table of layer inputs; 0: all */
     const wc_json *config, *processor;
 };
 
@@ -159,8 +176,9 @@ static bool read_head(struct clip *p, wc_error *err)
         !wc_gguf_read(&p->g, &p->file->map, p->path, p->c->arena, err))
         return false;
     if (p->g.n_tensors > MAX_TENSORS)
-        return wc_fail(err, WC_BAD_FILE, "%s: header: expected at most %d tensors of a picture tower, found %zu",
-                       p->path, MAX_TENSORS, p->g.n_tensors);
+        return wc_fail(err, WC_BAD_FILE,
+                       "%s: header: expected at most %d tensors of a picture tower, found %zu", p->path,
+                       MAX_TENSORS, p->g.n_tensors);
     p->f = (wc_gguf_file){.path = p->path, .tensors = p->g.tensors, .n_tensors = p->g.n_tensors};
     p->f.metadata = wc_gguf_metadata(&p->g, prefixes, MAX_LIST, p->c->arena, err);
     return p->f.metadata != NULL;
@@ -180,22 +198,25 @@ static bool read_kind(struct clip *p, wc_error *err)
     const char *key = mixed ? "clip.vision.projector_type" : "clip.projector_type";
     p->kind = wc_clip_kind_of(p->c->arch->name);
     if (!wc_json_string_is(arch, "clip"))
-        return wc_fail(err, WC_BAD_FILE,
-                       "%s: general.architecture: expected clip, that of a picture tower (mmproj file), found "
-                       "%.60s",
-                       p->path, text_of(arch));
+        return wc_fail(
+            err, WC_BAD_FILE,
+            "%s: general.architecture: expected clip, that of a picture tower (mmproj file), found "
+            "%.60s",
+            p->path, text_of(arch));
     if (!wc_json_is(wc_json_get(p->f.metadata, "clip.has_vision_encoder"), WC_JSON_TRUE))
         return wc_fail(err, WC_UNSUPPORTED,
                        "%s: clip.has_vision_encoder: expected true: of mmproj files picture towers are read",
                        p->path);
     if (!p->kind)
-        return wc_fail(err, WC_UNSUPPORTED,
-                       "%s: its model is %s, whose GGUF files take no pictures here; expected gemma3 or gemma3n",
-                       p->path, p->c->arch->name);
+        return wc_fail(
+            err, WC_UNSUPPORTED,
+            "%s: its model is %s, whose GGUF files take no pictures here; expected gemma3 or gemma3n",
+            p->path, p->c->arch->name);
     return wc_json_string_is(type, p->kind->projector) ||
-           wc_fail(err, WC_BAD_FILE,
-                   "%s: %s: expected %s, which goes with %s (%s), found %.60s; give the model's own mmproj file",
-                   p->path, key, p->kind->projector, p->c->path, p->c->arch->name, text_of(type));
+           wc_fail(
+               err, WC_BAD_FILE,
+               "%s: %s: expected %s, which goes with %s (%s), found %.60s; give the model's own mmproj file",
+               p->path, key, p->kind->projector, p->c->path, p->c->arch->name, text_of(type));
 }
 
 static wc_stored *find(const struct clip *p, const char *name)
@@ -215,10 +236,11 @@ static bool check_width(struct clip *p, wc_error *err)
         return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: missing", p->path, p->kind->tensor);
     const size_t own = t->ndim == 2 ? t->shape[p->kind->stream] : 0;
     return (double)own == width ||
-           wc_fail(err, WC_BAD_FILE,
-                   "%s: tensor %s: expected a projection into %.0f, the embedding_length of %s, found %zu; the "
-                   "file belongs to another model",
-                   p->path, p->kind->tensor, width, p->c->path, own);
+           wc_fail(
+               err, WC_BAD_FILE,
+               "%s: tensor %s: expected a projection into %.0f, the embedding_length of %s, found %zu; the "
+               "file belongs to another model",
+               p->path, p->kind->tensor, width, p->c->path, own);
 }
 
 /* The id that stands for a row of a picture: the file's own word for it (which only files written here have), the token's, or the
@@ -257,8 +279,8 @@ static bool put_channels(struct clip *p, wc_buf *out, const char *key, double lo
     for (size_t i = 0; i < 3; i++) {
         values[i] = wc_json_number(wc_json_item(v, i), NAN);
         if (!(values[i] >= low && values[i] <= high))
-            return wc_fail(p->b.err, WC_BAD_FILE, "%s: %s: expected numbers from %g to %g", p->path, full, low,
-                           high);
+            return wc_fail(p->b.err, WC_BAD_FILE, "%s: %s: expected numbers from %g to %g", p->path, full,
+                           low, high);
         wc_buf_printf(out, "%s%.9g", i ? "," : "[", values[i]);
     }
     wc_buf_puts(out, "]");
@@ -272,10 +294,11 @@ static bool read_processor(struct clip *p, int size)
     wc_buf b;
     double mean[3] = {0}, deviation[3] = {1, 1, 1};
     wc_buf_init(&b, 2000);
-    wc_buf_printf(&b,
-                  "{\"do_resize\":true,\"size\":{\"height\":%d,\"width\":%d},\"resample\":2,\"do_rescale\":true,"
-                  "\"rescale_factor\":0.00392156862745098,\"image_mean\":",
-                  size, size);
+    wc_buf_printf(
+        &b,
+        "{\"do_resize\":true,\"size\":{\"height\":%d,\"width\":%d},\"resample\":2,\"do_rescale\":true,"
+        "\"rescale_factor\":0.00392156862745098,\"image_mean\":",
+        size, size);
     bool ok = put_channels(p, &b, "image_mean", -100, 100, mean);
     wc_buf_puts(&b, ",\"image_std\":");
     ok = ok && put_channels(p, &b, "image_std", 1e-6, 100, deviation);
@@ -298,18 +321,18 @@ static bool put_siglip(struct clip *p)
     if (!wc_json_is(gelu, WC_JSON_TRUE))
         return wc_fail(p->b.err, WC_UNSUPPORTED, "%s: clip.use_gelu: expected true for gemma3, found %s",
                        p->path, gelu ? "another value" : "nothing");
-    if (!wc_gguf_put_keys(&p->b, gemma3_keys) ||
-        !wc_gguf_whole(&p->b, "image_size", 1, 8192, 0, &size) ||
+    if (!wc_gguf_put_keys(&p->b, gemma3_keys) || !wc_gguf_whole(&p->b, "image_size", 1, 8192, 0, &size) ||
         !wc_gguf_whole(&p->b, "patch_size", 1, 256, 1, &patch) ||
         !wc_gguf_whole(&p->b, "projector.scale_factor", 1, 256, 4, &factor) ||
         !wc_gguf_whole(&p->b, "embedding_length", 1, 1 << 16, 1, &width) ||
         !wc_gguf_whole(&p->b, "attention.head_count", 1, 4096, 1, &heads))
         return false;
     if (width % heads)
-        return wc_fail(p->b.err, WC_BAD_FILE,
-                       "%s: clip.vision.embedding_length: expected a multiple of clip.vision.attention.head_count "
-                       "(%d), found %d",
-                       p->path, heads, width);
+        return wc_fail(
+            p->b.err, WC_BAD_FILE,
+            "%s: clip.vision.embedding_length: expected a multiple of clip.vision.attention.head_count "
+            "(%d), found %d",
+            p->path, heads, width);
     p->side = size / patch / factor;
     if (p->side == 0)
         return wc_fail(p->b.err, WC_BAD_FILE,
@@ -377,10 +400,11 @@ static bool check_blocks(const struct clip *p, int n_stages, const int n_blocks[
         const long block = *end == '.' ? strtol(end + 1, NULL, 10) : -1;
         const int n = stage >= 0 && stage < n_stages ? n_blocks[stage] : 0;
         if (block < 0 || block >= n)
-            return wc_fail(p->b.err, WC_BAD_FILE,
-                           "%s: tensor %.100s: expected the blocks before it too, found %d stages, %d blocks of "
-                           "this one",
-                           p->path, name, n_stages, n);
+            return wc_fail(
+                p->b.err, WC_BAD_FILE,
+                "%s: tensor %.100s: expected the blocks before it too, found %d stages, %d blocks of "
+                "this one",
+                p->path, name, n_stages, n);
     }
     return true;
 }
@@ -389,8 +413,8 @@ static bool put_blocks(struct clip *p)
 {
     int n_stages = 0, n_blocks[MAX_STAGES] = {0}, total = 0;
     wc_buf_puts(&p->b.out, "\"block_args\":[");
-    while (n_stages < MAX_STAGES && in_block(p, n_stages, 0, "pw_exp.conv.weight") !=
-                                        in_block(p, n_stages, 0, "conv_exp.weight")) {
+    while (n_stages < MAX_STAGES &&
+           in_block(p, n_stages, 0, "pw_exp.conv.weight") != in_block(p, n_stages, 0, "conv_exp.weight")) {
         wc_buf_puts(&p->b.out, n_stages ? ",[" : "[");
         while (total < MAX_BLOCKS && put_block(p, n_stages, n_blocks[n_stages])) {
             n_blocks[n_stages]++;
@@ -402,8 +426,8 @@ static bool put_blocks(struct clip *p)
     wc_buf_puts(&p->b.out, "],");
     if (n_stages < 2)
         return wc_fail(p->b.err, WC_BAD_FILE,
-                       "%s: tensor v.blk.%d.0.%s.weight: missing; expected stages of blocks", p->path, n_stages,
-                       n_stages ? "pw_exp.conv" : "conv_exp");
+                       "%s: tensor v.blk.%d.0.%s.weight: missing; expected stages of blocks", p->path,
+                       n_stages, n_stages ? "pw_exp.conv" : "conv_exp");
     return check_blocks(p, n_stages, n_blocks);
 }
 
@@ -657,8 +681,7 @@ const char *wc_clip_find(wc_arena *a, const char *model, size_t *n)
         *n = path != NULL;
         return path;
     }
-    const char *dir = slash ? wc_arena_strndup(a, model, slash == model ? 1 : (size_t)(slash - model))
-                            : ".";
+    const char *dir = slash ? wc_arena_strndup(a, model, slash == model ? 1 : (size_t)(slash - model)) : ".";
     *n = 0;
     return dir ? find_beside(a, dir, n) : NULL;
 }

@@ -7,9 +7,9 @@
 
 /* One kind of tower with its projector. */
 typedef struct wc_clip_kind {
-    const char *projector; /* clip.projector_type or clip.vision.projector_type */
-    const char *key;       /* which of the two is written */
-    const char *arch;      /* general.architecture of the text model that it belongs to */
+    const char *projector;               /* clip.projector_type or clip.vision.projector_type */
+    const char *key;                     /* which of the two is written */
+    const char *arch;                    /* general.architecture of the text model that it belongs to */
     const char *model_type, *class_name; /* of the whole, in config.json */
     const char *tensor;                  /* a tensor of its projection into the width of the stream, and */
     int stream;                          /* which of that tensor's dimensions is that width */

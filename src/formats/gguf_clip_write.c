@@ -19,8 +19,8 @@ struct siglip {
 static bool refuse(wc_gguf_writer *w, const char *file, const char *key)
 {
     return wc_fail(w->err, WC_UNSUPPORTED,
-                   "%s: %s: this value cannot be written: GGUF files of picture towers have no such key", file,
-                   key);
+                   "%s: %s: this value cannot be written: GGUF files of picture towers have no such key",
+                   file, key);
 }
 
 /* Whether a field is absent or the number x. */
@@ -39,8 +39,8 @@ static bool check_processor(wc_gguf_writer *w, const wc_json *v, const char *fil
            : wc_json_is(wc_json_get(v, "do_resize"), WC_JSON_FALSE)      ? refuse(w, file, "do_resize")
            : wc_json_is(wc_json_get(v, "do_rescale"), WC_JSON_FALSE)     ? refuse(w, file, "do_rescale")
            : wc_json_is(wc_json_get(v, "do_pan_and_scan"), WC_JSON_TRUE) ? refuse(w, file, "do_pan_and_scan")
-           : pil                                                         ? refuse(w, file, "image_processor_type")
-                                                                         : true;
+           : pil ? refuse(w, file, "image_processor_type")
+                 : true;
 }
 
 static void put_channels(wc_gguf_writer *w, const char *key, const wc_json *v, double fallback)
@@ -114,10 +114,11 @@ static bool put_siglip(wc_gguf_writer *w, const wc_json *config)
         return false;
     const int side = (int)sqrt((double)n), grid = s.image / s.patch;
     if (size != s.image || side * side != n || grid / side == 0 || grid / (grid / side) != side)
-        return wc_fail(w->err, WC_BAD_FILE,
-                       "%s: mm_tokens_per_image: expected a square whose side divides the %d patches on a side "
-                       "of a picture of %d, found %d",
-                       file, grid, size, n);
+        return wc_fail(
+            w->err, WC_BAD_FILE,
+            "%s: mm_tokens_per_image: expected a square whose side divides the %d patches on a side "
+            "of a picture of %d, found %d",
+            file, grid, size, n);
     put_sizes(w, &s);
     wc_gguf_put_bool(w, "clip.use_gelu", true);
     if (grid / side != 4)
@@ -134,10 +135,11 @@ static bool expect(wc_gguf_writer *w, const wc_json *block, const char *key, int
     if (!wc_config_int_or(wc_checkpoint_config_file(w->c), block, key, fallback, 0, 64, &x, w->err))
         return false;
     return x == expected ||
-           wc_fail(w->err, WC_UNSUPPORTED,
-                   "%s: vision_config.model_args.block_args: %s: GGUF files have no key for it, and readers take "
-                   "%d; found %d",
-                   wc_checkpoint_config_file(w->c), key, expected, x);
+           wc_fail(
+               w->err, WC_UNSUPPORTED,
+               "%s: vision_config.model_args.block_args: %s: GGUF files have no key for it, and readers take "
+               "%d; found %d",
+               wc_checkpoint_config_file(w->c), key, expected, x);
 }
 
 /* The shapes of the tensors tell all but how far a block steps; the first of a stage steps by two, and so do keys that have a
@@ -164,8 +166,8 @@ static bool put_mobilenet(wc_gguf_writer *w, const wc_json *config)
     const wc_json *vision = wc_json_get(config, "vision_config");
     int side, width;
     struct siglip s = {.image = 768, .layers = 128, .heads = 8, .eps = 1e-6};
-    if (!wc_config_int_or(file, wc_json_get(vision, "model_args"), "msfa_output_resolution", 16, 1, 1024, &side,
-                          w->err) ||
+    if (!wc_config_int_or(file, wc_json_get(vision, "model_args"), "msfa_output_resolution", 16, 1, 1024,
+                          &side, w->err) ||
         !wc_config_int_or(file, vision, "hidden_size", 2048, 1, 1 << 16, &width, w->err) ||
         !check_blocks(w, wc_json_path(vision, "model_args.block_args")))
         return false;
@@ -175,10 +177,11 @@ static bool put_mobilenet(wc_gguf_writer *w, const wc_json *config)
         return false;
     s.patch = s.image / (side * side);
     if (s.patch == 0 || (int)sqrt((double)s.image / s.patch) != side)
-        return wc_fail(w->err, WC_UNSUPPORTED,
-                       "%s: vision_soft_tokens_per_image: GGUF files cannot tell that a picture of %d x %d becomes "
-                       "%d rows",
-                       file, s.image, s.image, side * side);
+        return wc_fail(
+            w->err, WC_UNSUPPORTED,
+            "%s: vision_soft_tokens_per_image: GGUF files cannot tell that a picture of %d x %d becomes "
+            "%d rows",
+            file, s.image, s.image, side * side);
     put_sizes(w, &s);
     return true;
 }
@@ -199,16 +202,18 @@ bool wc_clip_write_arch(wc_gguf_writer *w)
 {
     w->tower = wc_clip_kind_of(w->arch->name);
     if (!w->tower || wc_json_is_null(wc_json_get(wc_checkpoint_config(w->c), "vision_config")))
-        return wc_fail(w->err, WC_UNSUPPORTED,
-                       "%s: vision_config: expected the picture tower of a Gemma 3 or Gemma 3n model, found %s",
-                       wc_checkpoint_config_file(w->c), w->tower ? "none" : w->arch->model_type);
+        return wc_fail(
+            w->err, WC_UNSUPPORTED,
+            "%s: vision_config: expected the picture tower of a Gemma 3 or Gemma 3n model, found %s",
+            wc_checkpoint_config_file(w->c), w->tower ? "none" : w->arch->model_type);
     w->arch = &w->tower->own;
     return true;
 }
 
 bool wc_clip_write_leaves_out(const char *name)
 {
-    static const char *const kept[] = {"vision_tower.", "embed_vision.", "embed_audio.", "multi_modal_projector."};
+    static const char *const kept[] = {"vision_tower.", "embed_vision.", "embed_audio.",
+                                       "multi_modal_projector."};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (strstr(name, kept[i]))
             return strstr(name, ".head.") != NULL; /* SigLIP's pooling, of which Gemma makes no use */
@@ -218,8 +223,10 @@ bool wc_clip_write_leaves_out(const char *name)
 void wc_clip_write_shape(wc_gguf_item *t)
 {
     const char *end = strrchr(t->name, '.');
-    const bool scale = end && strcmp(end, ".gamma") == 0, stem = strcmp(t->name, "v.conv_stem.conv.bias") == 0;
-    t->exact = strcmp(t->name, "v.patch_embd.weight") == 0 || strcmp(t->name, "v.position_embd.weight") == 0 ||
+    const bool scale = end && strcmp(end, ".gamma") == 0,
+               stem = strcmp(t->name, "v.conv_stem.conv.bias") == 0;
+    t->exact = strcmp(t->name, "v.patch_embd.weight") == 0 ||
+               strcmp(t->name, "v.position_embd.weight") == 0 ||
                strcmp(t->name, "v.conv_stem.conv.weight") == 0;
     t->halves = strcmp(t->name, "mm.input_projection.weight") == 0;
     if (t->ndim == 1 && (scale || stem)) {

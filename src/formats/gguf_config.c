@@ -250,7 +250,8 @@ static bool put_all(wc_gguf_builder *b)
 {
     const unsigned flags = b->arch->flags;
     wc_buf_printf(&b->out, "{\"model_type\":\"%s\",%s", b->arch->model_type, b->arch->fixed);
-    if ((!(flags & WC_GGUF_OWN_KEYS) && !wc_gguf_put_keys(b, wc_gguf_common_keys)) || !wc_gguf_put_keys(b, b->arch->keys) ||
+    if ((!(flags & WC_GGUF_OWN_KEYS) && !wc_gguf_put_keys(b, wc_gguf_common_keys)) ||
+        !wc_gguf_put_keys(b, b->arch->keys) ||
         (!(flags & WC_GGUF_OWN_HEADS) && (!put_heads(b) || !put_rope_scaling(b))) || !wc_gguf_put_layers(b) ||
         !put_vocabulary(b))
         return false;
@@ -272,7 +273,8 @@ const wc_gguf_arch *wc_gguf_config_arch(const wc_gguf_file *f, wc_error *err)
         return arch;
     if (wc_json_string_is(name, "clip")) {
         wc_fail(err, WC_UNSUPPORTED,
-                "%s: general.architecture: clip is that of a model's picture tower; give the model's own file, and "
+                "%s: general.architecture: clip is that of a model's picture tower; give the model's own "
+                "file, and "
                 "this one by --mmproj",
                 f->path);
         return NULL;

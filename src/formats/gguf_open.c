@@ -281,13 +281,16 @@ static bool open_tower(wc_checkpoint *c, const wc_checkpoint_options *o, wc_erro
 {
     size_t n = 0;
     wc_error why = {0};
+    if (strcmp(c->arch->name, "gemma3n") == 0)
+        c->no_sound = "its GGUF files hold no sound tower; the model's folder does";
     if (o->mmproj)
         return wc_clip_open(c, o->mmproj, err);
     if (!wc_clip_kind_of(c->arch->name))
         return true;
     const char *found = wc_clip_find(c->arena, c->path, &n);
     if (n == 0)
-        wc_fail(&why, WC_NOT_FOUND, "its GGUF file holds the text model; --mmproj names the file of its pictures");
+        wc_fail(&why, WC_NOT_FOUND,
+                "its GGUF file holds the text model; --mmproj names the file of its pictures");
     else if (n > 1)
         wc_fail(&why, WC_NOT_FOUND, "%zu mmproj files lie beside it; --mmproj says which", n);
     if (found)

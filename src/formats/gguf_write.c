@@ -259,7 +259,9 @@ static bool measure(const wc_gguf_writer *w, wc_gguf_item *t)
         return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: shape: expected no zero in it", file, t->name);
     t->n_rows = elems / t->width;
     /* routers and coefficients are small, and much hangs on them */
-    const size_t out = t->ndim == 4 ? t->shape[0] : t->ndim > 1 ? t->shape[t->ndim - 2] : 1,
+    const size_t out = t->ndim == 4  ? t->shape[0]
+                       : t->ndim > 1 ? t->shape[t->ndim - 2]
+                                     : 1,
                  in = t->ndim == 4 ? elems / out : t->width; /* of a convolution: all that one output sees */
     t->type = in < SMALL || out < SMALL || t->exact ? WC_F32 : w->o->type;
     if (t->ndim == 4 && t->type == WC_BF16)
@@ -457,8 +459,8 @@ bool wc_gguf_write(const wc_checkpoint *c, const char *path, const wc_gguf_write
     wc_gguf_writer w = {.c = c, .o = o, .err = err, .arena = wc_arena_new(0), .file = {.fd = -1}};
     wc_buf_init(&w.head, MAX_HEAD);
     w.items = w.arena ? wc_arena_zalloc(w.arena, 2 * wc_checkpoint_n_tensors(c) + 8, sizeof *w.items) : NULL;
-    bool ok = w.items ? wc_gguf_write_arch(&w) && (!o->mmproj || wc_clip_write_arch(&w)) && add_tensors(&w) && put_metadata(&w) &&
-                            put_tensor_infos(&w) && write_all(&w, path)
+    bool ok = w.items ? wc_gguf_write_arch(&w) && (!o->mmproj || wc_clip_write_arch(&w)) && add_tensors(&w) &&
+                            put_metadata(&w) && put_tensor_infos(&w) && write_all(&w, path)
                       : wc_fail_memory(err, 1);
     wc_buf_release(&w.head);
     wc_arena_free(w.arena);

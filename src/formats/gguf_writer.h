@@ -40,8 +40,8 @@ typedef struct wc_gguf_writer {
     const wc_gguf_write_options *o;
     const wc_gguf_arch *arch;
     const wc_clip_kind *tower; /* NULL: the text model is written */
-    const wc_json *config;   /* of the text model */
-    const wc_json *defaults; /* of the family, where the configuration says nothing */
+    const wc_json *config;     /* of the text model */
+    const wc_json *defaults;   /* of the family, where the configuration says nothing */
     wc_error *err;
     wc_arena *arena;
     wc_buf head;

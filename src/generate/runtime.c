@@ -238,7 +238,9 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
 
 static bool open_audio(struct wc_model *m, wc_error *err)
 {
-    const wc_audio_input *in = &m->net->audio;
+    wc_audio_input *in = &m->net->audio;
+    if (wc_checkpoint_no_sound(m->files))
+        in->why_not = wc_checkpoint_no_sound(m->files);
     if (in->n_tokens == 0)
         return true;
     const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");

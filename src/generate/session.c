@@ -120,8 +120,8 @@ static void kinds_of(const struct wc_model *m, const wc_prompt *p, struct kind k
 {
     const wc_image_input *i = &m->net->image;
     const wc_audio_input *a = &m->net->audio;
-    kinds[PICTURES] = (struct kind){"picture", "pictures", "image", i->why_not, i->n_tokens, i->token_id,
-                                    i->place,  i->token,   i->before, i->after, p->n_media};
+    kinds[PICTURES] = (struct kind){"picture", "pictures", "image",   i->why_not, i->n_tokens, i->token_id,
+                                    i->place,  i->token,   i->before, i->after,   p->n_media};
     kinds[SOUNDS] = (struct kind){"sound",  "sound",  "audio",   a->why_not, a->n_tokens, a->token_id,
                                   a->token, a->token, a->before, a->after,   p->n_sounds};
 }

@@ -52,8 +52,8 @@ typedef struct wc_image_input {
     const char *before, *after; /* text around the n_tokens copies of token */
     /* Around a picture and the pieces that pan and scan cuts it into: before the whole, before the pieces.  NULL: it is not cut. */
     const char *original, *crops;
-    bool one_size;    /* the tower takes pictures of no other size */
-    bool sees_itself; /* each row of a picture sees all of them, those behind it too */
+    bool one_size;       /* the tower takes pictures of no other size */
+    bool sees_itself;    /* each row of a picture sees all of them, those behind it too */
     const char *why_not; /* why n_tokens is 0 where the family does take pictures; NULL */
 } wc_image_input;
 

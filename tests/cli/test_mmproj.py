@@ -150,7 +150,7 @@ def gemma3n():
     answers("found beside the only model of a folder", want, os.path.join(WORK, "n"))
     show = json.loads(run("show", text, "--json").stdout)
     check("show", show["modalities"] == ["text", "image"] and show["image"]["tokens"] == 36, show)
-    refused("sound", "takes no sound (", "run", text, "--audio", os.path.join(SOURCE, "tests", "goldens", "gemma3n_mm", "sound_a.wav"), "-p", "hi")
+    refused("sound", "takes no sound (its GGUF files hold no sound tower", "run", text, "--audio", os.path.join(SOURCE, "tests", "goldens", "gemma3n_mm", "sound_a.wav"), "-p", "hi")
     shutil.copy(towers[0], os.path.join(WORK, "n", "mmproj-f32.gguf"))
     refused("two are found", "2 mmproj files lie beside it; --mmproj says which", "run", text, *ASK)
     answers("one of two", want, text, "--mmproj", os.path.join(WORK, "n", "mmproj-f32.gguf"))
