@@ -345,6 +345,8 @@ static void test_tokens(void **state)
     expect_token(v, 1, "the", 0, 0, 3);
     expect_token(v, 3, "small", 1, 0, 5);
     expect_token(v, 5, "[SEP]", -1, -1, -1);
+    assert_int_equal(wc_token_id(m, "##i", 3), 49);
+    assert_int_equal(wc_token_id(m, "##i", 2), -1);
     wc_model_free(m);
 
     m = open_model(GOLDENS "embeddinggemma"); /* whose tokenizer rewrites bytes */
