@@ -191,9 +191,8 @@ static void check_spans(struct golden *g, const wc_json *entry, const wc_buf *te
     wc_error err = {0};
     if (!want || g->trims || strcmp(g->form, "tokenizer.json") != 0 || wc_json_get(entry, "hex"))
         return; /* of a text that is not valid, they count in another one */
-    bool same =
-        wc_tokenizer_encode_to(g->t, wc_buf_str(text), text->size, NULL, 0, 0, 0, &all, &err) &&
-        wc_json_count(want) == 2 * spans.size;
+    bool same = wc_tokenizer_encode_to(g->t, wc_buf_str(text), text->size, NULL, 0, 0, 0, &all, &err) &&
+                wc_json_count(want) == 2 * spans.size;
     for (size_t i = 0; same && i < spans.size; i++)
         same = wc_json_item(want, 2 * i)->u.integer ==
                    (int64_t)wc_utf8_count(wc_buf_str(text), spans.data[i].start) &&
@@ -446,7 +445,7 @@ int main(int argc, char **argv)
 {
     for (int i = 2; i < argc; i++)
         check_root(argv[1], argv[i]);
-    printf("not compared: truncation that the file itself asks for\n%zu passed, %zu failed\n",
-           passed, failed);
+    printf("not compared: truncation that the file itself asks for\n%zu passed, %zu failed\n", passed,
+           failed);
     return failed > 0 || passed == 0;
 }

@@ -76,7 +76,7 @@ class FillMaskPipeline(EncoderPipeline):
               alone: bool) -> List[Dict[str, Any]]:
         """The best candidates for one place."""
         scores = listed(scores)
-        best = sorted(range(len(scores)) if targets is None else targets, key=lambda id: -scores[id])[:top]
+        best = sorted(range(len(scores)) if targets is None else targets, key=scores.__getitem__, reverse=True)[:top]
         out = []
         for id in best:
             ids = tokens.ids[:place] + [id] + tokens.ids[place + 1:]

@@ -1,12 +1,13 @@
 """pipeline("text-classification")."""
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from operator import itemgetter
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .calls import warn_once
 from .encoder_pipeline import EncoderPipeline
 from .encoders import TOKENIZER_WORDS, listed, most_tokens, rows_of, sigmoid, softmax
 from .errors import InputError
 
-FUNCTIONS = {"none": list, "sigmoid": sigmoid, "softmax": softmax}
+FUNCTIONS: Dict[str, Callable[[Any], Any]] = {"none": list, "sigmoid": sigmoid, "softmax": softmax}
 
 
 class TextClassificationPipeline(EncoderPipeline):
@@ -69,8 +70,8 @@ class TextClassificationPipeline(EncoderPipeline):
             scores = listed(function(listed(row)[0]))
             found = [{"label": label, "score": score} for label, score in zip(info["labels"], scores)]
             if top is None or isinstance(top, int):
-                found.sort(key=lambda x: -x["score"])
+                found.sort(key=itemgetter("score"), reverse=True)
                 out.append(found if top is None else found[:top])
             else:
-                out.append(max(found, key=lambda x: x["score"]))
+                out.append(max(found, key=itemgetter("score")))
         return out

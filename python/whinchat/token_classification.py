@@ -130,7 +130,7 @@ class TokenClassificationPipeline(EncoderPipeline):
 
 
 def _best(x: Sequence[float]) -> int:
-    return max(range(len(x)), key=lambda i: x[i])
+    return max(range(len(x)), key=x.__getitem__)
 
 
 def _by_words(tokens: List[Entity]) -> List[List[Entity]]:

@@ -505,8 +505,8 @@ static const char *const score_names[] = {"none", "sigmoid", "softmax"};
 /* ,"encoder":{...}: what who makes answers of wc_encode's rows needs to know. */
 static void put_encoder_info(const struct wc_model *m, wc_buf *b)
 {
-    const double said =
-        wc_json_number(wc_json_get(wc_checkpoint_tokenizer_config(m->files), "model_max_length"), 0);
+    const double said = wc_json_number(
+        wc_json_get(wc_checkpoint_tokenizer_config(m->files), "model_max_length"), 0);
     const bool shorter = said >= 1 && said < m->net->context_length;
     const char *mask = m->tokenizer ? wc_tokenizer_special_token(m->tokenizer, "mask_token") : NULL;
     wc_score pairs;

@@ -65,7 +65,8 @@ bool wc_spans_of_normalized(const wc_normalizer *z, const char *s, size_t n, con
     const size_t before = map->size;
     struct room room;
     bool same = false, ok = true, local = true;
-    for (size_t i = 0; i < z->n_steps; i++) /* what is done at the ends of a text would be done at those of each piece */
+    for (size_t i = 0; i < z->n_steps;
+         i++) /* what is done at the ends of a text would be done at those of each piece */
         local &= z->steps[i].kind != WC_NORM_PREPEND && z->steps[i].kind != WC_NORM_APPEND &&
                  z->steps[i].kind != WC_NORM_STRIP;
     wc_matcher_init(&room.matcher, n);
