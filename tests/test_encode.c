@@ -44,10 +44,11 @@ static void assert_close(const float *got, const float *want, size_t n, double t
 /* n times a piece of text. */
 static wc_string repeated(const char *piece, size_t n, char room[2000])
 {
-    room[0] = '\0';
+    const size_t length = strlen(piece);
+    assert_true(n * length <= 2000);
     for (size_t i = 0; i < n; i++)
-        strcat(room, piece);
-    return (wc_string){room, strlen(room)};
+        memcpy(room + i * length, piece, length);
+    return (wc_string){room, n * length};
 }
 
 /* ---- vectors ---- */
@@ -128,7 +129,7 @@ static void test_embeddinggemma(void **state)
     size_t width;
     wc_model *m = open_model(GOLDENS "embeddinggemma");
     wc_checkpoint *golden = wc_checkpoint_open_tensors(GOLDENS "embeddinggemma/golden.safetensors", &err);
-    wc_tensor want;
+    wc_tensor want = {0};
     assert_true(golden && wc_checkpoint_find(golden, "doc.4_Normalize", &want));
     const wc_string text = S("a phone runs it");
     wc_encode_options o = {.size = sizeof o, .prompt_name = "document"};
@@ -238,10 +239,9 @@ static void test_classify(void **state)
 
 static const wc_json *parse(wc_arena *a, char *json, const wc_error *err)
 {
-    if (!json)
-        fail_msg("%s", err->text);
-    const wc_json *v = wc_json_parse(a, json, strlen(json), "answer", 0, NULL);
-    assert_non_null(v);
+    const wc_json *v = json ? wc_json_parse(a, json, strlen(json), "answer", 0, NULL) : NULL;
+    if (!v)
+        fail_msg("%s", json ? json : err->text);
     wc_free(json);
     return v;
 }

@@ -50,7 +50,7 @@ bool wc_score_of_pairs(const struct wc_model *m, wc_score *score, wc_error *err)
     *score = m->net->n_labels == 1 ? WC_SCORE_SIGMOID : WC_SCORE_LOGITS;
     if (wc_json_is_null(name))
         return true;
-    const char *text = wc_json_is(name, WC_JSON_STRING) ? name->u.text : "";
+    const char *text = name && wc_json_is(name, WC_JSON_STRING) ? name->u.text : "";
     if (ends_with(text, ".Identity"))
         *score = WC_SCORE_LOGITS;
     else if (ends_with(text, ".Sigmoid"))
