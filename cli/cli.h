@@ -107,7 +107,7 @@ bool cli_ask(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
 
 struct cli_model_args {
     struct cli_int threads;
-    const char *slice, *tokenizer, *config, *compute;
+    const char *slice, *tokenizer, *config, *compute, *mmproj;
     bool offline;
 };
 

@@ -420,12 +420,24 @@ bool wc_verify(const char *name, const wc_model_options *model_options, const wc
     return wc_verify_run(name, model_options, options, on_check, user, n_passed, n_failed, err);
 }
 
-bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
-                wc_error *err)
+static bool convert(const char *name, const char *out, const char *type, bool mmproj, wc_progress_fn progress,
+                    void *user, wc_error *err)
 {
     if (missing(name, "model name", err) || missing(out, "output", err) || missing(type, "type", err))
         return false;
-    return wc_convert_run(name, out, type, progress, user, err);
+    return wc_convert_run(name, out, type, mmproj, progress, user, err);
+}
+
+bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                wc_error *err)
+{
+    return convert(name, out, type, false, progress, user, err);
+}
+
+bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress,
+                       void *user, wc_error *err)
+{
+    return convert(name, out, type, true, progress, user, err);
 }
 
 static bool no_weights(const wc_model *model, wc_error *err)

@@ -49,10 +49,10 @@ def check_device(device: Any, device_map: Any) -> None:
     raise InputError("device: expected 'cpu', 'cuda' or a number, found %r" % (device if device is not None else device_map))
 
 
-def open_model(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any) -> Model:
+def open_model(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any, mmproj: Any = None) -> Model:
     """A model by name, or one that is open already."""
     if isinstance(model, Model):
-        for word, given in (("revision", revision), ("threads", threads), ("tokenizer", tokenizer)):
+        for word, given in (("revision", revision), ("threads", threads), ("tokenizer", tokenizer), ("mmproj", mmproj)):
             if given:
                 warn_once("`%s` has no meaning for a model that is already open" % word)
         return model
@@ -62,7 +62,7 @@ def open_model(model: Any, revision: Optional[str], threads: int, f32: bool, tok
         warn_once("`tokenizer` is taken as a folder; another object has no meaning in whinchat and is ignored")
         tokenizer = None
     path: Any = "%s@%s" % (model, revision) if revision and isinstance(model, str) else model
-    return Model(path, threads=threads, f32=f32, tokenizer=tokenizer)
+    return Model(path, threads=threads, f32=f32, tokenizer=tokenizer, mmproj=mmproj)
 
 
 def _spread(model_kwargs: Any, more: Dict[str, Any]) -> Dict[str, Any]:
@@ -76,7 +76,7 @@ def _spread(model_kwargs: Any, more: Dict[str, Any]) -> Dict[str, Any]:
 
 def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None, device: Any = None,
              device_map: Any = None, revision: Optional[str] = None, tokenizer: Any = None, threads: int = 0,
-             model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
+             mmproj: Any = None, model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
     """A pipeline as transformers.pipeline makes it.
 
     task: of models that generate "text-generation" or "image-text-to-text"; of encoders "feature-extraction", "fill-mask",
@@ -85,7 +85,8 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
     model: a folder, a name in the Hugging Face cache, a shipped model, or a whinchat.Model.  dtype (torch_dtype in older
     programs): "auto", a name or a torch dtype; "float32" computes all activations in float32.  device: the CPU is used
     whatever is asked for, with one warning for a GPU.  tokenizer: a folder whose tokenizer is used in place of the
-    model's.  threads: 0 for the physical cores.  Words of a call (max_new_tokens, do_sample ...) given here hold for
+    model's.  threads: 0 for the physical cores.  mmproj: the GGUF file of a GGUF model's pictures, where it is not the one
+    that lies beside it.  Words of a call (max_new_tokens, do_sample ...) given here hold for
     every call.  What has no meaning here warns once; what is unknown raises TypeError.
     """
     if task is None and model is None:
@@ -111,7 +112,7 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
             warn_once("`%s` has no meaning in whinchat and is ignored" % w)
     name = dtype_name(dtype if dtype is not None else torch_dtype)
     check_device(device, device_map)
-    opened = open_model(model, revision, threads, name == "float32", tokenizer)
+    opened = open_model(model, revision, threads, name == "float32", tokenizer, mmproj)
     if name != "auto" and (name == "float32") != opened.f32:
         warn_once("the model was opened with f32=%r, which dtype=%r does not change" % (opened.f32, name))
     return kind(opened, dtype=name, **{w: v for w, v in more.items() if w in kind.words and (v is not None or kind.keeps_none)})
