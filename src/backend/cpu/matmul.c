@@ -14,6 +14,7 @@
 enum {
     FEW_ROWS = 24,
     DOT_BYTES = 64 * 1024,
+    DOT_ROWS = 16, /* rows of w that a kernel takes at once, at most */
     SUM_COLS = 1024,
     ROUND_LEAST = 64 * 1024 /* values worth a thread */
 };
@@ -340,8 +341,8 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
     p.w_stride = w.paired ? 2 * w.stride[0] : w.stride[0];
     round_x(&p, f32(work));
     if (few(p.n)) {
-        size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / 4 * 4;
-        wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, 4));
+        const size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / DOT_ROWS * DOT_ROWS;
+        wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, DOT_ROWS));
         return;
     }
     plan_blocks(&p, (size_t)wc_pool_threads(b->pool));

@@ -10,14 +10,6 @@
 enum { COLS = 16, GROUP = 8 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-/* Loops over accumulators must vanish, or the accumulators lie in memory; instrumented code would take minutes to compile. */
-#ifdef WC_POISON
-#define UNROLL
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 24")
-#endif
 
 typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16, LOAD_PAIRS } loader;
 
