@@ -87,6 +87,7 @@ typedef struct wc_model_options {
     const char *config;    /* path of a config.json to use in place of the folder's; NULL */
     bool tokenizer_only;   /* open tokenizer and templates only; a folder without weights will do */
     const char *random_dtype; /* "f32", "bf16", "f16": name is a config.json, the weights are made up (for bench) */
+    const char *mmproj;    /* the GGUF file of a GGUF model's pictures; NULL: the one *mmproj*.gguf beside the model's */
 } wc_model_options;
 
 /* Opens a model by name: a folder, a name in the Hugging Face cache (OWNER/NAME[@REVISION][:FILE], FILE being one of a GGUF
@@ -116,6 +117,8 @@ WC_API bool wc_tokenize(const wc_model *model, const char *text, size_t n_bytes,
 /* Text of ids, NUL-terminated, *n_bytes long (it may hold NULs); ids out of range give nothing.  wc_free. */
 WC_API char *wc_detokenize(const wc_model *model, const int32_t *ids, size_t n_ids, bool skip_special_tokens,
                            size_t *n_bytes, wc_error *err);
+/* The id of a token [n_bytes] as the vocabulary spells it ("##ing"); -1 when there is none. */
+WC_API int32_t wc_token_id(const wc_model *model, const char *token, size_t n_bytes);
 /* Renders a chat as transformers' apply_chat_template does.  request: JSON object with "messages" and optionally
  * "tools", "documents", "add_generation_prompt", "continue_final_message", "special_tokens", "kwargs", "now".
  * model may be NULL when the template's source is given; template_source NULL: the model's own.  wc_free. */
@@ -284,6 +287,9 @@ typedef struct wc_encode_options {
  * all tokens): a text's vector is the same bits whatever texts stand beside it.  wc_free; NULL on failure. */
 WC_API float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
                        size_t *width, wc_error *err);
+/* The products [n] of a vector x [width] and each of n vectors [n, width]: where all are of length 1 (normalize), their
+ * cosines, which sentence-transformers calls similarity.  scores: [n], of the caller. */
+WC_API bool wc_similarity(const float *x, const float *vectors, size_t n, size_t width, float *scores, wc_error *err);
 /* Scores [n]: how relevant each document is to the query, as sentence-transformers' CrossEncoder has it (the sigmoid of the
  * logit, or the logit where the configuration says so).  wc_free; NULL on failure. */
 WC_API float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
@@ -297,6 +303,33 @@ WC_API char *wc_classify_tokens(wc_model *model, wc_string text, const wc_encode
 /* The likeliest words for each mask token in the text, as transformers' pipeline "fill-mask" has them:
  * {"cut","masks":[[{"id","token","text","score","sequence"}]]}.  wc_free. */
 WC_API char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err);
+
+/* An encoder by its tokens, for who makes other answers of them than those above.
+ *
+ * The tokens of a text, or of a pair of texts (pair NULL: one text), cut behind max_tokens (0, or more: the model's positions):
+ * {"cut","tokens":[{"id","token","type","text","start","end"}]}.  text: 0 of the first, 1 of the second, -1 put around them;
+ * [start, end): the bytes of that text that the token stands for, absent where this tokenizer cannot tell.  wc_free. */
+WC_API char *wc_tokens(const wc_model *model, wc_string text, const wc_string *pair, const wc_encode_options *options,
+                       wc_error *err);
+
+typedef struct wc_token_list {
+    const int32_t *ids;        /* [n_ids] special tokens included */
+    const int32_t *types;      /* [n_ids] 1 in the second text of a pair; NULL: all 0 */
+    size_t n_ids;
+    const int32_t *rows;       /* [n_rows] indices of the tokens that are asked for, rising; NULL: all */
+    size_t n_rows;
+} wc_token_list;
+
+enum wc_rows {
+    WC_ROWS_HIDDEN = 0,        /* the last hidden states, [rows, hidden_size] */
+    WC_ROWS_LOGITS             /* what the head makes of them: [rows, vocab_size] of words, [rows, labels] of tokens;
+                                  of a model for text classification one row of a list, [n, labels], whatever its rows */
+};
+
+/* Rows [*n_rows, *width] of n lists of tokens, one list's behind the other's; the same bits whatever lists stand beside.  Of
+ * options only batch_rows counts.  wc_free; NULL on failure. */
+WC_API float *wc_encode(wc_model *model, const wc_token_list *lists, size_t n, int what,
+                        const wc_encode_options *options, size_t *n_rows, size_t *width, wc_error *err);
 
 /* ---- looking inside -------------------------------------------------------------------------------------------- */
 
@@ -359,6 +392,10 @@ WC_API char *wc_compare(wc_model *a, wc_model *b, const char *text, size_t n_byt
  * "convert", bytes).  false on failure. */
 WC_API bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                        wc_error *err);
+/* Likewise the picture tower and projector of a Gemma 3 or Gemma 3n folder, as llama.cpp's converter does with --mmproj: what
+ * wc_model_options.mmproj takes.  The sound tower of Gemma 3n has no place in such a file. */
+WC_API bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                              wc_error *err);
 
 typedef struct wc_bench_options {
     size_t size;

@@ -13,6 +13,7 @@
 #include "generate/bench.h"
 #include "generate/convert.h"
 #include "generate/likelihood.h"
+#include "generate/rows.h"
 #include "generate/session.h"
 #include "generate/sound.h"
 #include "generate/tasks.h"
@@ -322,6 +323,11 @@ void wc_session_observe(wc_session *session, wc_observer_fn fn, void *user)
 
 /* ---- encoders ---- */
 
+int32_t wc_token_id(const wc_model *model, const char *token, size_t n_bytes)
+{
+    return model && token && model->tokenizer ? wc_tokenizer_find(model->tokenizer, token, n_bytes) : -1;
+}
+
 /* The options as this library knows them, when the texts [n] are all there. */
 static bool encode_options(const wc_model *model, const wc_string *texts, size_t n,
                            const wc_encode_options *options, wc_encode_options *o, wc_error *err)
@@ -344,6 +350,16 @@ float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_enco
     if (!encode_options(model, texts, n, options, &o, err) || missing(width, "width", err))
         return NULL;
     return wc_task_embed(model, texts, n, &o, width, err);
+}
+
+bool wc_similarity(const float *x, const float *vectors, size_t n, size_t width, float *scores, wc_error *err)
+{
+    if (missing(x, "x", err) ||
+        (n > 0 && (missing(vectors, "vectors", err) || missing(scores, "scores", err))))
+        return false;
+    const wc_kernels *k = wc_cpu_kernels(wc_cpu_chosen());
+    k->dot[WC_F32](scores, n, x, width, 1, vectors, width, n, width);
+    return true;
 }
 
 float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
@@ -381,6 +397,29 @@ char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options,
     return wc_task_fill(model, text, &o, err);
 }
 
+char *wc_tokens(const wc_model *model, wc_string text, const wc_string *pair,
+                const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, &text, 1, options, &o, err) ||
+        (pair && !encode_options(model, pair, 1, options, &o, err)))
+        return NULL;
+    return wc_rows_tokens(model, text, pair, &o, err);
+}
+
+float *wc_encode(wc_model *model, const wc_token_list *lists, size_t n, int what,
+                 const wc_encode_options *options, size_t *n_rows, size_t *width, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, NULL, 0, options, &o, err) || (n > 0 && missing(lists, "lists", err)) ||
+        missing(n_rows, "n_rows", err) || missing(width, "width", err))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (missing(lists[i].ids, "ids", err))
+            return NULL;
+    return wc_rows_encode(model, lists, n, what, &o, n_rows, width, err);
+}
+
 /* ---- verify and bench ---- */
 
 bool wc_verify(const char *name, const wc_model_options *model_options, const wc_verify_options *options,
@@ -391,12 +430,24 @@ bool wc_verify(const char *name, const wc_model_options *model_options, const wc
     return wc_verify_run(name, model_options, options, on_check, user, n_passed, n_failed, err);
 }
 
-bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
-                wc_error *err)
+static bool convert(const char *name, const char *out, const char *type, bool mmproj, wc_progress_fn progress,
+                    void *user, wc_error *err)
 {
     if (missing(name, "model name", err) || missing(out, "output", err) || missing(type, "type", err))
         return false;
-    return wc_convert_run(name, out, type, progress, user, err);
+    return wc_convert_run(name, out, type, mmproj, progress, user, err);
+}
+
+bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                wc_error *err)
+{
+    return convert(name, out, type, false, progress, user, err);
+}
+
+bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress,
+                       void *user, wc_error *err)
+{
+    return convert(name, out, type, true, progress, user, err);
 }
 
 static bool no_weights(const wc_model *model, wc_error *err)

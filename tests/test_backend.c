@@ -942,7 +942,7 @@ static void local_exact(double *y, wc_tensor q, wc_tensor k, wc_tensor v, wc_ten
 
 static void local_case(wc_local_attention a, size_t n)
 {
-    const size_t width = (size_t)(a.n_heads * a.head_dim), span = (size_t)(a.past + a.future) + 1;
+    const size_t width = (size_t)a.n_heads * (size_t)a.head_dim, span = (size_t)a.past + (size_t)a.future + 1;
     wc_tensor q = random_tensor(WC_SHAPE(n, width)), k = random_tensor(WC_SHAPE(n, width)),
               v = random_tensor(WC_SHAPE(n, width)), r = random_tensor(WC_SHAPE(span, width)),
               y = zeros(WC_SHAPE(n, width)), z = zeros(WC_SHAPE(n, width));

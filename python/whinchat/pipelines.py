@@ -1,23 +1,30 @@
-"""pipeline(): the calls of transformers' image-text-to-text and text-generation, with its shapes and errors.
+"""pipeline(): the calls of transformers' pipelines, with its shapes and errors.
 
 Where transformers 5 and 4.5x differ, 5 wins, and what is an error there works as in 4.5x.  docs/PYTHON.md lists where
 whinchat differs from both, and why; python/tests/test_transformers.py holds the three side by side.
 """
 import os
-from typing import Any, Dict, Optional, Type
+from typing import Any, Dict, List, Optional, Type
 
 from .base import Pipeline
 from .calls import warn_once
 from .errors import InputError, UnknownArgumentError
+from .feature_extraction import FeatureExtractionPipeline
+from .fill_mask import FillMaskPipeline
 from .image_text_to_text import ImageTextToTextPipeline
 from .model import Model
+from .text_classification import TextClassificationPipeline
 from .text_generation import TextGenerationPipeline
+from .token_classification import TokenClassificationPipeline
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 NO_MEANING = ("token", "use_auth_token", "trust_remote_code", "use_fast", "framework", "processor", "image_processor",
               "feature_extractor", "config", "attn_implementation", "num_workers", "binary_output", "local_files_only",
               "pipeline_class", "low_cpu_mem_usage", "offload_folder", "max_memory", "cache_dir", "use_safetensors")
-TASKS: Dict[str, Type[Pipeline]] = {"image-text-to-text": ImageTextToTextPipeline, "text-generation": TextGenerationPipeline}
+KINDS: List[Type[Pipeline]] = [FeatureExtractionPipeline, FillMaskPipeline, ImageTextToTextPipeline,
+                               TextClassificationPipeline, TextGenerationPipeline, TokenClassificationPipeline]
+TASKS: Dict[str, Type[Pipeline]] = {kind.task: kind for kind in KINDS}
+ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
 
 def _dtype_name(dtype: Any) -> str:
@@ -40,9 +47,9 @@ def _check_device(device: Any, device_map: Any) -> None:
     raise InputError("device: expected 'cpu', 'cuda' or a number, found %r" % (device if device is not None else device_map))
 
 
-def _open(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any) -> Model:
+def _open(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any, mmproj: Any) -> Model:
     if isinstance(model, Model):
-        for word, given in (("revision", revision), ("threads", threads), ("tokenizer", tokenizer)):
+        for word, given in (("revision", revision), ("threads", threads), ("tokenizer", tokenizer), ("mmproj", mmproj)):
             if given:
                 warn_once("`%s` has no meaning for a model that is already open" % word)
         return model
@@ -52,7 +59,7 @@ def _open(model: Any, revision: Optional[str], threads: int, f32: bool, tokenize
         warn_once("`tokenizer` is taken as a folder; another object has no meaning in whinchat and is ignored")
         tokenizer = None
     path: Any = "%s@%s" % (model, revision) if revision and isinstance(model, str) else model
-    return Model(path, threads=threads, f32=f32, tokenizer=tokenizer)
+    return Model(path, threads=threads, f32=f32, tokenizer=tokenizer, mmproj=mmproj)
 
 
 def _spread(model_kwargs: Any, more: Dict[str, Any]) -> Dict[str, Any]:
@@ -66,13 +73,17 @@ def _spread(model_kwargs: Any, more: Dict[str, Any]) -> Dict[str, Any]:
 
 def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None, device: Any = None,
              device_map: Any = None, revision: Optional[str] = None, tokenizer: Any = None, threads: int = 0,
-             model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
-    """A pipeline for "image-text-to-text" or "text-generation", as transformers.pipeline makes it.
+             mmproj: Any = None, model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
+    """A pipeline as transformers.pipeline makes it.
+
+    task: of models that generate "text-generation" or "image-text-to-text"; of encoders "feature-extraction", "fill-mask",
+    "text-classification" (or "sentiment-analysis") or "token-classification" (or "ner").
 
     model: a folder, a name in the Hugging Face cache, a shipped model, or a whinchat.Model.  dtype (torch_dtype in older
     programs): "auto", a name or a torch dtype; "float32" computes all activations in float32.  device: the CPU is used
     whatever is asked for, with one warning for a GPU.  tokenizer: a folder whose tokenizer is used in place of the
-    model's.  threads: 0 for the physical cores.  Words of a call (max_new_tokens, do_sample ...) given here hold for
+    model's.  threads: 0 for the physical cores.  mmproj: the GGUF file of a GGUF model's pictures, where it is not the one
+    that lies beside it.  Words of a call (max_new_tokens, do_sample ...) given here hold for
     every call.  What has no meaning here warns once; what is unknown raises TypeError.
     """
     if task is None and model is None:
@@ -80,8 +91,9 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
                            "provide a task or a model.")
     if task is None:
         raise RuntimeError("whinchat: the task cannot be inferred; give one of %s" % ", ".join(sorted(TASKS)))
+    task = ALIASES.get(task, task)
     if task not in TASKS:
-        raise KeyError("Unknown task %s, available tasks are %s" % (task, sorted(TASKS)))
+        raise KeyError("Unknown task %s, available tasks are %s" % (task, sorted(list(TASKS) + list(ALIASES))))
     if model is None:
         raise TypeError("pipeline: expected model=, a folder or a name; whinchat has no default model")
     kind = TASKS[task]
@@ -97,7 +109,7 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
             warn_once("`%s` has no meaning in whinchat and is ignored" % w)
     name = _dtype_name(dtype if dtype is not None else torch_dtype)
     _check_device(device, device_map)
-    opened = _open(model, revision, threads, name == "float32", tokenizer)
+    opened = _open(model, revision, threads, name == "float32", tokenizer, mmproj)
     if name != "auto" and (name == "float32") != opened.f32:
         warn_once("the model was opened with f32=%r, which dtype=%r does not change" % (opened.f32, name))
-    return kind(opened, dtype=name, **{w: v for w, v in more.items() if w in kind.words and v is not None})
+    return kind(opened, dtype=name, **{w: v for w, v in more.items() if w in kind.words and (v is not None or kind.keeps_none)})

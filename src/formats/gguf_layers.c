@@ -50,10 +50,10 @@ static void put_ints(wc_gguf_builder *b, const char *name, const int *x, int n)
 /* A list that has to be there. */
 static bool need_by_layer(const wc_gguf_builder *b, const char *key, int n, double max, int *out)
 {
-    if (!wc_gguf_by_layer(b, key, n, 1, max, 0, out))
-        return false;
-    return out[0] > 0 || wc_fail(b->err, WC_BAD_FILE, "%s: %s.%s: missing; expected an integer or a list",
-                                 b->f->path, b->arch->name, key);
+    if (wc_gguf_value(b, key))
+        return wc_gguf_by_layer(b, key, n, 1, max, 0, out);
+    return wc_fail(b->err, WC_BAD_FILE, "%s: %s.%s: missing; expected an integer or a list", b->f->path,
+                   b->arch->name, key);
 }
 
 static bool need_whole(const wc_gguf_builder *b, const char *key, double min, double max, int *out)

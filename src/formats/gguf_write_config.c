@@ -208,26 +208,27 @@ static size_t size_of(const wc_gguf_writer *w, int i, const char *tensor, int di
     return t && t->ndim == 2 ? t->shape[dim] : 0;
 }
 
-/* A list with a number for each layer, which the shapes tell. */
-static bool put_sizes(wc_gguf_writer *w, const char *key, const size_t *x)
+/* A list with a number for each of n layers, which the shapes tell. */
+static bool put_sizes(wc_gguf_writer *w, const char *key, const size_t *x, int n)
 {
     double list[MAX_LAYERS];
-    for (int i = 0; i < n_layers(w); i++) {
+    for (int i = 0; i < n; i++) {
         if (x[i] == 0 || x[i] > 1 << 24)
             return wc_fail(w->err, WC_BAD_FILE, "%s: tensors of layer %d do not tell %s.%s",
                            wc_checkpoint_weights_file(w->c), i, w->arch->name, key);
         list[i] = (double)x[i];
     }
-    wc_gguf_put_list(w, key, WC_GGUF_I32, list, (size_t)n_layers(w));
+    wc_gguf_put_list(w, key, WC_GGUF_I32, list, (size_t)n);
     return true;
 }
 
 static bool put_widths(wc_gguf_writer *w)
 {
     size_t widths[MAX_LAYERS];
-    for (int i = 0; i < n_layers(w); i++)
+    const int n = n_layers(w);
+    for (int i = 0; i < n; i++)
         widths[i] = size_of(w, i, "ffn_down", 1);
-    return put_sizes(w, "feed_forward_length", widths);
+    return put_sizes(w, "feed_forward_length", widths, n);
 }
 
 /* ---- Gemma 3n ---- */
@@ -417,6 +418,7 @@ static bool add_proportional_factors(wc_gguf_writer *w, size_t d)
     const double part = wc_json_number(wc_json_get(full, "partial_rotary_factor"), 1),
                  factor = wc_json_number(wc_json_get(full, "factor"), 1);
     const bool proportional = wc_json_string_is(type, "proportional");
+    const size_t half = d / 2;
     float divisors[MAX_FACTORS];
     if ((type && !proportional && !wc_json_string_is(type, "default")) ||
         (local && !wc_json_string_is(local, "default")) || (!proportional && part != 1))
@@ -425,12 +427,12 @@ static bool add_proportional_factors(wc_gguf_writer *w, size_t d)
             "%s: rope_parameters: expected full_attention proportional and sliding_attention default; "
             "GGUF files of %s tell no others",
             file, w->arch->name);
-    if (!(part >= 0 && part <= 1) || !(factor > 0 && factor < 1e6) || d / 2 > MAX_FACTORS)
+    if (!(part >= 0 && part <= 1) || !(factor > 0 && factor < 1e6) || half > MAX_FACTORS)
         return wc_fail(w->err, WC_BAD_FILE,
                        "%s: rope_parameters.full_attention: partial_rotary_factor: expected 0 to 1", file);
-    for (size_t i = 0; i < d / 2; i++)
-        divisors[i] = i < (size_t)(part * (double)(d / 2)) ? (float)factor : 1e30f;
-    return d == 0 || add_factors(w, "rope_freqs.weight", divisors, d / 2);
+    for (size_t i = 0; i < half; i++)
+        divisors[i] = i < (size_t)(part * (double)half) ? (float)factor : 1e30f;
+    return d == 0 || add_factors(w, "rope_freqs.weight", divisors, half);
 }
 
 static bool put_gemma4(wc_gguf_writer *w)
@@ -440,11 +442,11 @@ static bool put_gemma4(wc_gguf_writer *w)
         return false;
     for (int k = 0; k < 2; k++)
         d[k] = d[k] ? d[k] : d[!k];
-    for (int i = 0; i < n_layers(w);
-         i++) { /* those that share keys have as many as the layer that they read */
+    const int n = n_layers(w);
+    for (int i = 0; i < n; i++) { /* those that share keys have as many as the layer that they read */
         const bool sliding = is_sliding(w, i, 6);
         const size_t rows = size_of(w, i, "attn_k", 0);
-        last[sliding] = rows ? rows / d[sliding] : last[sliding];
+        last[sliding] = rows && d[sliding] ? rows / d[sliding] : last[sliding];
         kv[i] = last[sliding];
     }
     wc_gguf_put_whole(w, "attention.key_length", (int64_t)d[0]);
@@ -454,7 +456,7 @@ static bool put_gemma4(wc_gguf_writer *w)
     wc_gguf_put_whole(w, "rope.dimension_count", (int64_t)d[0]);
     wc_gguf_put_whole(w, "rope.dimension_count_swa", (int64_t)d[1]);
     pad_layer_inputs(w);
-    return put_sizes(w, "attention.head_count_kv", kv) && put_layer_kinds(w, 6) &&
+    return put_sizes(w, "attention.head_count_kv", kv, n) && put_layer_kinds(w, 6) &&
            add_proportional_factors(w, d[0]);
 }
 
@@ -464,7 +466,8 @@ static bool put_openelm(wc_gguf_writer *w)
 {
     const size_t d = (size_t)wc_gguf_field_or(w, "head_dim", 1);
     size_t heads[MAX_LAYERS], kv[MAX_LAYERS];
-    for (int i = 0; i < n_layers(w); i++) {
+    const int n = n_layers(w);
+    for (int i = 0; i < n; i++) {
         const size_t rows = size_of(w, i, "attn_qkv", 0);
         heads[i] = size_of(w, i, "attn_output", 1) / d;
         kv[i] = rows / d > heads[i] ? (rows / d - heads[i]) / 2 : 0;
@@ -476,7 +479,7 @@ static bool put_openelm(wc_gguf_writer *w)
     wc_gguf_put_real(w, "attention.layer_norm_rms_epsilon", 1e-6);
     wc_gguf_put_whole(w, "attention.value_length", (int64_t)d);
     wc_gguf_put_whole(w, "rope.dimension_count", (int64_t)d);
-    return put_sizes(w, "attention.head_count", heads) && put_sizes(w, "attention.head_count_kv", kv) &&
+    return put_sizes(w, "attention.head_count", heads, n) && put_sizes(w, "attention.head_count_kv", kv, n) &&
            put_widths(w);
 }
 

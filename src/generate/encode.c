@@ -106,17 +106,16 @@ static void fill_rows(struct rows *r, const wc_encoded *texts, const struct plac
     r->first[n] = row;
 }
 
-/* One pass over n texts of so many rows; a dry arena rehearses it. */
+/* One pass over n texts of so many rows; without places, and in a dry arena, it is rehearsed. */
 static bool pass(const wc_encode_run *run, wc_arena *arena, const struct place *places, size_t n,
                  size_t n_rows, wc_ctx *c, wc_error *err)
 {
     const struct wc_model *m = run->model;
-    const bool dry = wc_arena_is_dry(arena);
     struct rows r;
     wc_arena_clear(arena);
     if (!alloc_rows(&r, arena, n_rows, n))
         return wc_fail_memory(err, n_rows * sizeof *r.ids);
-    if (!dry)
+    if (places)
         fill_rows(&r, run->texts, places, n);
     *c = (wc_ctx){
         .backend = m->backend, .step = arena, .observe = run->observe, .observe_user = run->observe_user};
@@ -126,7 +125,7 @@ static bool pass(const wc_encode_run *run, wc_arena *arena, const struct place *
         .types = r.types,
         .first = r.first};
     wc_tensor hidden = m->net->family->encode(c, m->net, &batch);
-    run->fn(run->user, c, &batch, dry ? NULL : r.which, hidden);
+    run->fn(run->user, c, &batch, places ? r.which : NULL, hidden);
     return c->failed ? wc_fail(err, WC_NO_MEMORY, "a batch of %zu tokens does not fit into memory", n_rows)
                      : true;
 }

@@ -6,7 +6,6 @@
 #define WC_DEFINES_PARSE_FAILURES
 #include "text/jinja_parse.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,7 +152,7 @@ static void index_name(wc_jparser *p, const wc_jname *name)
 static bool grow_names(wc_jparser *p)
 {
     wc_jinja *t = p->t;
-    if (t->n_names < p->names_room)
+    if (p->name_index && t->n_names < p->names_room)
         return true;
     int room = p->names_room ? p->names_room * 2 : 64;
     const wc_jname **names = wc_arena_alloc(t->arena, (size_t)room * sizeof *names);
@@ -176,7 +175,6 @@ const wc_jname *wc_jparse_intern(wc_jparser *p, const char *s, size_t n)
     wc_jinja *t = p->t;
     if (!grow_names(p))
         return NULL;
-    assert(p->name_index);
     for (size_t i = hash_name(s, n) & (p->name_index_size - 1); p->name_index[i];
          i = (i + 1) & (p->name_index_size - 1)) {
         const wc_jname *name = t->names[p->name_index[i] - 1];

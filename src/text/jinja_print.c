@@ -50,16 +50,20 @@ static void repr_string(wc_buf *b, const wc_jstr *str)
 {
     bool single = memchr(str->s, '\'', str->n), twice = memchr(str->s, '"', str->n);
     char quote = single && !twice ? '"' : '\'';
+    size_t plain = 0; /* bytes from here to i stand for themselves */
     wc_buf_putc(b, quote);
     for (size_t i = 0; i < str->n;) {
         uint32_t c = (unsigned char)str->s[i];
-        size_t n = c < 0x80 ? 1 : wc_utf8_decode(str->s + i, str->n - i, &c);
-        if (c < 0x7f && c >= 0x20 && c != '\\' && c != (uint32_t)quote)
-            wc_buf_putc(b, (char)c);
-        else
-            repr_point(b, c, quote);
-        i += n;
+        if (c < 0x7f && c >= 0x20 && c != '\\' && c != (uint32_t)quote) {
+            i++;
+            continue;
+        }
+        wc_buf_add(b, str->s + plain, i - plain);
+        i += c < 0x80 ? 1 : wc_utf8_decode(str->s + i, str->n - i, &c);
+        repr_point(b, c, quote);
+        plain = i;
     }
+    wc_buf_add(b, str->s + plain, str->n - plain);
     wc_buf_putc(b, quote);
 }
 
