@@ -287,6 +287,9 @@ typedef struct wc_encode_options {
  * all tokens): a text's vector is the same bits whatever texts stand beside it.  wc_free; NULL on failure. */
 WC_API float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
                        size_t *width, wc_error *err);
+/* The products [n] of a vector x [width] and each of n vectors [n, width]: where all are of length 1 (normalize), their
+ * cosines, which sentence-transformers calls similarity.  scores: [n], of the caller. */
+WC_API bool wc_similarity(const float *x, const float *vectors, size_t n, size_t width, float *scores, wc_error *err);
 /* Scores [n]: how relevant each document is to the query, as sentence-transformers' CrossEncoder has it (the sigmoid of the
  * logit, or the logit where the configuration says so).  wc_free; NULL on failure. */
 WC_API float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,

@@ -27,7 +27,8 @@ TASKS: Dict[str, Type[Pipeline]] = {kind.task: kind for kind in KINDS}
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
 
-def _dtype_name(dtype: Any) -> str:
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype: a name, a torch dtype or None."""
     name = "auto" if dtype is None else str(dtype).split(".")[-1]
     name = {"half": "float16", "float": "float32", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}.get(name, name)
     if name not in DTYPES:
@@ -35,7 +36,8 @@ def _dtype_name(dtype: Any) -> str:
     return name
 
 
-def _check_device(device: Any, device_map: Any) -> None:
+def check_device(device: Any, device_map: Any) -> None:
+    """Warns once where something else than the CPU is asked for."""
     if device is not None and device_map is not None:
         warn_once("Both `device` and `device_map` are specified. `device` will override `device_map`.")
     name = str(device) if device is not None else str(device_map) if isinstance(device_map, str) else "cpu"
@@ -47,7 +49,8 @@ def _check_device(device: Any, device_map: Any) -> None:
     raise InputError("device: expected 'cpu', 'cuda' or a number, found %r" % (device if device is not None else device_map))
 
 
-def _open(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any, mmproj: Any) -> Model:
+def open_model(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any, mmproj: Any = None) -> Model:
+    """A model by name, or one that is open already."""
     if isinstance(model, Model):
         for word, given in (("revision", revision), ("threads", threads), ("tokenizer", tokenizer), ("mmproj", mmproj)):
             if given:
@@ -107,9 +110,9 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
     for w in more:
         if w in NO_MEANING and more[w] is not None and (w, more[w]) != ("local_files_only", True):
             warn_once("`%s` has no meaning in whinchat and is ignored" % w)
-    name = _dtype_name(dtype if dtype is not None else torch_dtype)
-    _check_device(device, device_map)
-    opened = _open(model, revision, threads, name == "float32", tokenizer, mmproj)
+    name = dtype_name(dtype if dtype is not None else torch_dtype)
+    check_device(device, device_map)
+    opened = open_model(model, revision, threads, name == "float32", tokenizer, mmproj)
     if name != "auto" and (name == "float32") != opened.f32:
         warn_once("the model was opened with f32=%r, which dtype=%r does not change" % (opened.f32, name))
     return kind(opened, dtype=name, **{w: v for w, v in more.items() if w in kind.words and (v is not None or kind.keeps_none)})
