@@ -298,6 +298,33 @@ WC_API char *wc_classify_tokens(wc_model *model, wc_string text, const wc_encode
  * {"cut","masks":[[{"id","token","text","score","sequence"}]]}.  wc_free. */
 WC_API char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options, wc_error *err);
 
+/* An encoder by its tokens, for who makes other answers of them than those above.
+ *
+ * The tokens of a text, or of a pair of texts (pair NULL: one text), cut behind max_tokens (0, or more: the model's positions):
+ * {"cut","tokens":[{"id","token","type","text","start","end"}]}.  text: 0 of the first, 1 of the second, -1 put around them;
+ * [start, end): the bytes of that text that the token stands for, absent where this tokenizer cannot tell.  wc_free. */
+WC_API char *wc_tokens(const wc_model *model, wc_string text, const wc_string *pair, const wc_encode_options *options,
+                       wc_error *err);
+
+typedef struct wc_token_list {
+    const int32_t *ids;        /* [n_ids] special tokens included */
+    const int32_t *types;      /* [n_ids] 1 in the second text of a pair; NULL: all 0 */
+    size_t n_ids;
+    const int32_t *rows;       /* [n_rows] indices of the tokens that are asked for, rising; NULL: all */
+    size_t n_rows;
+} wc_token_list;
+
+enum wc_rows {
+    WC_ROWS_HIDDEN = 0,        /* the last hidden states, [rows, hidden_size] */
+    WC_ROWS_LOGITS             /* what the head makes of them: [rows, vocab_size] of words, [rows, labels] of tokens;
+                                  of a model for text classification one row of a list, [n, labels], whatever its rows */
+};
+
+/* Rows [*n_rows, *width] of n lists of tokens, one list's behind the other's; the same bits whatever lists stand beside.  Of
+ * options only batch_rows counts.  wc_free; NULL on failure. */
+WC_API float *wc_encode(wc_model *model, const wc_token_list *lists, size_t n, int what,
+                        const wc_encode_options *options, size_t *n_rows, size_t *width, wc_error *err);
+
 /* ---- looking inside -------------------------------------------------------------------------------------------- */
 
 /* A strided view of a tensor of the computation; borrowed for the time of the call. */

@@ -13,6 +13,7 @@
 #include "generate/bench.h"
 #include "generate/convert.h"
 #include "generate/likelihood.h"
+#include "generate/rows.h"
 #include "generate/session.h"
 #include "generate/sound.h"
 #include "generate/tasks.h"
@@ -379,6 +380,29 @@ char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *options,
     if (!encode_options(model, &text, 1, options, &o, err))
         return NULL;
     return wc_task_fill(model, text, &o, err);
+}
+
+char *wc_tokens(const wc_model *model, wc_string text, const wc_string *pair,
+                const wc_encode_options *options, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, &text, 1, options, &o, err) ||
+        (pair && !encode_options(model, pair, 1, options, &o, err)))
+        return NULL;
+    return wc_rows_tokens(model, text, pair, &o, err);
+}
+
+float *wc_encode(wc_model *model, const wc_token_list *lists, size_t n, int what,
+                 const wc_encode_options *options, size_t *n_rows, size_t *width, wc_error *err)
+{
+    wc_encode_options o;
+    if (!encode_options(model, NULL, 0, options, &o, err) || (n > 0 && missing(lists, "lists", err)) ||
+        missing(n_rows, "n_rows", err) || missing(width, "width", err))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (missing(lists[i].ids, "ids", err))
+            return NULL;
+    return wc_rows_encode(model, lists, n, what, &o, n_rows, width, err);
 }
 
 /* ---- verify and bench ---- */

@@ -304,6 +304,114 @@ static void test_fill(void **state)
     wc_arena_free(a);
 }
 
+/* ---- tokens and their rows ---- */
+
+/* The token in index of the answer, from byte start to end of the text; start -1: it has no place. */
+static void expect_token(const wc_json *v, size_t index, const char *token, int text, int start, int end)
+{
+    const wc_json *t = wc_json_item(wc_json_get(v, "tokens"), index), *at = wc_json_get(t, "start");
+    assert_true(wc_json_string_is(wc_json_get(t, "token"), token));
+    assert_int_equal(wc_json_get(t, "text")->u.integer, text);
+    if (start < 0) {
+        assert_null(at);
+        return;
+    }
+    assert_int_equal(at->u.integer, start);
+    assert_int_equal(wc_json_get(t, "end")->u.integer, end);
+}
+
+static void test_tokens(void **state)
+{
+    wc_arena *a = wc_arena_new(0);
+    wc_model *m = open_model(GOLDENS "bert_tokens");
+    wc_error err = {0};
+    /* Lower case, accents of one or two code points (also those whose order is another), what is dropped, what gets space. */
+    const wc_json *v =
+        parse(a, wc_tokens(m, S("The c\u00e0\u0323t  is\u200b in\u4e2d[SEP]."), NULL, NULL, &err), &err);
+    expect_token(v, 0, "[CLS]", -1, -1, -1);
+    expect_token(v, 1, "the", 0, 0, 3);
+    expect_token(v, 2, "cat", 0, 4, 10);
+    expect_token(v, 3, "is", 0, 12, 14);
+    expect_token(v, 4, "in", 0, 18, 20);
+    expect_token(v, 5, "[UNK]", 0, 20, 23);
+    expect_token(v, 6, "[SEP]", 0, 23, 28);
+    expect_token(v, 7, ".", 0, 28, 29);
+    expect_token(v, 8, "[SEP]", -1, -1, -1);
+    assert_int_equal(wc_json_count(wc_json_get(v, "tokens")), 9);
+
+    const wc_encode_options o = {.size = sizeof o, .max_tokens = 6};
+    v = parse(a, wc_tokens(m, S("the cat"), &S("smalli tree."), &o, &err), &err);
+    assert_true(wc_json_is(wc_json_get(v, "cut"), WC_JSON_TRUE));
+    expect_token(v, 1, "the", 0, 0, 3);
+    expect_token(v, 3, "small", 1, 0, 5);
+    expect_token(v, 5, "[SEP]", -1, -1, -1);
+    wc_model_free(m);
+
+    m = open_model(GOLDENS "embeddinggemma"); /* whose tokenizer rewrites bytes */
+    v = parse(a, wc_tokens(m, S("the"), NULL, NULL, &err), &err);
+    expect_token(v, 1, "t", 0, -1, -1);
+    wc_model_free(m);
+
+    m = open_model(GOLDENS "qwen3");
+    assert_null(wc_tokens(m, S("x"), NULL, NULL, &err));
+    assert_int_equal(err.code, WC_UNSUPPORTED);
+    wc_model_free(m);
+    wc_arena_free(a);
+}
+
+/* Hidden states put together give the mean that wc_embed gives; the head's rows are those of the probabilities. */
+static void test_rows(void **state)
+{
+    enum { N = 5 };
+    static const int32_t ids[2][N] = {{2, 30, 31, 32, 3}, {2, 33, 3}}, second[] = {1};
+    const wc_token_list lists[] = {{.ids = ids[0], .n_ids = N}, {.ids = ids[1], .n_ids = 3}};
+    const wc_token_list picked[] = {{.ids = ids[0], .n_ids = N, .rows = second, .n_rows = 1},
+                                    {.ids = ids[1], .n_ids = 3, .rows = second, .n_rows = 1}};
+    size_t n, width, n_one, width_one;
+    wc_error err = {0};
+    wc_model *m = open_model(GOLDENS "bert");
+    float *all = wc_encode(m, lists, 2, WC_ROWS_HIDDEN, NULL, &n, &width, &err);
+    float *one = wc_encode(m, picked, 2, WC_ROWS_HIDDEN, NULL, &n_one, &width_one, &err);
+    assert_non_null(all);
+    assert_non_null(one);
+    assert_int_equal(n, N + 3);
+    assert_int_equal(n_one, 2);
+    assert_int_equal(width, width_one);
+    assert_memory_equal(one, all + width, width * sizeof *all);
+    assert_memory_equal(one + width, all + (N + 1) * width, width * sizeof *all);
+    wc_free(all);
+    wc_free(one);
+    one = wc_encode(m, picked, 2, WC_ROWS_LOGITS, NULL, &n, &width, &err);
+    all = wc_encode(m, lists, 2, WC_ROWS_LOGITS, NULL, &n_one, &width, &err);
+    assert_int_equal(n, 2);
+    assert_memory_equal(one + width, all + (N + 1) * width, width * sizeof *all);
+    wc_free(all);
+    wc_free(one);
+
+    static const int32_t bad[] = {2, 100000}, falling[] = {1, 1}, types[] = {0, 2};
+    const wc_token_list wrong[] = {{.ids = bad, .n_ids = 2},
+                                   {.ids = ids[0], .n_ids = 0},
+                                   {.ids = ids[0], .n_ids = 2, .rows = bad, .n_rows = 2},
+                                   {.ids = ids[0], .n_ids = 2, .rows = falling, .n_rows = 2},
+                                   {.ids = ids[0], .n_ids = 2, .types = types}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_null(wc_encode(m, &wrong[i], 1, WC_ROWS_HIDDEN, NULL, &n, &width, &err));
+    assert_null(wc_encode(m, lists, 1, 2, NULL, &n, &width, &err));
+    wc_model_free(m);
+    m = open_model(GOLDENS "minilm");
+    assert_null(wc_encode(m, lists, 1, WC_ROWS_LOGITS, NULL, &n, &width, &err));
+    assert_int_equal(err.code, WC_UNSUPPORTED);
+    wc_model_free(m);
+
+    m = open_model(GOLDENS "bert_classify"); /* three labels of each text */
+    one = wc_encode(m, lists, 2, WC_ROWS_LOGITS, NULL, &n, &width, &err);
+    assert_non_null(one);
+    assert_int_equal(n, 2);
+    assert_int_equal(width, 3);
+    wc_free(one);
+    wc_model_free(m);
+}
+
 /* ---- modules ---- */
 
 /* A copy of minilm whose small files can be changed. */
@@ -438,6 +546,8 @@ int main(void)
         cmocka_unit_test(test_embeddinggemma),  cmocka_unit_test(test_batches),
         cmocka_unit_test(test_rerank),          cmocka_unit_test(test_classify),
         cmocka_unit_test(test_classify_tokens), cmocka_unit_test(test_fill),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_rows),
         WITH_COPY(test_broken_modules),         WITH_COPY(test_poolings),
     };
     return cmocka_run_group_tests_name("encode", tests, NULL, NULL);

@@ -84,7 +84,7 @@ static bool needs_task(const struct wc_model *m, wc_task task, const char *what,
                    task_names[task], m->net->encoder ? task_names[m->net->task] : "text-generation");
 }
 
-static bool check_options(const wc_encode_options *o, wc_error *err)
+bool wc_task_check_options(const wc_encode_options *o, wc_error *err)
 {
     if (o->max_tokens < 0 || o->batch_rows < 0 || o->dimensions < 0 || o->top_k < 0)
         return wc_fail(err, WC_BAD_ARGUMENT,
@@ -222,7 +222,7 @@ float *wc_task_embed(struct wc_model *m, const wc_string *texts, size_t n, const
                      size_t *width, wc_error *err)
 {
     struct results r = {.normalize = o->normalize};
-    if (!check_options(o, err))
+    if (!wc_task_check_options(o, err))
         return NULL;
     const int own = m->sentence ? wc_sentence_width(m->sentence) : 0;
     if (!own) {
@@ -274,7 +274,7 @@ float *wc_task_rerank(struct wc_model *m, wc_string query, const wc_string *docu
                       const wc_encode_options *o, wc_error *err)
 {
     wc_score score;
-    if (!check_options(o, err) || !needs_task(m, WC_TASK_CLASSIFY, "rerank", err) ||
+    if (!wc_task_check_options(o, err) || !needs_task(m, WC_TASK_CLASSIFY, "rerank", err) ||
         !wc_score_of_pairs(m, &score, err))
         return NULL;
     if (m->net->n_labels != 1) {
@@ -288,7 +288,7 @@ float *wc_task_rerank(struct wc_model *m, wc_string query, const wc_string *docu
 float *wc_task_classify(struct wc_model *m, const wc_string *texts, size_t n, const wc_encode_options *o,
                         size_t *n_labels, wc_error *err)
 {
-    if (!check_options(o, err) || !needs_task(m, WC_TASK_CLASSIFY, "classify", err))
+    if (!wc_task_check_options(o, err) || !needs_task(m, WC_TASK_CLASSIFY, "classify", err))
         return NULL;
     *n_labels = (size_t)m->net->n_labels;
     return classify(m, NULL, texts, n, o, wc_score_of_labels(m), err);
@@ -355,8 +355,7 @@ static size_t best_of(const float *x, size_t n)
     return best;
 }
 
-/* "id":1,"token":"word" */
-static void put_token(const struct wc_model *m, int32_t id, wc_buf *b)
+void wc_task_put_token(const struct wc_model *m, int32_t id, wc_buf *b)
 {
     size_t n = 0;
     const char *token = wc_tokenizer_token(m->tokenizer, id, &n);
@@ -373,7 +372,7 @@ static void put_tokens(const struct wc_model *m, const wc_encoded *text, const i
         const float *x = scores + i * width;
         const size_t best = best_of(x, width);
         wc_buf_printf(b, "%s{\"index\":%d,", i ? "," : "", (int)rows[i]);
-        put_token(m, text->ids.data[rows[i]], b);
+        wc_task_put_token(m, text->ids.data[rows[i]], b);
         wc_buf_puts(b, ",\"label\":");
         put_label(m, best, b);
         wc_buf_printf(b, ",\"score\":%.9g}", (double)x[best]);
@@ -411,7 +410,7 @@ char *wc_task_classify_tokens(struct wc_model *m, wc_string text, const wc_encod
     size_t n = 0;
     float *scores = NULL;
     int32_t *rows = NULL;
-    if (!check_options(o, err) || !needs_task(m, WC_TASK_TOKENS, "classify", err))
+    if (!wc_task_check_options(o, err) || !needs_task(m, WC_TASK_TOKENS, "classify", err))
         return NULL;
     wc_buf_init(&b, OUTPUT_BYTES);
     bool ok = wc_encode_text(m, text, NULL, most_tokens(m, o), &encoded, err) &&
@@ -438,7 +437,7 @@ static bool put_fill(const struct wc_model *m, wc_encoded *text, int32_t row, in
               wc_tokenizer_decode(m->tokenizer, text->ids.data, text->ids.size, alone, &sequence, err);
     text->ids.data[row] = mask;
     wc_buf_putc(b, '{');
-    put_token(m, id, b);
+    wc_task_put_token(m, id, b);
     wc_buf_puts(b, ",\"text\":");
     wc_buf_json_string(b, wc_buf_str(&words), words.size);
     wc_buf_printf(b, ",\"score\":%.9g,\"sequence\":", (double)score);
@@ -478,7 +477,7 @@ char *wc_task_fill(struct wc_model *m, wc_string text, const wc_encode_options *
     size_t n = 0;
     float *scores = NULL;
     int32_t *rows = NULL;
-    if (!check_options(o, err) || !needs_task(m, WC_TASK_FILL, "fill", err))
+    if (!wc_task_check_options(o, err) || !needs_task(m, WC_TASK_FILL, "fill", err))
         return NULL;
     wc_buf_init(&b, OUTPUT_BYTES);
     const int32_t mask = m->tokenizer ? wc_tokenizer_special_id(m->tokenizer, "mask_token") : -1;
@@ -501,6 +500,28 @@ char *wc_task_fill(struct wc_model *m, wc_string text, const wc_encode_options *
 
 /* ---- what the model is ---- */
 
+static const char *const score_names[] = {"none", "sigmoid", "softmax"};
+
+/* ,"encoder":{...}: what who makes answers of wc_encode's rows needs to know. */
+static void put_encoder_info(const struct wc_model *m, wc_buf *b)
+{
+    const double said =
+        wc_json_number(wc_json_get(wc_checkpoint_tokenizer_config(m->files), "model_max_length"), 0);
+    const bool shorter = said >= 1 && said < m->net->context_length;
+    const char *mask = m->tokenizer ? wc_tokenizer_special_token(m->tokenizer, "mask_token") : NULL;
+    wc_score pairs;
+    wc_buf_printf(b, ",\"encoder\":{\"max_tokens\":%d", shorter ? (int)said : m->net->context_length);
+    if (m->net->task == WC_TASK_FILL && mask) {
+        wc_buf_printf(b, ",\"mask_token_id\":%d,\"mask_token\":",
+                      (int)wc_tokenizer_special_id(m->tokenizer, "mask_token"));
+        wc_buf_json_string(b, mask, strlen(mask));
+    }
+    if (m->net->task == WC_TASK_CLASSIFY)
+        wc_buf_printf(b, ",\"text_scores\":\"%s\",\"pair_scores\":\"%s\"", score_names[wc_score_of_labels(m)],
+                      wc_score_of_pairs(m, &pairs, NULL) ? score_names[pairs] : "unsupported");
+    wc_buf_putc(b, '}');
+}
+
 void wc_task_info(const struct wc_model *m, wc_buf *b)
 {
     const wc_net *net = m->net;
@@ -514,6 +535,7 @@ void wc_task_info(const struct wc_model *m, wc_buf *b)
             }
             wc_buf_putc(b, ']');
         }
+        put_encoder_info(m, b);
     }
     if (!m->sentence || !wc_sentence_width(m->sentence))
         return;

@@ -19,7 +19,10 @@ typedef enum wc_score { WC_SCORE_LOGITS, WC_SCORE_SIGMOID, WC_SCORE_SOFTMAX } wc
 bool wc_score_of_pairs(const struct wc_model *m, wc_score *score, wc_error *err);
 wc_score wc_score_of_labels(const struct wc_model *m);
 void wc_score_apply(wc_score score, float *x, size_t n);
-/* ,"task":...,"labels":[...],"embedding":{...} of an encoder, for the model's info. */
+bool wc_task_check_options(const wc_encode_options *o, wc_error *err);
+/* "id":1,"token":"word" */
+void wc_task_put_token(const struct wc_model *m, int32_t id, wc_buf *b);
+/* ,"task":...,"labels":[...],"encoder":{...},"embedding":{...} of an encoder, for the model's info. */
 void wc_task_info(const struct wc_model *m, wc_buf *b);
 /* The length of a prompt in tokens as sentence-transformers counts it: without what ends it. */
 bool wc_task_prompt_length(const struct wc_model *m, const char *prompt, int *n, wc_error *err);

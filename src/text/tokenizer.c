@@ -37,6 +37,11 @@ struct encoder {
     wc_wordpiece_scratch wordpiece;
     struct found *found[2]; /* by level: raw, normalized; from the text's end to its beginning */
     size_t found_room[2];
+    wc_spans *spans;    /* of the ids in out; NULL: not asked for */
+    const char *text;   /* whose bytes they are */
+    const char *normal; /* what the gap that is being encoded was normalized to, */
+    size_t gap;         /* where in text it begins, */
+    wc_spans map;       /* and for each byte of normal where in the gap it comes from */
 };
 
 static void encoder_init(struct encoder *e, const wc_tokenizer *t, size_t n, unsigned flags, wc_ids *out,
@@ -61,7 +66,59 @@ static void encoder_release(struct encoder *e)
     wc_wordpiece_scratch_release(&e->wordpiece);
     wc_mem_free(e->found[0]);
     wc_mem_free(e->found[1]);
+    wc_spans_release(&e->map);
 }
+
+/* ---- places ---- */
+
+/* Notes that an id stands for the bytes [start, end) of the text, or at level 1 of the gap's normalized form. */
+static bool note(struct encoder *e, int level, size_t start, size_t end)
+{
+    if (!e->spans)
+        return true;
+    if (level == 1) {
+        const wc_span *map = e->map.data;
+        const size_t first = map[start].start, last = map[end > start ? end - 1 : start].end;
+        start = e->gap + first;
+        end = e->gap + last;
+    }
+    return wc_spans_add(e->spans, (wc_span){(uint32_t)start, (uint32_t)end}, e->err);
+}
+
+/* How many bytes of a word a token stands for. */
+static size_t token_bytes(const wc_tokenizer *t, int32_t id, bool first)
+{
+    const char *token;
+    size_t n = 0;
+    token = wc_vocab_token(&t->vocab, id, &n);
+    const size_t prefix = first                           ? 0
+                          : t->kind == WC_MODEL_WORDPIECE ? t->wordpiece.n_prefix
+                          : t->kind == WC_MODEL_BPE       ? t->bpe.n_prefix
+                                                          : 0;
+    const bool is_byte = t->kind == WC_MODEL_BPE && t->bpe.byte_fallback && token && n == 6 &&
+                         memcmp(token, "<0x", 3) == 0;
+    return is_byte ? 1 : n >= prefix ? n - prefix : 0;
+}
+
+/* Notes the ids from first on, which are those of the word [start, end) of the normalized gap: one behind the other, or where
+ * they do not cover it so (an unknown word), each of them all of it. */
+static bool note_word(struct encoder *e, size_t first, size_t start, size_t end)
+{
+    const wc_ids *ids = e->out;
+    size_t sum = 0, at = start;
+    for (size_t i = first; e->spans && i < ids->size; i++)
+        sum += token_bytes(e->t, ids->data[i], i == first);
+    for (size_t i = first; e->spans && i < ids->size; i++) {
+        const bool covered = sum == end - start;
+        const size_t next = covered ? at + token_bytes(e->t, ids->data[i], i == first) : end;
+        if (!note(e, 1, covered ? at : start, next))
+            return false;
+        at = next;
+    }
+    return true;
+}
+
+/* ---- words ---- */
 
 static bool encode_word(struct encoder *e, const char *s, size_t n)
 {
@@ -87,9 +144,15 @@ static bool encode_piece(struct encoder *e, const char *s, size_t n, bool at_ori
 {
     if (!wc_pretokenizer_run(&e->t->pretokenizer, &e->matcher, s, n, at_origin, &e->pieces, e->err))
         return false;
+    if (e->spans && e->pieces.n > 0 && e->pieces.s != s)
+        return wc_fail(e->err, WC_UNSUPPORTED,
+                       "%s: pre_tokenizer: it rewrites texts, so that tokens have no places in them",
+                       e->t->file);
     for (size_t i = 0; i < e->pieces.n; i++) {
-        wc_piece piece = e->pieces.items[i];
-        if (!encode_word(e, e->pieces.s + piece.start, piece.end - piece.start))
+        const wc_piece piece = e->pieces.items[i];
+        const size_t first = e->out->size, at = e->spans ? (size_t)(s - e->normal) : 0;
+        if (!encode_word(e, e->pieces.s + piece.start, piece.end - piece.start) ||
+            !note_word(e, first, at + piece.start, at + piece.end))
             return false;
     }
     return true;
@@ -174,8 +237,11 @@ static bool encode_level(struct encoder *e, int level, const char *s, size_t n, 
             space_end = end = at;
         if (done < start && !encode_gap(e, level, s + done, start - done, at_origin && done == 0))
             return false;
+        const size_t base = e->spans ? (size_t)(s - (level == 0 ? e->text : e->normal)) : 0;
         if (!wc_ids_add(e->out, token->id))
             return wc_fail_memory(e->err, sizeof token->id);
+        if (!note(e, level, base + start, base + end))
+            return false;
         done = end;
     }
     return done >= n || encode_gap(e, level, s + done, n - done, at_origin && done == 0);
@@ -185,6 +251,8 @@ static bool encode_level(struct encoder *e, int level, const char *s, size_t n, 
 static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bool at_origin)
 {
     const wc_tokenizer *t = e->t;
+    const char *gap = s;
+    const size_t n_gap = n;
     if (level == 1)
         return encode_piece(e, s, n, at_origin);
     if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, &s, &n, e->err))
@@ -193,6 +261,13 @@ static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bo
         return wc_fail(e->err, WC_REFUSED, "%s: normalizer: the text grows past the limit of %zu bytes",
                        t->file, e->normalized[0].max);
     e->budget -= n;
+    if (e->spans) {
+        e->normal = s;
+        e->gap = (size_t)(gap - e->text);
+        e->map.size = 0;
+        if (!wc_spans_of_normalized(&t->normalizer, gap, n_gap, s, n, &e->map, e->err))
+            return false;
+    }
     return encode_level(e, 1, s, n, at_origin);
 }
 
@@ -213,9 +288,9 @@ static const char *repair(const char *text, size_t n, wc_buf *repaired, size_t *
     return wc_buf_ok(repaired) ? wc_buf_str(repaired) : NULL;
 }
 
-/* One text without its template. */
+/* One text without its template; spans (or NULL): of each id. */
 static bool encode_text(const wc_tokenizer *t, const char *text, size_t n, unsigned flags, wc_ids *out,
-                        wc_error *err)
+                        wc_spans *spans, wc_error *err)
 {
     struct encoder e;
     wc_buf repaired = {0};
@@ -227,6 +302,8 @@ static bool encode_text(const wc_tokenizer *t, const char *text, size_t n, unsig
     if (!s)
         return wc_fail_memory(err, n);
     encoder_init(&e, t, n, flags, out, err);
+    e.spans = spans;
+    e.text = s;
     bool ok = encode_level(&e, 0, s, n, true);
     encoder_release(&e);
     wc_buf_release(&repaired);
@@ -258,42 +335,61 @@ static bool cut_longest(wc_ids *a, wc_ids *b, size_t max)
     return true;
 }
 
-/* The texts' ids with the template's around them. */
-static bool put_together(const wc_template *template, unsigned flags, const wc_ids texts[2], wc_ids *out,
-                         wc_ids *types)
+/* One of the two texts of a pair. */
+struct part {
+    wc_ids ids;
+    wc_spans spans;
+};
+
+/* The texts' ids with the template's around them, and what else of them is asked for. */
+static bool put_together(const wc_template *template, unsigned flags, const struct part parts[2],
+                         wc_tokenized *out, wc_error *err)
 {
     for (size_t i = 0; i < template->n; i++) {
         const wc_template_item *item = &template->items[i];
-        const wc_ids *text = item->sequence >= 0 ? &texts[item->sequence] : NULL;
-        const int32_t *ids = text ? text->data : item->ids;
-        const size_t n = text ? text->size : flags & WC_ENCODE_SPECIAL ? item->n_ids : 0;
-        for (size_t k = 0; k < n; k++)
-            if (!wc_ids_add(out, ids[k]) || (types && !wc_ids_add(types, item->type)))
+        const struct part *part = item->sequence >= 0 ? &parts[item->sequence] : NULL;
+        const int32_t *ids = part ? part->ids.data : item->ids;
+        const size_t n = part ? part->ids.size : flags & WC_ENCODE_SPECIAL ? item->n_ids : 0;
+        for (size_t k = 0; k < n; k++) {
+            if (!wc_ids_add(out->ids, ids[k]) || (out->types && !wc_ids_add(out->types, item->type)) ||
+                (out->parts && !wc_ids_add(out->parts, item->sequence)))
+                return wc_fail_memory(err, out->ids->size * sizeof *ids);
+            if (out->spans && !wc_spans_add(out->spans, part ? part->spans.data[k] : (wc_span){0, 0}, err))
                 return false;
+        }
     }
     return true;
+}
+
+bool wc_tokenizer_encode_to(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
+                            unsigned flags, size_t max, wc_tokenized *out, wc_error *err)
+{
+    const wc_template *template = b ? &t->pair : &t->single;
+    const size_t special = count_special(template, flags);
+    struct part parts[2] = {{{0}, {0}}};
+    out->cut = false;
+    if (max > 0 && max <= special)
+        return wc_fail(err, WC_REFUSED, "%s: at most %zu tokens leave no room beside %zu special ones",
+                       t->file, max, special);
+    bool ok = encode_text(t, a, n_a, flags, &parts[0].ids, out->spans ? &parts[0].spans : NULL, err) &&
+              (!b || encode_text(t, b, n_b, flags, &parts[1].ids, out->spans ? &parts[1].spans : NULL, err));
+    if (ok && max > 0)
+        out->cut = cut_longest(&parts[0].ids, &parts[1].ids, max - special);
+    ok = ok && put_together(template, flags, parts, out, err);
+    for (int i = 0; i < 2; i++) {
+        wc_ids_release(&parts[i].ids);
+        wc_spans_release(&parts[i].spans);
+    }
+    return ok;
 }
 
 bool wc_tokenizer_encode_cut(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
                              unsigned flags, size_t max, wc_ids *out, wc_ids *types, bool *cut, wc_error *err)
 {
-    const wc_template *template = b ? &t->pair : &t->single;
-    const size_t special = count_special(template, flags);
-    wc_ids texts[2] = {{0}};
-    bool shorter = false;
-    if (max > 0 && max <= special)
-        return wc_fail(err, WC_REFUSED, "%s: at most %zu tokens leave no room beside %zu special ones",
-                       t->file, max, special);
-    bool ok = encode_text(t, a, n_a, flags, &texts[0], err) &&
-              (!b || encode_text(t, b, n_b, flags, &texts[1], err));
-    if (ok && max > 0)
-        shorter = cut_longest(&texts[0], &texts[1], max - special);
-    if (ok && !put_together(template, flags, texts, out, types))
-        ok = wc_fail_memory(err, out->size * sizeof *out->data);
+    wc_tokenized all = {.ids = out, .types = types};
+    const bool ok = wc_tokenizer_encode_to(t, a, n_a, b, n_b, flags, max, &all, err);
     if (ok && cut)
-        *cut = shorter;
-    wc_ids_release(&texts[0]);
-    wc_ids_release(&texts[1]);
+        *cut = all.cut;
     return ok;
 }
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "text/ids.h"
+#include "text/spans.h"
 
 typedef struct wc_tokenizer wc_tokenizer;
 
@@ -48,6 +49,18 @@ bool wc_tokenizer_encode_pair(const wc_tokenizer *t, const char *a, size_t n_a, 
 bool wc_tokenizer_encode_cut(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
                              unsigned flags, size_t max, wc_ids *out, wc_ids *types, bool *cut,
                              wc_error *err);
+
+/* What becomes of a text or a pair: lists of one length that are appended to; all but ids may be NULL. */
+typedef struct wc_tokenized {
+    wc_ids *ids, *types;
+    wc_ids *parts;   /* 0: of the first text, 1: of the second, -1: put around them */
+    wc_spans *spans; /* bytes of that text (with U+FFFD in it where it was not valid), {0, 0} of what is put around */
+    bool cut;        /* out: as that of wc_tokenizer_encode_cut */
+} wc_tokenized;
+
+/* The same with all that.  WC_UNSUPPORTED where spans are asked for and cannot be told. */
+bool wc_tokenizer_encode_to(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
+                            unsigned flags, size_t max, wc_tokenized *out, wc_error *err);
 
 /* Appends the text of ids [n] to out; ids that are not in the vocabulary give nothing. */
 bool wc_tokenizer_decode(const wc_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, wc_buf *out,
