@@ -38,10 +38,11 @@ struct encoder {
     struct found *found[2]; /* by level: raw, normalized; from the text's end to its beginning */
     size_t found_room[2];
     wc_spans *spans;    /* of the ids in out; NULL: not asked for */
-    const char *text;   /* whose bytes they are */
+    const char *text;   /* [n_text] whose bytes they are */
+    size_t n_text;
     const char *normal; /* what the gap that is being encoded was normalized to, */
     size_t gap;         /* where in text it begins, */
-    wc_spans map;       /* and for each byte of normal where in the gap it comes from */
+    wc_trace map;       /* and from normal to the gap */
 };
 
 static void encoder_init(struct encoder *e, const wc_tokenizer *t, size_t n, unsigned flags, wc_ids *out,
@@ -66,56 +67,98 @@ static void encoder_release(struct encoder *e)
     wc_wordpiece_scratch_release(&e->wordpiece);
     wc_mem_free(e->found[0]);
     wc_mem_free(e->found[1]);
-    wc_spans_release(&e->map);
+    wc_trace_release(&e->map);
 }
 
 /* ---- places ---- */
 
-/* Notes that an id stands for the bytes [start, end) of the text, or at level 1 of the gap's normalized form. */
+/* The character of the text that byte i of the normalized gap stands for. */
+static wc_span origin(const struct encoder *e, size_t i)
+{
+    const size_t n = e->map.size;
+    size_t start = e->gap + (n > 0 ? e->map.from[wc_min_size(i, n - 1)] : 0);
+    uint32_t unused;
+    while (start > 0 && (e->text[start] & 0xc0) == 0x80)
+        start--;
+    return (wc_span){(uint32_t)start,
+                     (uint32_t)(start + wc_utf8_decode(e->text + start, e->n_text - start, &unused))};
+}
+
+/* Notes that an id stands for the bytes [start, end) of the text, or at level 1 of the normalized gap. */
 static bool note(struct encoder *e, int level, size_t start, size_t end)
 {
-    if (!e->spans)
-        return true;
-    if (level == 1) {
-        const wc_span *map = e->map.data;
-        const size_t first = map[start].start, last = map[end > start ? end - 1 : start].end;
-        start = e->gap + first;
-        end = e->gap + last;
+    if (e->spans && level == 1) {
+        const wc_span first = origin(e, start), last = origin(e, end > start ? end - 1 : start);
+        start = first.start;
+        end = last.end;
     }
-    return wc_spans_add(e->spans, (wc_span){(uint32_t)start, (uint32_t)end}, e->err);
+    return wc_spans_add(e->spans, start, end) || wc_fail_memory(e->err, sizeof(wc_span));
 }
 
-/* How many bytes of a word a token stands for. */
-static size_t token_bytes(const wc_tokenizer *t, int32_t id, bool first)
+/* Spans of a piece's words, which are noted as bytes of pieces.s, to bytes of the text.  base: where the piece is in the
+ * normalized gap. */
+static void place(struct encoder *e, size_t first, size_t word, size_t base)
 {
-    const char *token;
-    size_t n = 0;
-    token = wc_vocab_token(&t->vocab, id, &n);
-    const size_t prefix = first                           ? 0
-                          : t->kind == WC_MODEL_WORDPIECE ? t->wordpiece.n_prefix
-                          : t->kind == WC_MODEL_BPE       ? t->bpe.n_prefix
-                                                          : 0;
-    const bool is_byte = t->kind == WC_MODEL_BPE && t->bpe.byte_fallback && token && n == 6 &&
-                         memcmp(token, "<0x", 3) == 0;
-    return is_byte ? 1 : n >= prefix ? n - prefix : 0;
+    const wc_trace *trace = &e->pieces.trace;
+    for (size_t i = first; e->spans && i < e->spans->size; i++) {
+        const size_t start = e->spans->data[i].start + word, end = e->spans->data[i].end + word;
+        size_t ends[2] = {start, end > start ? end - 1 : start};
+        for (int k = 0; k < 2; k++)
+            ends[k] = base + (trace->size > 0 ? trace->from[wc_min_size(ends[k], trace->size - 1)] : ends[k]);
+        e->spans->data[i] = (wc_span){origin(e, ends[0]).start, origin(e, ends[1]).end};
+    }
 }
 
-/* Notes the ids from first on, which are those of the word [start, end) of the normalized gap: one behind the other, or where
- * they do not cover it so (an unknown word), each of them all of it. */
-static bool note_word(struct encoder *e, size_t first, size_t start, size_t end)
+/* White space as the library counts it off tokens: of the text, or the character that stands for a space. */
+static bool is_trimmed(uint32_t c)
 {
-    const wc_ids *ids = e->out;
-    size_t sum = 0, at = start;
-    for (size_t i = first; e->spans && i < ids->size; i++)
-        sum += token_bytes(e->t, ids->data[i], i == first);
-    for (size_t i = first; e->spans && i < ids->size; i++) {
-        const bool covered = sum == end - start;
-        const size_t next = covered ? at + token_bytes(e->t, ids->data[i], i == first) : end;
-        if (!note(e, 1, covered ? at : start, next))
-            return false;
-        at = next;
+    return c == wc_byte_level_char(' ') || (wc_char_classes(c) & WC_CHAR_SPACE);
+}
+
+/* Takes white space off the ends of a span, as many characters as the token [n] has there, but for one that was put in front
+ * (trim_offsets of the ByteLevel post-processor). */
+static wc_span trimmed(const struct encoder *e, const char *token, size_t n, wc_span span, bool first)
+{
+    uint32_t c;
+    size_t leading = 0, trailing = 0;
+    for (size_t i = 0; i < n; leading++) {
+        i += wc_utf8_decode(token + i, n - i, &c);
+        if (!is_trimmed(c))
+            break;
     }
-    return true;
+    for (size_t end = n; end > 0; trailing++) {
+        do
+            end--;
+        while (end > 0 && (token[end] & 0xc0) == 0x80);
+        wc_utf8_decode(token + end, n - end, &c);
+        if (!is_trimmed(c))
+            break;
+    }
+    if (first && leading > 0 && e->t->trim.prefix)
+        leading--;
+    for (; leading > 0 && span.start < span.end; leading--)
+        span.start += (uint32_t)wc_utf8_decode(e->text + span.start, span.end - span.start, &c);
+    for (; trailing > 0 && span.end > span.start; trailing--)
+        do
+            span.end--;
+        while (span.end > span.start && (e->text[span.end] & 0xc0) == 0x80);
+    return span;
+}
+
+static void trim_all(const struct encoder *e, size_t first)
+{
+    for (size_t i = first; i < e->spans->size; i++) {
+        const wc_span span = e->spans->data[i];
+        const int32_t id = e->out->data[i];
+        size_t n = 0;
+        const char *token = wc_tokenizer_token(e->t, id, &n);
+        if (wc_tokenizer_added(e->t, id)) { /* with the space that it swallowed */
+            token = e->text + span.start;
+            n = span.end - span.start;
+        }
+        if (token)
+            e->spans->data[i] = trimmed(e, token, n, span, i == first || span.start == 0);
+    }
 }
 
 /* ---- words ---- */
@@ -126,15 +169,16 @@ static bool encode_word(struct encoder *e, const char *s, size_t n)
     int32_t id;
     switch (t->kind) {
     case WC_MODEL_BPE:
-        return wc_bpe_encode(&t->bpe, &e->bpe, s, n, e->out, e->err);
+        return wc_bpe_encode(&t->bpe, &e->bpe, s, n, e->out, e->spans, e->err);
     case WC_MODEL_UNIGRAM:
-        return wc_unigram_encode(&t->unigram, &e->unigram, s, n, e->out, e->err) ||
+        return wc_unigram_encode(&t->unigram, &e->unigram, s, n, e->out, e->spans, e->err) ||
                wc_fail_within(e->err, t->file);
     case WC_MODEL_WORDPIECE:
-        return wc_wordpiece_encode(&t->wordpiece, &e->wordpiece, s, n, e->out, e->err);
+        return wc_wordpiece_encode(&t->wordpiece, &e->wordpiece, s, n, e->out, e->spans, e->err);
     case WC_MODEL_WORDLEVEL:
         id = wc_vocab_find(&t->vocab, s, n);
-        return wc_ids_add(e->out, id >= 0 ? id : t->wordlevel_unk) || wc_fail_memory(e->err, sizeof id);
+        return (wc_ids_add(e->out, id >= 0 ? id : t->wordlevel_unk) && wc_spans_add(e->spans, 0, n)) ||
+               wc_fail_memory(e->err, sizeof id);
     }
     return false;
 }
@@ -144,16 +188,13 @@ static bool encode_piece(struct encoder *e, const char *s, size_t n, bool at_ori
 {
     if (!wc_pretokenizer_run(&e->t->pretokenizer, &e->matcher, s, n, at_origin, &e->pieces, e->err))
         return false;
-    if (e->spans && e->pieces.n > 0 && e->pieces.s != s)
-        return wc_fail(e->err, WC_UNSUPPORTED,
-                       "%s: pre_tokenizer: it rewrites texts, so that tokens have no places in them",
-                       e->t->file);
     for (size_t i = 0; i < e->pieces.n; i++) {
         const wc_piece piece = e->pieces.items[i];
-        const size_t first = e->out->size, at = e->spans ? (size_t)(s - e->normal) : 0;
-        if (!encode_word(e, e->pieces.s + piece.start, piece.end - piece.start) ||
-            !note_word(e, first, at + piece.start, at + piece.end))
+        const size_t first = e->spans ? e->spans->size : 0;
+        if (!encode_word(e, e->pieces.s + piece.start, piece.end - piece.start))
             return false;
+        if (e->spans)
+            place(e, first, piece.start, (size_t)(s - e->normal));
     }
     return true;
 }
@@ -252,22 +293,17 @@ static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bo
 {
     const wc_tokenizer *t = e->t;
     const char *gap = s;
-    const size_t n_gap = n;
     if (level == 1)
         return encode_piece(e, s, n, at_origin);
-    if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, &s, &n, e->err))
+    if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, e->spans ? &e->map : NULL, &s, &n,
+                           e->err))
         return false;
     if (n > e->budget)
         return wc_fail(e->err, WC_REFUSED, "%s: normalizer: the text grows past the limit of %zu bytes",
                        t->file, e->normalized[0].max);
     e->budget -= n;
-    if (e->spans) {
-        e->normal = s;
-        e->gap = (size_t)(gap - e->text);
-        e->map.size = 0;
-        if (!wc_spans_of_normalized(&t->normalizer, gap, n_gap, s, n, &e->map, e->err))
-            return false;
-    }
+    e->normal = s;
+    e->gap = (size_t)(gap - e->text);
     return encode_level(e, 1, s, n, at_origin);
 }
 
@@ -304,7 +340,12 @@ static bool encode_text(const wc_tokenizer *t, const char *text, size_t n, unsig
     encoder_init(&e, t, n, flags, out, err);
     e.spans = spans;
     e.text = s;
+    e.n_text = n;
+    e.pieces.traced = spans != NULL;
+    const size_t first = spans ? spans->size : 0;
     bool ok = encode_level(&e, 0, s, n, true);
+    if (ok && spans && t->trim.offsets)
+        trim_all(&e, first);
     encoder_release(&e);
     wc_buf_release(&repaired);
     return ok;
@@ -354,8 +395,9 @@ static bool put_together(const wc_template *template, unsigned flags, const stru
             if (!wc_ids_add(out->ids, ids[k]) || (out->types && !wc_ids_add(out->types, item->type)) ||
                 (out->parts && !wc_ids_add(out->parts, item->sequence)))
                 return wc_fail_memory(err, out->ids->size * sizeof *ids);
-            if (out->spans && !wc_spans_add(out->spans, part ? part->spans.data[k] : (wc_span){0, 0}, err))
-                return false;
+            const wc_span span = out->spans && part ? part->spans.data[k] : (wc_span){0, 0};
+            if (!wc_spans_add(out->spans, span.start, span.end))
+                return wc_fail_memory(err, out->ids->size * sizeof span);
         }
     }
     return true;

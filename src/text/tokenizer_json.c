@@ -422,7 +422,7 @@ static bool normalize_added(wc_tokenizer *t, const wc_reader *r, wc_added_token 
     wc_matcher m;
     const char *s;
     wc_matcher_init(&m, a->n);
-    bool ok = wc_normalizer_run(&t->normalizer, &m, a->content, a->n, buffers, &s, &a->n_pattern, r->err);
+    bool ok = wc_normalizer_run(&t->normalizer, &m, a->content, a->n, buffers, NULL, &s, &a->n_pattern, r->err);
     wc_matcher_release(&m);
     if (!ok)
         return false;
@@ -566,7 +566,7 @@ static bool read_all(wc_tokenizer *t, const wc_reader *r, const wc_json *json, c
     }
     return ok && wc_normalizer_read(&t->normalizer, r, wc_json_get(json, "normalizer")) &&
            wc_pretokenizer_read(&t->pretokenizer, r, wc_json_get(json, "pre_tokenizer")) &&
-           wc_template_read(&t->single, &t->pair, r, wc_json_get(json, "post_processor"), t->n_ids) &&
+           wc_template_read(&t->single, &t->pair, &t->trim, r, wc_json_get(json, "post_processor"), t->n_ids) &&
            wc_decoder_read(&t->decoder, r, wc_json_get(json, "decoder")) && finish_added(t, r) &&
            read_config(t, r, config);
 }
