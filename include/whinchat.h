@@ -116,6 +116,8 @@ WC_API bool wc_tokenize(const wc_model *model, const char *text, size_t n_bytes,
 /* Text of ids, NUL-terminated, *n_bytes long (it may hold NULs); ids out of range give nothing.  wc_free. */
 WC_API char *wc_detokenize(const wc_model *model, const int32_t *ids, size_t n_ids, bool skip_special_tokens,
                            size_t *n_bytes, wc_error *err);
+/* The id of a token [n_bytes] as the vocabulary spells it ("##ing"); -1 when there is none. */
+WC_API int32_t wc_token_id(const wc_model *model, const char *token, size_t n_bytes);
 /* Renders a chat as transformers' apply_chat_template does.  request: JSON object with "messages" and optionally
  * "tools", "documents", "add_generation_prompt", "continue_final_message", "special_tokens", "kwargs", "now".
  * model may be NULL when the template's source is given; template_source NULL: the model's own.  wc_free. */

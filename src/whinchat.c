@@ -323,6 +323,11 @@ void wc_session_observe(wc_session *session, wc_observer_fn fn, void *user)
 
 /* ---- encoders ---- */
 
+int32_t wc_token_id(const wc_model *model, const char *token, size_t n_bytes)
+{
+    return model && token && model->tokenizer ? wc_tokenizer_find(model->tokenizer, token, n_bytes) : -1;
+}
+
 /* The options as this library knows them, when the texts [n] are all there. */
 static bool encode_options(const wc_model *model, const wc_string *texts, size_t n,
                            const wc_encode_options *options, wc_encode_options *o, wc_error *err)

@@ -326,8 +326,8 @@ static void test_tokens(void **state)
     wc_model *m = open_model(GOLDENS "bert_tokens");
     wc_error err = {0};
     /* Lower case, accents of one or two code points (also those whose order is another), what is dropped, what gets space. */
-    const wc_json *v =
-        parse(a, wc_tokens(m, S("The c\u00e0\u0323t  is\u200b in\u4e2d[SEP]."), NULL, NULL, &err), &err);
+    const wc_json *v = parse(
+        a, wc_tokens(m, S("The c\u00e0\u0323t  is\u200b in\u4e2d[SEP]."), NULL, NULL, &err), &err);
     expect_token(v, 0, "[CLS]", -1, -1, -1);
     expect_token(v, 1, "the", 0, 0, 3);
     expect_token(v, 2, "cat", 0, 4, 10);
@@ -345,6 +345,8 @@ static void test_tokens(void **state)
     expect_token(v, 1, "the", 0, 0, 3);
     expect_token(v, 3, "small", 1, 0, 5);
     expect_token(v, 5, "[SEP]", -1, -1, -1);
+    assert_int_equal(wc_token_id(m, "##i", 3), 49);
+    assert_int_equal(wc_token_id(m, "##i", 2), -1);
     wc_model_free(m);
 
     m = open_model(GOLDENS "embeddinggemma"); /* whose tokenizer rewrites bytes */
@@ -546,8 +548,7 @@ int main(void)
         cmocka_unit_test(test_embeddinggemma),  cmocka_unit_test(test_batches),
         cmocka_unit_test(test_rerank),          cmocka_unit_test(test_classify),
         cmocka_unit_test(test_classify_tokens), cmocka_unit_test(test_fill),
-        cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_tokens),          cmocka_unit_test(test_rows),
         WITH_COPY(test_broken_modules),         WITH_COPY(test_poolings),
     };
     return cmocka_run_group_tests_name("encode", tests, NULL, NULL);

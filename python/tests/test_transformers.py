@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""transformers' own pipelines and ours side by side: test_transformers.py SOURCE [-v] [--record], with PYTHONPATH and
-WHINCHAT_LIBRARY set.
+"""transformers' own pipelines and ours side by side: test_transformers.py SOURCE [-v] [--record] [--only PREFIX], with
+PYTHONPATH and WHINCHAT_LIBRARY set; --only: the calls whose names begin so.
 
-Each form of call below goes to both, on the shipped model in float32; what comes back must be equal, key for key, and an
-exception must be one that catches where theirs does.  The forms that differ stand in the table of docs/PYTHON.md with the
-reason, by their names here: a form that is not in the table must agree, and one that is in it must differ.
+Each form of call below, and each of encoder_forms.py, goes to both, on the shipped model or a small one of tests/goldens in
+float32; what comes back must be equal, key for key (floats within 1e-5), and an exception must be one that catches where
+theirs does.  The forms that differ stand in the table of docs/PYTHON.md with the reason, by their names here: a form that is
+not in the table must agree, and one that is in it must differ.
 
 WHINCHAT_TEST_TRANSFORMERS names one or more Pythons (divided by ':') that have transformers, torch, timm, Pillow and cffi;
 without it an importable transformers is used.  Where there is none, ours is held against what transformers 5.23 gave
@@ -13,12 +14,16 @@ without it an importable transformers is used.  Where there is none, ours is hel
 import base64
 import itertools
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 import threading
 import warnings
+
+import encoder_forms
+from encoder_forms import Items, drained
 
 SOURCE = os.path.abspath(sys.argv[1])
 MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
@@ -69,24 +74,6 @@ def begun():
 
 def begun_plain():
     return plain() + [{"role": "assistant", "content": "I am"}]
-
-
-class Items:
-    """A data set as torch's: length and items, no list."""
-
-    def __init__(self, *items):
-        self.items = items
-
-    def __len__(self):
-        return len(self.items)
-
-    def __getitem__(self, i):
-        return self.items[i]
-
-
-def drained(result):
-    """An iterator's items and that it was one."""
-    return {"iterator": hasattr(result, "__next__"), "items": list(result)}
 
 
 def streamed(lib, p, *given, inside=True, skip_prompt=False, **decode):
@@ -349,6 +336,8 @@ def comparable(value):
         return value.replace(ENCODED, "$ENCODED").replace(SOURCE, "$SOURCE")
     if name in ("Tensor", "ndarray"):
         return ["tensor", str(value.dtype).replace("torch.", ""), value.tolist()]
+    if isinstance(value, float) or hasattr(value, "dtype"):
+        return round(float(value), 7)
     if name == "Chat":
         return ["Chat", comparable(value.messages)]
     if hasattr(value, "getexif"):
@@ -372,7 +361,18 @@ def outcome(form, *given):
 def agree(theirs, ours, error):
     if "error" in theirs:
         return error is not None and any(k.__name__ == theirs["error"] for k in type(error).__mro__)
-    return error is None and theirs == ours
+    return error is None and close(theirs, ours)
+
+
+def close(a, b):
+    """Equal, floats within the noise of float32."""
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-5)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(close(x, y) for x, y in zip(a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return list(a) == list(b) and all(close(a[k], b[k]) for k in a)
+    return a == b
 
 
 def listed(version):
@@ -387,6 +387,11 @@ def listed(version):
 
 class Kit:
     """What the forms need beside the two libraries; a form that needs what is not there is left out."""
+
+    mini = MODEL
+
+    def golden(self, name):
+        return os.path.join(SOURCE, "tests", "goldens", name)
 
     def __init__(self):
         self.GenerationConfig = dict
@@ -416,10 +421,10 @@ class Live:
             words.setdefault("do_sample", False)  # which it overrules in generation_config.json
         return self.lib.pipeline(task, model, **dict({word: self.kit.torch.float32, "device": "cpu"}, **words))
 
-    def outcome(self, task, name, form):
-        if task not in self.pipes:
-            self.pipes[task] = self.make(task, MODEL) if task else self.make
-        return outcome(form, self.pipes[task], self.lib, self.kit)[0]
+    def outcome(self, task, model, name, form):
+        if (task, model) not in self.pipes:
+            self.pipes[task, model] = self.make(task, model) if task else self.make
+        return outcome(form, self.pipes[task, model], self.lib, self.kit)[0]
 
 
 def without_tensors(value):
@@ -441,7 +446,7 @@ class Recorded:
             self.outcomes = without_tensors(self.outcomes)
         self.version = self.outcomes["version"]
 
-    def outcome(self, task, name, form):
+    def outcome(self, task, model, name, form):
         return self.outcomes[name]
 
 
@@ -453,10 +458,17 @@ def compare(reference, kit):
         return whinchat.pipeline(task, model, **dict({"dtype": "float32"}, **words))
 
     differ, count, seen = listed(reference.version.split(".")[0]), {True: 0, False: 0}, {"version": reference.version}
-    for task, forms in (("image-text-to-text", IMAGE_FORMS), ("text-generation", TEXT_FORMS), (None, MAKE_FORMS)):
-        ours = make if task is None else make(task, MODEL)
+    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+    groups = [("image-text-to-text", MODEL, IMAGE_FORMS), ("text-generation", MODEL, TEXT_FORMS),
+              (None, MODEL, dict(MAKE_FORMS, **encoder_forms.MAKE))]
+    groups += [(task, kit.golden(model), forms) for (task, model), forms in encoder_forms.GROUPS.items()]
+    for task, model, forms in groups:
+        ours = make if task is None else make(task, model)
         for name, form in forms.items():
-            seen[name] = theirs = reference.outcome(task, name, form)
+            if only and not name.startswith(only):
+                seen[name] = None
+                continue
+            seen[name] = theirs = reference.outcome(task, model, name, form)
             got, error = outcome(form, ours, whinchat, kit)
             if isinstance(error, AttributeError) and "'Kit'" in str(error):
                 print("skip %s: %s" % (name, error))

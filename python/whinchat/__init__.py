@@ -9,16 +9,22 @@ from ._native import version as _version
 from .base import Pipeline
 from .errors import (BadFileError, CancelledError, ClosedError, ForkError, InputError, ModelNotFoundError,
                      OutOfMemoryError, TemplateError, UnknownArgumentError, UnsupportedError, WhinchatError)
+from .feature_extraction import FeatureExtractionPipeline
+from .fill_mask import FillMaskPipeline
 from .image_text_to_text import ImageTextToTextPipeline
 from .model import Model
 from .options import Answer, Check, Prompt, Sampling
 from .pipelines import pipeline
 from .streamers import TextIteratorStreamer, TextStreamer
+from .text_classification import TextClassificationPipeline
 from .text_generation import TextGenerationPipeline
+from .token_classification import TokenClassificationPipeline
 from .tokenizer import ChatTemplate, Tokenizer
 
 __version__ = _version()
-__all__ = ["Answer", "BadFileError", "CancelledError", "ChatTemplate", "Check", "ClosedError", "ForkError",
-           "ImageTextToTextPipeline", "InputError", "Model", "ModelNotFoundError", "OutOfMemoryError", "Pipeline",
-           "Prompt", "Sampling", "TemplateError", "TextGenerationPipeline", "TextIteratorStreamer", "TextStreamer",
-           "Tokenizer", "UnknownArgumentError", "UnsupportedError", "WhinchatError", "pipeline"]
+__all__ = ["Answer", "BadFileError", "CancelledError", "ChatTemplate", "Check", "ClosedError",
+           "FeatureExtractionPipeline", "FillMaskPipeline", "ForkError", "ImageTextToTextPipeline", "InputError",
+           "Model", "ModelNotFoundError", "OutOfMemoryError", "Pipeline", "Prompt", "Sampling", "TemplateError",
+           "TextClassificationPipeline", "TextGenerationPipeline", "TextIteratorStreamer", "TextStreamer",
+           "TokenClassificationPipeline", "Tokenizer", "UnknownArgumentError", "UnsupportedError", "WhinchatError",
+           "pipeline"]

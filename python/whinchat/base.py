@@ -1,4 +1,4 @@
-"""What both pipelines share: from items to prompts, batches, sequences and streams."""
+"""What pipelines share, and what those that generate text do: from items to prompts, batches, sequences and streams."""
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
@@ -16,19 +16,20 @@ CLEAN_UP = ((" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), ("
 
 
 class Pipeline:
-    """What both pipelines share.  Made by pipeline(); several threads may call one.
+    """What all pipelines share.  Made by pipeline(); several threads may call one.
 
     model: the whinchat.Model; tokenizer: its whinchat.Tokenizer; task, device, dtype: as pipeline() was asked.
     """
 
     task = ""
-    words: Sequence[str] = COMMON_WORDS
+    words: Sequence[str] = COMMON_WORDS  # the keywords that its calls know
+    keeps_none = False  # None is a value of its keywords, not the same as their absence
 
     def __init__(self, model: Model, device: str = "cpu", dtype: str = "auto", **defaults: Any) -> None:
         self.model, self.device, self.dtype, self._defaults = model, device, dtype, defaults
         self.tokenizer = Tokenizer(model)
         self._closed = False
-        Call(defaults, {}, self.words)  # what is wrong with them is said here, not at the first call
+        self._call(defaults)  # what is wrong with them is said here, not at the first call
 
     def close(self) -> None:
         """Gives the model back; a call after this raises ClosedError."""
@@ -46,9 +47,20 @@ class Pipeline:
         return "%s: {'model': %r, 'dtype': %r, 'device': %r, 'input_modalities': %r, 'output_modalities': ('text',)}" % (
             type(self).__name__, self.model.info.get("architecture"), self.dtype, self.device, modalities)
 
-    def _call(self, words: Dict[str, Any]) -> Call:
+    def _call(self, words: Dict[str, Any]) -> Any:
+        """The keywords of one call over those given to pipeline(), checked."""
+        raise NotImplementedError
+
+    def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("the pipeline is closed; make a new one")
+
+
+class GenerationPipeline(Pipeline):
+    """What the pipelines that generate text share."""
+
+    def _call(self, words: Dict[str, Any]) -> Call:
+        self._check_open()
         return Call(words, self._defaults, self.words)
 
     # ---- from inputs to prompts and from answers to results, by each pipeline ----
@@ -125,7 +137,7 @@ class Pipeline:
 
     def _many(self, items: Sequence[Any], call: Call) -> List[List[Dict[str, Any]]]:
         out: List[List[Dict[str, Any]]] = []
-        bar = _progress(len(items))
+        bar = progress(len(items))
         for i in range(0, len(items), call.batch_size):
             batch = items[i:i + call.batch_size]
             with self.model._use():
@@ -149,21 +161,26 @@ class Pipeline:
     def _text_of(self, ids: Sequence[int], call: Call) -> str:
         """Text of ids [n].  Stop strings stay in it, as in transformers."""
         text = self.model.detokenize(ids, call.skip_special_tokens)
-        if call.clean_up:
-            for old, new in CLEAN_UP:
-                text = text.replace(old, new)
-        return text
+        return clean_up(text) if call.clean_up else text
 
 
-def _progress(n: int) -> Callable[[int], None]:
-    """A function that is told how many are done, 0 at the end; shows a bar for long lists on a terminal."""
-    if n < PROGRESS_FROM or not sys.stderr or not sys.stderr.isatty():
+def clean_up(text: str) -> str:
+    """text without the spaces that tokenizers leave before punctuation."""
+    for old, new in CLEAN_UP:
+        text = text.replace(old, new)
+    return text
+
+
+def progress(n: int, unit: str = "prompt", shown: Optional[bool] = None) -> Callable[[int], None]:
+    """A function that is told how many are done, 0 at the end; shows a bar where asked for, else for long lists on a terminal."""
+    asked = n >= PROGRESS_FROM and bool(sys.stderr) and sys.stderr.isatty() if shown is None else shown
+    if not asked:
         return lambda done: None
     try:
         from tqdm import tqdm
     except ImportError:
         return lambda done: None
-    bar = tqdm(total=n, unit="prompt")
+    bar = tqdm(total=n, unit=unit)
 
     def told(done: int) -> None:
         if done:

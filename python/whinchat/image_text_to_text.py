@@ -3,7 +3,7 @@ import sys
 from typing import Any, Dict, Iterator, List, Sequence
 
 from . import chats
-from .base import Pipeline
+from .base import GenerationPipeline
 from .calls import FULL_TEXT, IMAGE_WORDS, TENSORS, Call
 from .chats import is_chat, is_lazy, is_message
 from .errors import InputError, UnsupportedError
@@ -17,7 +17,7 @@ class _Asked:
         self.given, self.images = given, images
 
 
-class ImageTextToTextPipeline(Pipeline):
+class ImageTextToTextPipeline(GenerationPipeline):
     """pipeline("image-text-to-text"): pipe(images=None, text=None, **keywords); pipe(chat) works too.
 
     image_token: the text that stands for a picture in a string, "<image_soft_token>" for Gemma 3n.

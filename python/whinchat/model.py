@@ -136,6 +136,13 @@ class Model:
         finally:
             lib.wc_free(text)
 
+    def find_token(self, token: str) -> Optional[int]:
+        """The id of a token as the vocabulary spells it ("##ing"); None when there is none."""
+        data = _native.utf8(token, "token")
+        with self._use() as c:
+            id = lib.wc_token_id(c, data, len(data))
+        return None if id < 0 else int(id)
+
     # ---- answers ----
 
     def generate(self, prompts: Sequence[Prompt], sampling: Optional[Sampling] = None, *,

@@ -1,23 +1,30 @@
-"""pipeline(): the calls of transformers' image-text-to-text and text-generation, with its shapes and errors.
+"""pipeline(): the calls of transformers' pipelines, with its shapes and errors.
 
 Where transformers 5 and 4.5x differ, 5 wins, and what is an error there works as in 4.5x.  docs/PYTHON.md lists where
 whinchat differs from both, and why; python/tests/test_transformers.py holds the three side by side.
 """
 import os
-from typing import Any, Dict, Optional, Type
+from typing import Any, Dict, List, Optional, Type
 
 from .base import Pipeline
 from .calls import warn_once
 from .errors import InputError, UnknownArgumentError
+from .feature_extraction import FeatureExtractionPipeline
+from .fill_mask import FillMaskPipeline
 from .image_text_to_text import ImageTextToTextPipeline
 from .model import Model
+from .text_classification import TextClassificationPipeline
 from .text_generation import TextGenerationPipeline
+from .token_classification import TokenClassificationPipeline
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 NO_MEANING = ("token", "use_auth_token", "trust_remote_code", "use_fast", "framework", "processor", "image_processor",
               "feature_extractor", "config", "attn_implementation", "num_workers", "binary_output", "local_files_only",
               "pipeline_class", "low_cpu_mem_usage", "offload_folder", "max_memory", "cache_dir", "use_safetensors")
-TASKS: Dict[str, Type[Pipeline]] = {"image-text-to-text": ImageTextToTextPipeline, "text-generation": TextGenerationPipeline}
+KINDS: List[Type[Pipeline]] = [FeatureExtractionPipeline, FillMaskPipeline, ImageTextToTextPipeline,
+                               TextClassificationPipeline, TextGenerationPipeline, TokenClassificationPipeline]
+TASKS: Dict[str, Type[Pipeline]] = {kind.task: kind for kind in KINDS}
+ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
 
 def _dtype_name(dtype: Any) -> str:
@@ -67,7 +74,10 @@ def _spread(model_kwargs: Any, more: Dict[str, Any]) -> Dict[str, Any]:
 def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None, device: Any = None,
              device_map: Any = None, revision: Optional[str] = None, tokenizer: Any = None, threads: int = 0,
              model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
-    """A pipeline for "image-text-to-text" or "text-generation", as transformers.pipeline makes it.
+    """A pipeline as transformers.pipeline makes it.
+
+    task: of models that generate "text-generation" or "image-text-to-text"; of encoders "feature-extraction", "fill-mask",
+    "text-classification" (or "sentiment-analysis") or "token-classification" (or "ner").
 
     model: a folder, a name in the Hugging Face cache, a shipped model, or a whinchat.Model.  dtype (torch_dtype in older
     programs): "auto", a name or a torch dtype; "float32" computes all activations in float32.  device: the CPU is used
@@ -80,8 +90,9 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
                            "provide a task or a model.")
     if task is None:
         raise RuntimeError("whinchat: the task cannot be inferred; give one of %s" % ", ".join(sorted(TASKS)))
+    task = ALIASES.get(task, task)
     if task not in TASKS:
-        raise KeyError("Unknown task %s, available tasks are %s" % (task, sorted(TASKS)))
+        raise KeyError("Unknown task %s, available tasks are %s" % (task, sorted(list(TASKS) + list(ALIASES))))
     if model is None:
         raise TypeError("pipeline: expected model=, a folder or a name; whinchat has no default model")
     kind = TASKS[task]
@@ -100,4 +111,4 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
     opened = _open(model, revision, threads, name == "float32", tokenizer)
     if name != "auto" and (name == "float32") != opened.f32:
         warn_once("the model was opened with f32=%r, which dtype=%r does not change" % (opened.f32, name))
-    return kind(opened, dtype=name, **{w: v for w, v in more.items() if w in kind.words and v is not None})
+    return kind(opened, dtype=name, **{w: v for w, v in more.items() if w in kind.words and (v is not None or kind.keeps_none)})

@@ -1,14 +1,14 @@
 """pipeline("text-generation")."""
 from typing import Any, Dict, Iterator, Optional
 
-from .base import Pipeline
+from .base import GenerationPipeline
 from .calls import FULL_TEXT, TENSORS, TEXT_WORDS, Call
 from .chats import answered, is_chat, is_lazy
 from .errors import InputError, UnsupportedError
 from .options import Answer, Prompt
 
 
-class TextGenerationPipeline(Pipeline):
+class TextGenerationPipeline(GenerationPipeline):
     """pipeline("text-generation"): pipe(texts_or_chats, **keywords)."""
 
     task = "text-generation"

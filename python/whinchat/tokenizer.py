@@ -79,6 +79,18 @@ class Tokenizer:
         """Opens a folder, a cached or a shipped model; the weights are not needed."""
         return cls(Model(path, tokenizer_only=True))
 
+    @property
+    def mask_token(self) -> Optional[str]:
+        """The text that stands for a masked word; None where the model knows none."""
+        text = self._model.info.get("encoder", {}).get("mask_token")
+        return None if text is None else str(text)
+
+    @property
+    def mask_token_id(self) -> Optional[int]:
+        """Its id."""
+        id = self._model.info.get("encoder", {}).get("mask_token_id")
+        return None if id is None else int(id)
+
     @overload
     def encode(self, text: str, add_special_tokens: bool = True) -> List[int]: ...
 

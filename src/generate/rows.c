@@ -15,9 +15,10 @@ static bool needs_encoder(const struct wc_model *m, const char *what, wc_error *
     if (!m->net)
         return wc_fail(err, WC_BAD_ARGUMENT, "%s: was opened for its tokenizer only", m->name);
     return (m->net->encoder && m->net->family->encode) ||
-           wc_fail(err, WC_UNSUPPORTED,
-                   "%s: %s: expected an encoder such as BERT or EmbeddingGemma, found a %s that generates text",
-                   m->name, what, m->net->family->name);
+           wc_fail(
+               err, WC_UNSUPPORTED,
+               "%s: %s: expected an encoder such as BERT or EmbeddingGemma, found a %s that generates text",
+               m->name, what, m->net->family->name);
 }
 
 /* ---- tokens ---- */
@@ -151,8 +152,9 @@ static bool check_list(const struct wc_model *m, const wc_token_list *list, size
     for (size_t k = 0; list->rows && k < list->n_rows; k++)
         if (list->rows[k] < 0 || (size_t)list->rows[k] >= list->n_ids ||
             (k > 0 && list->rows[k] <= list->rows[k - 1]))
-            return wc_fail(err, WC_BAD_ARGUMENT, "tokens %zu: rows: expected rising ones from 0 to %zu, found %d",
-                           i, list->n_ids - 1, (int)list->rows[k]);
+            return wc_fail(err, WC_BAD_ARGUMENT,
+                           "tokens %zu: rows: expected rising ones from 0 to %zu, found %d", i,
+                           list->n_ids - 1, (int)list->rows[k]);
     return true;
 }
 

@@ -505,12 +505,14 @@ static const char *const score_names[] = {"none", "sigmoid", "softmax"};
 /* ,"encoder":{...}: what who makes answers of wc_encode's rows needs to know. */
 static void put_encoder_info(const struct wc_model *m, wc_buf *b)
 {
-    const double said =
-        wc_json_number(wc_json_get(wc_checkpoint_tokenizer_config(m->files), "model_max_length"), 0);
+    const double said = wc_json_number(
+        wc_json_get(wc_checkpoint_tokenizer_config(m->files), "model_max_length"), 0);
     const bool shorter = said >= 1 && said < m->net->context_length;
     const char *mask = m->tokenizer ? wc_tokenizer_special_token(m->tokenizer, "mask_token") : NULL;
     wc_score pairs;
     wc_buf_printf(b, ",\"encoder\":{\"max_tokens\":%d", shorter ? (int)said : m->net->context_length);
+    if (m->tokenizer && wc_tokenizer_special_id(m->tokenizer, "unk_token") >= 0)
+        wc_buf_printf(b, ",\"unk_token_id\":%d", (int)wc_tokenizer_special_id(m->tokenizer, "unk_token"));
     if (m->net->task == WC_TASK_FILL && mask) {
         wc_buf_printf(b, ",\"mask_token_id\":%d,\"mask_token\":",
                       (int)wc_tokenizer_special_id(m->tokenizer, "mask_token"));
@@ -545,5 +547,15 @@ void wc_task_info(const struct wc_model *m, wc_buf *b)
         wc_json_write(b, wc_sentence_prompts(m->sentence));
     else
         wc_buf_puts(b, "{}");
+    const char *name = wc_sentence_default_prompt(m->sentence);
+    const wc_json *similarity = wc_sentence_similarity(m->sentence);
+    if (name) {
+        wc_buf_puts(b, ",\"default_prompt_name\":");
+        wc_buf_json_string(b, name, strlen(name));
+    }
+    if (wc_json_is(similarity, WC_JSON_STRING)) {
+        wc_buf_puts(b, ",\"similarity\":");
+        wc_buf_json_string(b, similarity->u.text, similarity->n);
+    }
     wc_buf_putc(b, '}');
 }

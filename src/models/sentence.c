@@ -25,7 +25,7 @@ struct wc_sentence {
     struct module *modules; /* [n] behind the transformer */
     int n, width, max_tokens;
     bool skips_prompt;
-    const wc_json *prompts, *activation;
+    const wc_json *prompts, *activation, *similarity;
     const char *default_prompt;
 };
 
@@ -297,6 +297,7 @@ static bool load_prompts(struct loader *l)
                            wc_json_key(prompts, i)->u.text, wc_json_type_name(wc_json_value(prompts, i)));
     l->s->prompts = wc_json_is_null(prompts) ? NULL : prompts;
     l->s->activation = wc_json_get(config, "activation_fn");
+    l->s->similarity = wc_json_get(config, "similarity_fn_name");
     if (wc_json_is_null(wc_json_get(config, "default_prompt_name")))
         return true;
     if (!wc_config_string(file, config, "default_prompt_name", NULL, &name, l->err))
@@ -367,6 +368,16 @@ const char *wc_sentence_prompt(const wc_sentence *s, const char *name)
 const wc_json *wc_sentence_prompts(const wc_sentence *s)
 {
     return s->prompts;
+}
+
+const char *wc_sentence_default_prompt(const wc_sentence *s)
+{
+    return s->default_prompt;
+}
+
+const wc_json *wc_sentence_similarity(const wc_sentence *s)
+{
+    return s->similarity;
 }
 
 const wc_json *wc_sentence_activation(const wc_sentence *s)

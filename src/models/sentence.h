@@ -24,7 +24,10 @@ int wc_sentence_max_tokens(const wc_sentence *s);
 /* The text that is put before a text of that kind ("query"); NULL: the default's.  NULL when there is no such prompt, "" where
  * nothing is put there. */
 const char *wc_sentence_prompt(const wc_sentence *s, const char *name);
-const wc_json *wc_sentence_prompts(const wc_sentence *s); /* object or NULL */
+const wc_json *wc_sentence_prompts(const wc_sentence *s);     /* object or NULL */
+const char *wc_sentence_default_prompt(const wc_sentence *s); /* the name of the default; NULL: none */
+const wc_json *
+wc_sentence_similarity(const wc_sentence *s); /* "cosine", "dot" ... as the file has it; NULL */
 /* The activation_fn of a cross-encoder's config_sentence_transformers.json; NULL: it says none. */
 const wc_json *wc_sentence_activation(const wc_sentence *s);
 /* Vectors are not pooled over the tokens of the prompt. */

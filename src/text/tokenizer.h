@@ -53,9 +53,10 @@ bool wc_tokenizer_encode_cut(const wc_tokenizer *t, const char *a, size_t n_a, c
 /* What becomes of a text or a pair: lists of one length that are appended to; all but ids may be NULL. */
 typedef struct wc_tokenized {
     wc_ids *ids, *types;
-    wc_ids *parts;   /* 0: of the first text, 1: of the second, -1: put around them */
-    wc_spans *spans; /* bytes of that text (with U+FFFD in it where it was not valid), {0, 0} of what is put around */
-    bool cut;        /* out: as that of wc_tokenizer_encode_cut */
+    wc_ids *parts; /* 0: of the first text, 1: of the second, -1: put around them */
+    wc_spans *
+        spans; /* bytes of that text (with U+FFFD in it where it was not valid), {0, 0} of what is put around */
+    bool cut; /* out: as that of wc_tokenizer_encode_cut */
 } wc_tokenized;
 
 /* The same with all that.  WC_UNSUPPORTED where spans are asked for and cannot be told. */
