@@ -19,18 +19,26 @@ static bool ids_fit(const struct wc_model *m, const wc_ids *ids, wc_error *err)
     return true;
 }
 
-bool wc_encode_text(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_encoded *out,
-                    wc_error *err)
+bool wc_encode_tokens(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_tokenized *out,
+                      wc_error *err)
 {
     if (!m->tokenizer)
         return wc_fail(err, WC_NOT_FOUND, "%s", m->tokenizer_error);
     if (max <= 0 || max > m->net->context_length)
         max = m->net->context_length;
     const char *second = b && b->n_bytes > 0 ? b->text : b ? "" : NULL;
-    if (!wc_tokenizer_encode_cut(m->tokenizer, a.text, a.n_bytes, second, b ? b->n_bytes : 0,
-                                 WC_ENCODE_SPECIAL, (size_t)max, &out->ids, b ? &out->types : NULL, &out->cut,
-                                 err))
+    const wc_cut cut = wc_tokenizer_cut(m->tokenizer, (size_t)max);
+    return wc_tokenizer_encode_to(m->tokenizer, a.text, a.n_bytes, second, b ? b->n_bytes : 0,
+                                  WC_ENCODE_SPECIAL, &cut, out, err);
+}
+
+bool wc_encode_text(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_encoded *out,
+                    wc_error *err)
+{
+    wc_tokenized all = {.ids = &out->ids, .types = b ? &out->types : NULL};
+    if (!wc_encode_tokens(m, a, b, max, &all, err))
         return false;
+    out->cut = all.n_windows > 1;
     if (out->ids.size == 0)
         return wc_fail(err, WC_REFUSED, "text: empty, and this model's tokenizer adds no token of its own");
     return ids_fit(m, &out->ids, err);

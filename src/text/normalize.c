@@ -305,8 +305,8 @@ static bool replace(const wc_normalize_step *step, wc_matcher *m, const char *s,
     return true;
 }
 
-static bool run_step(const wc_normalize_step *step, wc_matcher *m, const char *s, size_t n, const wc_made *out,
-                     wc_error *err)
+static bool run_step(const wc_normalize_step *step, wc_matcher *m, const char *s, size_t n,
+                     const wc_made *out, wc_error *err)
 {
     switch (step->kind) {
     case WC_NORM_FORM:

@@ -56,6 +56,7 @@ struct wc_tokenizer {
 
     wc_template single, pair;
     wc_trim trim;
+    bool cuts_left; /* a text that is too long loses its beginning */
     wc_decoder decoder;
 
     wc_special_name *specials; /* [n_specials] */

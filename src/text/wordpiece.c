@@ -87,5 +87,6 @@ bool wc_wordpiece_encode(const wc_wordpiece *w, wc_wordpiece_scratch *z, const c
     out->size = before;
     if (spans)
         spans->size = spans_before;
-    return (wc_ids_add(out, w->unk_id) && wc_spans_add(spans, 0, n)) || wc_fail_memory(err, n * sizeof *out->data);
+    return (wc_ids_add(out, w->unk_id) && wc_spans_add(spans, 0, n)) ||
+           wc_fail_memory(err, n * sizeof *out->data);
 }
