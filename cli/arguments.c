@@ -14,6 +14,9 @@ const cli_option cli_model_options[] = {
      "Take the tokenizer's files from this folder", .value = CLI_FOLDER},
     {"config", 0, NULL, CLI_TEXT, "FILE", offsetof(struct cli_model_args, config),
      "Take this file in place of the model's config.json", .value = CLI_FILE},
+    {"mmproj", 0, NULL, CLI_TEXT, "FILE", offsetof(struct cli_model_args, mmproj),
+     "The GGUF file of a GGUF model's pictures (default: the one *mmproj*.gguf beside the model's)",
+     .value = CLI_FILE},
     {"compute", 0, NULL, CLI_TEXT, "TYPE", offsetof(struct cli_model_args, compute),
      "Type of activations: auto (what is fastest on this CPU) or f32", .env = true, .choices = "auto,f32"},
     {"offline", 0, NULL, CLI_FLAG, NULL, offsetof(struct cli_model_args, offline),
@@ -76,6 +79,7 @@ wc_model_options cli_model_of(const struct cli_model_args *a)
         .slice = a->slice,
         .tokenizer = a->tokenizer,
         .config = a->config,
+        .mmproj = a->mmproj,
     };
 }
 

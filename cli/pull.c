@@ -63,7 +63,7 @@ wc_model *cli_open_model(struct cli *c, const char *name, const struct cli_model
     hub_pulled pulled;
     wc_model *model = wc_model_open(name, &options, err);
     if (model || err->code != WC_NOT_FOUND || a->offline || !cli_can_ask() || !hub_may_pull(c->arena, name) ||
-        !cli_ask(c, "%s is not here. Fetch it from the Hugging Face Hub?", name))
+        !cli_confirm(c, "%s is not here. Fetch it from the Hugging Face Hub?", name))
         return model;
     return fetch(c, name, &pulled, err) ? wc_model_open(name, &options, err) : NULL;
 }
@@ -95,8 +95,8 @@ const cli_command cli_pull = {
         "MODEL is OWNER/NAME, as its page on the hub is called, then perhaps @REVISION (a branch, a tag or\n"
         "a commit) and :FILE (a file's name, or the quantization of a GGUF file, such as :Q4_K_M). What\n"
         "comes is what a model needs: configuration, tokenizer, templates and safetensors, or one GGUF\n"
-        "file; never .bin files. It goes into the Hugging Face cache, where other programs find it too,\n"
-        "and its folder is printed.\n"
+        "file and the mmproj file of its pictures; never .bin files. It goes into the Hugging Face cache,\n"
+        "where other programs find it too, and its folder is printed.\n"
         "\n"
         "A pull that was stopped goes on where it was; every file's sum is checked. This is the one\n"
         "command that asks the network.\n"

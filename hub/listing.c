@@ -158,15 +158,22 @@ static void filter(hub_listing *l, bool (*keep)(const char *path))
     l->n = n;
 }
 
-/* Keeps file i and, where it is the first of several, the others. */
-static void keep_parts(hub_listing *l, size_t i)
+/* Keeps file i, where it is the first of several the others, and the picture tower that goes with a model's GGUF file. */
+static bool keep_model(wc_arena *a, hub_listing *l, size_t i, wc_error *err)
 {
-    const char *first = l->files[i].path;
+    const char **paths = wc_arena_zalloc(a, l->n + 1, sizeof *paths);
+    if (!paths)
+        return wc_fail_memory(err, l->n * sizeof *paths);
+    for (size_t j = 0; j < l->n; j++)
+        paths[j] = l->files[j].path;
+    const char *first = paths[i];
+    const size_t tower = wc_hub_is_gguf(first) ? wc_hub_pick_tower(paths, l->n, first) : l->n;
     size_t n = 0;
     for (size_t j = 0; j < l->n; j++)
-        if (wc_hub_is_part(l->files[j].path, first))
+        if (j == tower || wc_hub_is_part(paths[j], first))
             l->files[n++] = l->files[j];
     l->n = n;
+    return true;
 }
 
 static bool choose_file(wc_arena *a, hub_listing *l, const char *file, const char *where, wc_error *err)
@@ -177,14 +184,11 @@ static bool choose_file(wc_arena *a, hub_listing *l, const char *file, const cha
     for (size_t i = 0; i < l->n; i++)
         paths[i] = l->files[i].path;
     const size_t i = wc_hub_pick(paths, l->n, file, where, err);
-    if (i == l->n)
-        return false;
-    keep_parts(l, i);
-    return true;
+    return i < l->n && keep_model(a, l, i, err);
 }
 
 /* No safetensors: the one GGUF file, or what else there is. */
-static bool choose_gguf(hub_listing *l, const char *where, wc_error *err)
+static bool choose_gguf(wc_arena *a, hub_listing *l, const char *where, wc_error *err)
 {
     size_t n = 0, first = 0;
     bool pickle = false;
@@ -197,21 +201,20 @@ static bool choose_gguf(hub_listing *l, const char *where, wc_error *err)
         wc_buf_printf(&there, "%s%s", n ? ", " : "", l->files[i].path);
         first = n++ ? first : i;
     }
-    if (n == 1)
-        keep_parts(l, first);
-    else if (n > 1)
+    bool ok = n == 1 && keep_model(a, l, first, err);
+    if (n > 1)
         wc_fail(err, WC_BAD_ARGUMENT,
                 "%s: holds %zu GGUF files; say which by its quantization or name, as in %s:Q4_K_M; %s%s",
                 where, n, where, there.failed ? "" : "there are ",
                 wc_buf_ok(&there) ? wc_buf_str(&there) : "there are many");
-    else
+    else if (n == 0)
         wc_fail(
             err, WC_UNSUPPORTED, "%s: expected model.safetensors, its parts or a GGUF file, found %s", where,
             pickle ? "weights as .bin only: such files can run any program and are not fetched; look for a "
                      "safetensors or GGUF conversion"
                    : "neither");
     wc_buf_release(&there);
-    return n == 1;
+    return ok;
 }
 
 bool hub_listing_choose(wc_arena *a, hub_listing *l, const char *file, const char *where, wc_error *err)
@@ -225,7 +228,7 @@ bool hub_listing_choose(wc_arena *a, hub_listing *l, const char *file, const cha
     else if (weights)
         filter(l, is_needed);
     else
-        ok = choose_gguf(l, where, err);
+        ok = choose_gguf(a, l, where, err);
     if (ok && l->n > MAX_CHOSEN)
         return wc_fail(err, WC_BAD_FILE, "%s: needs %zu files, expected at most %d", where, l->n, MAX_CHOSEN);
     return ok;

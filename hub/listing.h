@@ -26,7 +26,8 @@ typedef struct hub_listing {
 bool hub_listing_parse(wc_arena *a, const char *text, size_t bytes, const char *where, hub_listing *out,
                        wc_error *err);
 /* Keeps the files that a model needs: all of what file means (wc_hub_pick), or, file being NULL, configuration, tokenizer,
- * templates and safetensors; where there are none, the one GGUF file. */
+ * templates and safetensors; where there are none, the one GGUF file.  With a GGUF file comes the picture tower that goes
+ * with it (wc_hub_pick_tower). */
 bool hub_listing_choose(wc_arena *a, hub_listing *l, const char *file, const char *where, wc_error *err);
 /* Whether a hash is one of the two kinds. */
 bool hub_is_hash(const char *hash);

@@ -87,6 +87,7 @@ typedef struct wc_model_options {
     const char *config;    /* path of a config.json to use in place of the folder's; NULL */
     bool tokenizer_only;   /* open tokenizer and templates only; a folder without weights will do */
     const char *random_dtype; /* "f32", "bf16", "f16": name is a config.json, the weights are made up (for bench) */
+    const char *mmproj;    /* the GGUF file of a GGUF model's pictures; NULL: the one *mmproj*.gguf beside the model's */
 } wc_model_options;
 
 /* Opens a model by name: a folder, a name in the Hugging Face cache (OWNER/NAME[@REVISION][:FILE], FILE being one of a GGUF
@@ -286,6 +287,9 @@ typedef struct wc_encode_options {
  * all tokens): a text's vector is the same bits whatever texts stand beside it.  wc_free; NULL on failure. */
 WC_API float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
                        size_t *width, wc_error *err);
+/* The products [n] of a vector x [width] and each of n vectors [n, width]: where all are of length 1 (normalize), their
+ * cosines, which sentence-transformers calls similarity.  scores: [n], of the caller. */
+WC_API bool wc_similarity(const float *x, const float *vectors, size_t n, size_t width, float *scores, wc_error *err);
 /* Scores [n]: how relevant each document is to the query, as sentence-transformers' CrossEncoder has it (the sigmoid of the
  * logit, or the logit where the configuration says so).  wc_free; NULL on failure. */
 WC_API float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
@@ -389,6 +393,10 @@ WC_API char *wc_compare(wc_model *a, wc_model *b, const char *text, size_t n_byt
  * "convert", bytes).  false on failure. */
 WC_API bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                        wc_error *err);
+/* Likewise the picture tower and projector of a Gemma 3 or Gemma 3n folder, as llama.cpp's converter does with --mmproj: what
+ * wc_model_options.mmproj takes.  The sound tower of Gemma 3n has no place in such a file. */
+WC_API bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                              wc_error *err);
 
 typedef struct wc_bench_options {
     size_t size;

@@ -352,6 +352,16 @@ float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_enco
     return wc_task_embed(model, texts, n, &o, width, err);
 }
 
+bool wc_similarity(const float *x, const float *vectors, size_t n, size_t width, float *scores, wc_error *err)
+{
+    if (missing(x, "x", err) ||
+        (n > 0 && (missing(vectors, "vectors", err) || missing(scores, "scores", err))))
+        return false;
+    const wc_kernels *k = wc_cpu_kernels(wc_cpu_chosen());
+    k->dot[WC_F32](scores, n, x, width, 1, vectors, width, n, width);
+    return true;
+}
+
 float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
                  const wc_encode_options *options, wc_error *err)
 {
@@ -420,12 +430,24 @@ bool wc_verify(const char *name, const wc_model_options *model_options, const wc
     return wc_verify_run(name, model_options, options, on_check, user, n_passed, n_failed, err);
 }
 
-bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
-                wc_error *err)
+static bool convert(const char *name, const char *out, const char *type, bool mmproj, wc_progress_fn progress,
+                    void *user, wc_error *err)
 {
     if (missing(name, "model name", err) || missing(out, "output", err) || missing(type, "type", err))
         return false;
-    return wc_convert_run(name, out, type, progress, user, err);
+    return wc_convert_run(name, out, type, mmproj, progress, user, err);
+}
+
+bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
+                wc_error *err)
+{
+    return convert(name, out, type, false, progress, user, err);
+}
+
+bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress,
+                       void *user, wc_error *err)
+{
+    return convert(name, out, type, true, progress, user, err);
 }
 
 static bool no_weights(const wc_model *model, wc_error *err)

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "formats/config.h"
 #include "formats/hub.h"
+#include "formats/hub_cache.h"
 #include "formats/names.h"
 
 static const char COMMIT[] = "0123456789abcdef0123456789abcdef01234567";
@@ -587,6 +588,11 @@ static void test_cache(void **state)
     resolves(f, "Org/Tiny@pr/1:q4_k_m", wc_path_join(f->arena, other, "t-Q4_K_M.gguf"));
     resolves(f, "Org/Tiny@pr/1:Q8_0", wc_path_join(f->arena, other, "Q8_0/t-00001-of-00002.gguf"));
     resolves(f, "Org/Tiny@pr/1:t-Q4_K_M.gguf", wc_path_join(f->arena, other, "t-Q4_K_M.gguf"));
+    snprintf(name, sizeof name, REPO "/snapshots/%s/mmproj-Q4_K_M.gguf", OTHER_COMMIT);
+    put_text(f, name, "");
+    snprintf(name, sizeof name, REPO "/snapshots/%s/t.mmproj-Q4_K_M.gguf", OTHER_COMMIT);
+    put_text(f, name, ""); /* picture towers, which no quantization means */
+    resolves(f, "Org/Tiny@pr/1:q4_k_m", wc_path_join(f->arena, other, "t-Q4_K_M.gguf"));
     refused(f, "Org/Tiny@pr/1:Q5_K_M", "give one of these: Q8_0/t-00001-of-00002.gguf, t-Q4_K_M.gguf");
     refused(f, "Org/Tiny@../../../x", "revision");
     refused(f, "Org/Tiny@", "revision");
@@ -726,6 +732,24 @@ static void test_goldens(void **state)
     }
 }
 
+/* llama.cpp's rule: the nearest folder, then the nearest number of bits, then the first. */
+static void test_hub_tower(void **state)
+{
+    static const char *const paths[] = {"BF16/mmproj-BF16.gguf", "Q4_0/x-Q4_0.gguf", "mmproj-BF16.gguf",
+                                        "mmproj-F16.gguf",       "mmproj-F32.gguf",  "mmproj.txt"};
+    static const struct {
+        const char *model;
+        size_t tower;
+    } cases[] = {{"x-Q4_K_M.gguf", 2},    {"x-BF16.gguf", 2},
+                 {"x-F32.gguf", 4},       {"BF16/x-BF16-00001-of-00002.gguf", 0},
+                 {"Q4_0/x-Q4_0.gguf", 2}, {"BF160/x-Q8_0.gguf", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(wc_hub_pick_tower(paths, 6, cases[i].model), cases[i].tower);
+    assert_int_equal(wc_hub_pick_tower(paths, 2, "x.gguf"), 2);
+    assert_true(wc_hub_is_tower("a/MMPROJ-x.gguf") && wc_hub_is_tower("x.mmproj-f16.GGUF"));
+    assert_false(wc_hub_is_tower("mmproj/x.gguf") || wc_hub_is_tower("mmproj.bin"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -744,6 +768,7 @@ int main(void)
         TEST(test_cache),
         TEST(test_cache_places),
         TEST(test_shipped_and_list),
+        TEST(test_hub_tower),
         TEST(test_goldens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,10 +302,10 @@ static void test_file_refusals(void **state)
                       "mm_tokens_per_image: expected a square");
     expect_open_error(config, "\"mm_tokens_per_image\": 9", "\"mm_tokens_per_image\": 400", WC_BAD_FILE,
                       "mm_tokens_per_image: expected a square");
-    expect_open_error(config, "\"image_token_index\": 8", "\"image_token_index\": 272", WC_BAD_FILE,
+    expect_open_error(config, "\"image_token_index\": 8", "\"image_token_index\": 273", WC_BAD_FILE,
                       "image_token_index");
     expect_open_error(config, "\"image_token_index\": 8,", "", WC_BAD_FILE,
-                      "image_token_index: expected an id below vocab_size (272), found 262144");
+                      "image_token_index: expected an id up to vocab_size (272), found 262144");
     expect_open_error(config, "\"num_attention_heads\": 3", "\"num_attention_heads\": 5", WC_BAD_FILE,
                       "vision_config.hidden_size: expected a multiple of num_attention_heads (5)");
     expect_open_error(config, "\"num_channels\": 3", "\"num_channels\": 1", WC_BAD_FILE, "num_channels");

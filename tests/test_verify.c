@@ -203,6 +203,34 @@ static void test_families_as_gguf(void **state)
     assert_non_null(strstr(err.text, "config.json: use_sliding_window: "));
 }
 
+/* Text and pictures in a GGUF file each are the same model as the folder, layer by layer.  What such files cannot have is left
+ * out: sounds, and the settings of pan and scan. */
+static void test_pictures_as_gguf(void **state)
+{
+    static const struct {
+        const char *name, *skip;
+        size_t points;
+    } cases[] = {{"gemma3_mm", "pan_scan.,two_pan_scan.", 88},
+                 {"gemma3n_mm", "aud.,aud2.,imgaud.,sound_a.,sound_b.", 102}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char linked[] = "verify-XXXXXX", folder[400], text[100], tower[100];
+        wc_error err = {0};
+        snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
+        link_folder(linked, folder, "config.json");
+        snprintf(text, sizeof text, "%s/text.gguf", linked);
+        snprintf(tower, sizeof tower, "%s/mmproj-f32.gguf", linked);
+        if (!wc_convert(linked, text, "f32", NULL, NULL, &err) ||
+            !wc_convert_mmproj(folder, tower, "f32", NULL, NULL, &err))
+            fail_msg("%s", err.text);
+        const wc_model_options model = {.size = sizeof model, .tokenizer = folder};
+        const wc_verify_options options = {.size = sizeof options, .golden = folder, .skip = cases[i].skip};
+        expect_pass(text, &model, &options, cases[i].points);
+        unlink(text);
+        unlink(tower);
+        unlink_folder(linked);
+    }
+}
+
 /* A file of gemma3 could not tell that rows see both ways: read again it would be another model. */
 static void test_encoder_is_not_converted(void **state)
 {
@@ -473,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_encoders),
         cmocka_unit_test(test_families_as_gguf),
+        cmocka_unit_test(test_pictures_as_gguf),
         cmocka_unit_test(test_encoder_is_not_converted),
         cmocka_unit_test(test_image_preprocess),
         cmocka_unit_test(test_audio_preprocess),

@@ -7,6 +7,7 @@
 """
 from ._native import version as _version
 from .base import Pipeline
+from .cross_encoder import CrossEncoder
 from .errors import (BadFileError, CancelledError, ClosedError, ForkError, InputError, ModelNotFoundError,
                      OutOfMemoryError, TemplateError, UnknownArgumentError, UnsupportedError, WhinchatError)
 from .feature_extraction import FeatureExtractionPipeline
@@ -15,6 +16,7 @@ from .image_text_to_text import ImageTextToTextPipeline
 from .model import Model
 from .options import Answer, Check, Prompt, Sampling
 from .pipelines import pipeline
+from .sentence_transformer import SentenceTransformer
 from .streamers import TextIteratorStreamer, TextStreamer
 from .text_classification import TextClassificationPipeline
 from .text_generation import TextGenerationPipeline
@@ -22,9 +24,9 @@ from .token_classification import TokenClassificationPipeline
 from .tokenizer import ChatTemplate, Tokenizer
 
 __version__ = _version()
-__all__ = ["Answer", "BadFileError", "CancelledError", "ChatTemplate", "Check", "ClosedError",
+__all__ = ["Answer", "BadFileError", "CancelledError", "ChatTemplate", "Check", "ClosedError", "CrossEncoder",
            "FeatureExtractionPipeline", "FillMaskPipeline", "ForkError", "ImageTextToTextPipeline", "InputError",
-           "Model", "ModelNotFoundError", "OutOfMemoryError", "Pipeline", "Prompt", "Sampling", "TemplateError",
-           "TextClassificationPipeline", "TextGenerationPipeline", "TextIteratorStreamer", "TextStreamer",
-           "TokenClassificationPipeline", "Tokenizer", "UnknownArgumentError", "UnsupportedError", "WhinchatError",
-           "pipeline"]
+           "Model", "ModelNotFoundError", "OutOfMemoryError", "Pipeline", "Prompt", "Sampling", "SentenceTransformer",
+           "TemplateError", "TextClassificationPipeline", "TextGenerationPipeline", "TextIteratorStreamer",
+           "TextStreamer", "TokenClassificationPipeline", "Tokenizer", "UnknownArgumentError", "UnsupportedError",
+           "WhinchatError", "pipeline"]

@@ -24,12 +24,13 @@ class Model:
     name: a folder, a name in the Hugging Face cache ("owner/name", "owner/name@revision"), or a shipped one.
     threads: 0 for the physical cores.  f32: activations in float32 everywhere, slower and as verify computes.
     slice: a MatFormer slice ("E2B").  tokenizer: a folder whose tokenizer files are used in place of the model's own.
-    tokenizer_only: opens tokenizer and template; a folder without weights will do.
+    tokenizer_only: opens tokenizer and template; a folder without weights will do.  mmproj: the GGUF file of a GGUF
+    model's pictures; None for the one *mmproj*.gguf that lies beside the model's.
     """
 
     def __init__(self, name: Union[str, "os.PathLike[str]"], *, threads: int = 0, f32: bool = False,
                  slice: Optional[str] = None, tokenizer: Union[str, "os.PathLike[str]", None] = None,
-                 tokenizer_only: bool = False) -> None:
+                 tokenizer_only: bool = False, mmproj: Union[str, "os.PathLike[str]", None] = None) -> None:
         self._closed, self._running, self._lock = False, 0, threading.Lock()
         self._mine = threading.local()  # n: how many calls of this thread run; they may go on when the model is closed
         self._pid, self.f32 = os.getpid(), bool(f32)
@@ -41,7 +42,10 @@ class Model:
         options.slice = c_slice
         c_tokenizer = ffi.NULL if tokenizer is None else ffi.new("char[]", _native.path_bytes(tokenizer, "tokenizer"))
         options.tokenizer = c_tokenizer
-        self._name, self._options, self._keep = _native.path_bytes(name, "model"), options, (c_slice, c_tokenizer)
+        c_mmproj = ffi.NULL if mmproj is None else ffi.new("char[]", _native.path_bytes(mmproj, "mmproj"))
+        options.mmproj = c_mmproj
+        self._name, self._options = _native.path_bytes(name, "model"), options
+        self._keep = (c_slice, c_tokenizer, c_mmproj)
         err = _native.new_error()
         self._c = lib.wc_model_open(self._name, options, err)
         if self._c == ffi.NULL:

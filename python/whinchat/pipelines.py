@@ -27,7 +27,8 @@ TASKS: Dict[str, Type[Pipeline]] = {kind.task: kind for kind in KINDS}
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
 
-def _dtype_name(dtype: Any) -> str:
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype: a name, a torch dtype or None."""
     name = "auto" if dtype is None else str(dtype).split(".")[-1]
     name = {"half": "float16", "float": "float32", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}.get(name, name)
     if name not in DTYPES:
@@ -35,7 +36,8 @@ def _dtype_name(dtype: Any) -> str:
     return name
 
 
-def _check_device(device: Any, device_map: Any) -> None:
+def check_device(device: Any, device_map: Any) -> None:
+    """Warns once where something else than the CPU is asked for."""
     if device is not None and device_map is not None:
         warn_once("Both `device` and `device_map` are specified. `device` will override `device_map`.")
     name = str(device) if device is not None else str(device_map) if isinstance(device_map, str) else "cpu"
@@ -47,9 +49,10 @@ def _check_device(device: Any, device_map: Any) -> None:
     raise InputError("device: expected 'cpu', 'cuda' or a number, found %r" % (device if device is not None else device_map))
 
 
-def _open(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any) -> Model:
+def open_model(model: Any, revision: Optional[str], threads: int, f32: bool, tokenizer: Any, mmproj: Any = None) -> Model:
+    """A model by name, or one that is open already."""
     if isinstance(model, Model):
-        for word, given in (("revision", revision), ("threads", threads), ("tokenizer", tokenizer)):
+        for word, given in (("revision", revision), ("threads", threads), ("tokenizer", tokenizer), ("mmproj", mmproj)):
             if given:
                 warn_once("`%s` has no meaning for a model that is already open" % word)
         return model
@@ -59,7 +62,7 @@ def _open(model: Any, revision: Optional[str], threads: int, f32: bool, tokenize
         warn_once("`tokenizer` is taken as a folder; another object has no meaning in whinchat and is ignored")
         tokenizer = None
     path: Any = "%s@%s" % (model, revision) if revision and isinstance(model, str) else model
-    return Model(path, threads=threads, f32=f32, tokenizer=tokenizer)
+    return Model(path, threads=threads, f32=f32, tokenizer=tokenizer, mmproj=mmproj)
 
 
 def _spread(model_kwargs: Any, more: Dict[str, Any]) -> Dict[str, Any]:
@@ -73,7 +76,7 @@ def _spread(model_kwargs: Any, more: Dict[str, Any]) -> Dict[str, Any]:
 
 def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None, device: Any = None,
              device_map: Any = None, revision: Optional[str] = None, tokenizer: Any = None, threads: int = 0,
-             model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
+             mmproj: Any = None, model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
     """A pipeline as transformers.pipeline makes it.
 
     task: of models that generate "text-generation" or "image-text-to-text"; of encoders "feature-extraction", "fill-mask",
@@ -82,7 +85,8 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
     model: a folder, a name in the Hugging Face cache, a shipped model, or a whinchat.Model.  dtype (torch_dtype in older
     programs): "auto", a name or a torch dtype; "float32" computes all activations in float32.  device: the CPU is used
     whatever is asked for, with one warning for a GPU.  tokenizer: a folder whose tokenizer is used in place of the
-    model's.  threads: 0 for the physical cores.  Words of a call (max_new_tokens, do_sample ...) given here hold for
+    model's.  threads: 0 for the physical cores.  mmproj: the GGUF file of a GGUF model's pictures, where it is not the one
+    that lies beside it.  Words of a call (max_new_tokens, do_sample ...) given here hold for
     every call.  What has no meaning here warns once; what is unknown raises TypeError.
     """
     if task is None and model is None:
@@ -106,9 +110,9 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
     for w in more:
         if w in NO_MEANING and more[w] is not None and (w, more[w]) != ("local_files_only", True):
             warn_once("`%s` has no meaning in whinchat and is ignored" % w)
-    name = _dtype_name(dtype if dtype is not None else torch_dtype)
-    _check_device(device, device_map)
-    opened = _open(model, revision, threads, name == "float32", tokenizer)
+    name = dtype_name(dtype if dtype is not None else torch_dtype)
+    check_device(device, device_map)
+    opened = open_model(model, revision, threads, name == "float32", tokenizer, mmproj)
     if name != "auto" and (name == "float32") != opened.f32:
         warn_once("the model was opened with f32=%r, which dtype=%r does not change" % (opened.f32, name))
     return kind(opened, dtype=name, **{w: v for w, v in more.items() if w in kind.words and (v is not None or kind.keeps_none)})

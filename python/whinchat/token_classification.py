@@ -148,7 +148,7 @@ def _word_entity(group: List[Entity], strategy: str, labels: List[str]) -> Entit
     if strategy == "first":
         scores = group[0]["scores"]
     elif strategy == "max":
-        scores = max(group, key=lambda t: max(t["scores"]))["scores"]
+        scores = max(group, key=lambda t: float(max(t["scores"])))["scores"]
     else:
         scores = [sum(column) / len(group) for column in zip(*(t["scores"] for t in group))]
     best = _best(scores)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "formats/gguf.h"
+#include "formats/gguf_clip.h"
 #include "formats/hf_folder.h"
 #include "formats/names.h"
 #include "formats/random.h"
@@ -61,7 +62,13 @@ wc_checkpoint *wc_checkpoint_open(const char *path, const wc_checkpoint_options 
     const wc_checkpoint_options none = {0}, *o = options ? options : &none;
     wc_checkpoint *c = new_checkpoint(err);
     const bool file = !(o->flags & WC_CHECKPOINT_RANDOM) && wc_path_exists(path) && !wc_dir_exists(path);
-    bool ok = c && (file ? wc_gguf_open(c, path, o, err) : wc_hf_folder_read(c, path, o, err));
+    bool ok = c &&
+              (file || !o->mmproj ||
+               wc_fail(err, WC_BAD_ARGUMENT,
+                       "--mmproj: expected the file of a GGUF model's pictures, but %s is a folder, whose "
+                       "files hold them",
+                       path));
+    ok = ok && (file ? wc_gguf_open(c, path, o, err) : wc_hf_folder_read(c, path, o, err));
     if (ok && (o->flags & WC_CHECKPOINT_RANDOM))
         ok = (c->random = wc_random_new(o->random_dtype, err)) != NULL;
     if (!ok) {
@@ -111,6 +118,16 @@ const char *wc_checkpoint_config_file(const wc_checkpoint *c)
 const char *wc_checkpoint_weights_file(const wc_checkpoint *c)
 {
     return c->weights_file;
+}
+
+const char *wc_checkpoint_no_tower(const wc_checkpoint *c)
+{
+    return c->no_tower;
+}
+
+const char *wc_checkpoint_no_sound(const wc_checkpoint *c)
+{
+    return c->no_sound;
 }
 
 const wc_json *wc_checkpoint_config(const wc_checkpoint *c)
@@ -251,6 +268,17 @@ static wc_stored *search(wc_stored *list, size_t n, const char *name)
     return NULL;
 }
 
+/* Where a spelling may be found: in a GGUF file under a name of its own, in that of its tower under another; false: nowhere. */
+static bool place_of(const wc_checkpoint *c, const char *spelling, wc_gguf_place *place)
+{
+    if (c->arch)
+        return wc_gguf_tensor_place(c->arch, spelling, place) ||
+               (c->tower_file && wc_clip_place(spelling, place));
+    snprintf(place->name, sizeof place->name, "%s", spelling);
+    place->item = -1;
+    return true;
+}
+
 /* The tensor under any of the name's spellings; those that cannot be held come last.  *item: its number in the stack that was
  * found; -1: it is what was found. */
 static wc_stored *search_spellings(const wc_checkpoint *c, const char *name, int *item)
@@ -258,14 +286,13 @@ static wc_stored *search_spellings(const wc_checkpoint *c, const char *name, int
     char spelling[WC_NAME_ROOM];
     *item = -1;
     for (size_t i = 0; c->n_tensors && wc_name_spelling(name, i, spelling); i++) {
-        wc_gguf_place place = {.item = -1};
-        if (c->arch && !wc_gguf_tensor_place(c->arch, spelling, &place))
+        wc_gguf_place place;
+        if (!place_of(c, spelling, &place))
             continue;
-        const char *sought = c->arch ? place.name : spelling;
         *item = place.item;
-        wc_stored *s = search(c->tensors, c->n_held, sought);
+        wc_stored *s = search(c->tensors, c->n_held, place.name);
         if (!s)
-            s = search(c->tensors + c->n_held, c->n_tensors - c->n_held, sought);
+            s = search(c->tensors + c->n_held, c->n_tensors - c->n_held, place.name);
         if (s)
             return s;
     }
@@ -281,13 +308,18 @@ static wc_tensor view(const wc_stored *s)
     return t;
 }
 
-/* The name as the file would spell it, for messages. */
-static const char *file_name(const wc_checkpoint *c, const char *name, wc_gguf_place *place)
+/* The name as the file would spell it, for messages, and the file that should have it. */
+static const char *file_name(const wc_checkpoint *c, const char *name, wc_gguf_place *place,
+                             const char **file)
 {
     char spelling[WC_NAME_ROOM];
+    *file = c->weights_file;
     for (size_t i = 0; c->arch && wc_name_spelling(name, i, spelling); i++)
-        if (wc_gguf_tensor_place(c->arch, spelling, place))
+        if (place_of(c, spelling, place)) {
+            if (!wc_gguf_tensor_place(c->arch, spelling, place) && wc_clip_place(spelling, place))
+                *file = c->tower_file;
             return place->name;
+        }
     return name;
 }
 
@@ -435,10 +467,11 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
     wc_stored *s = search_spellings(c, name, &item), one;
     wc_gguf_place own;
     char want[SHAPE_ROOM], have[SHAPE_ROOM];
+    const char *file, *spelled = file_name(c, name, &own, &file);
     if (!s)
-        return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: missing; expected shape %s", c->weights_file,
-                       file_name(c, name, &own), shape_text(want, ndim, shape));
-    const char *file = c->files[s->file].path;
+        return wc_fail(err, WC_BAD_FILE, "%s: tensor %s: missing; expected shape %s", file, spelled,
+                       shape_text(want, ndim, shape));
+    file = c->files[s->file].path;
     if (s->dtype == WC_N_DTYPES)
         return wc_fail(err, WC_UNSUPPORTED,
                        "%s: tensor %s: dtype: expected one that whinchat holds, found %s", file, s->name,

@@ -24,6 +24,7 @@ typedef struct wc_checkpoint_options {
     unsigned flags;
     const char *config;    /* a config.json to use in place of the folder's; NULL */
     const char *tokenizer; /* a folder to take tokenizer and template files from; NULL */
+    const char *mmproj;    /* a GGUF model's picture tower; NULL: the one beside it, should there be one */
     wc_dtype random_dtype; /* of made-up weights: f32, bf16 or f16 */
 } wc_checkpoint_options;
 
@@ -42,6 +43,10 @@ const char *wc_checkpoint_path(const wc_checkpoint *c);        /* the folder */
 const char *wc_checkpoint_config_file(const wc_checkpoint *c); /* for messages: "DIR/config.json" */
 /* For messages about weights: "DIR/model.safetensors" or its index; the folder when there are none. */
 const char *wc_checkpoint_weights_file(const wc_checkpoint *c);
+/* Why a GGUF model whose family takes pictures takes none: its tower lies in another file; NULL. */
+const char *wc_checkpoint_no_tower(const wc_checkpoint *c);
+/* Why a GGUF model whose family takes sounds takes none; NULL. */
+const char *wc_checkpoint_no_sound(const wc_checkpoint *c);
 const wc_json *wc_checkpoint_config(const wc_checkpoint *c); /* config.json; NULL when opened without one */
 const wc_json *wc_checkpoint_generation(const wc_checkpoint *c); /* generation_config.json or NULL */
 /* The picture processor's settings, an object without nesting: as in transformers, the image_processor of

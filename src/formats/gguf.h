@@ -33,6 +33,8 @@ const wc_json *wc_gguf_metadata(const wc_gguf *g, const char *const *prefixes, s
 /* The number that stands for a type in the files, and back; WC_N_DTYPES: none that whinchat holds. */
 uint32_t wc_gguf_type(wc_dtype t);
 
+/* Adds n tensors to those of c, unsorted. */
+bool wc_gguf_add_tensors(wc_checkpoint *c, const wc_stored *more, size_t n, wc_error *err);
 /* Fills c from a GGUF file, or from the parts of a split one, as wc_hf_folder_read does from a folder. */
 bool wc_gguf_open(wc_checkpoint *c, const char *path, const wc_checkpoint_options *o, wc_error *err);
 #endif

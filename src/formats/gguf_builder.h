@@ -24,6 +24,8 @@ bool wc_gguf_whole(const wc_gguf_builder *b, const char *key, double min, double
 /* A number for each of n layers: a list of n, or one for all; fallback where there is none. */
 bool wc_gguf_by_layer(const wc_gguf_builder *b, const char *key, int n, double min, double max, int fallback,
                       int *out);
+/* A configuration's members of a table of keys, as far as the file has them. */
+bool wc_gguf_put_keys(wc_gguf_builder *b, const wc_gguf_key *keys);
 void wc_gguf_put_number(wc_gguf_builder *b, const char *name, double x);
 const wc_stored *wc_gguf_find(const wc_gguf_builder *b, const char *name);
 /* The values of a vector of f32, [*n] in the file; NULL when there is none of that name and kind. */

@@ -63,7 +63,7 @@ void wc_gguf_put_number(wc_gguf_builder *b, const char *name, double x)
         wc_buf_printf(&b->out, "\"%s\":%.17g,", name, x);
 }
 
-static bool put_keys(wc_gguf_builder *b, const wc_gguf_key *keys)
+bool wc_gguf_put_keys(wc_gguf_builder *b, const wc_gguf_key *keys)
 {
     for (; keys->hf; keys++) {
         double x = 0;
@@ -250,7 +250,8 @@ static bool put_all(wc_gguf_builder *b)
 {
     const unsigned flags = b->arch->flags;
     wc_buf_printf(&b->out, "{\"model_type\":\"%s\",%s", b->arch->model_type, b->arch->fixed);
-    if ((!(flags & WC_GGUF_OWN_KEYS) && !put_keys(b, wc_gguf_common_keys)) || !put_keys(b, b->arch->keys) ||
+    if ((!(flags & WC_GGUF_OWN_KEYS) && !wc_gguf_put_keys(b, wc_gguf_common_keys)) ||
+        !wc_gguf_put_keys(b, b->arch->keys) ||
         (!(flags & WC_GGUF_OWN_HEADS) && (!put_heads(b) || !put_rope_scaling(b))) || !wc_gguf_put_layers(b) ||
         !put_vocabulary(b))
         return false;
@@ -270,6 +271,14 @@ const wc_gguf_arch *wc_gguf_config_arch(const wc_gguf_file *f, wc_error *err)
     const wc_gguf_arch *arch = wc_gguf_arch_find(name->u.text);
     if (arch)
         return arch;
+    if (wc_json_string_is(name, "clip")) {
+        wc_fail(err, WC_UNSUPPORTED,
+                "%s: general.architecture: clip is that of a model's picture tower; give the model's own "
+                "file, and "
+                "this one by --mmproj",
+                f->path);
+        return NULL;
+    }
     wc_buf list;
     wc_buf_init(&list, 600);
     wc_nearest nearest = {0};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "formats/gguf.h"
+#include "formats/gguf_clip.h"
 #include "formats/gguf_config.h"
 #include "formats/hf_folder.h"
 
@@ -56,16 +57,16 @@ static char *stem_of(wc_arena *a, const char *path, int64_t count)
                                                                     : NULL;
 }
 
-static bool add_tensors(wc_checkpoint *c, const wc_gguf *g, wc_error *err)
+bool wc_gguf_add_tensors(wc_checkpoint *c, const wc_stored *more, size_t n_more, wc_error *err)
 {
-    const size_t n = c->n_tensors + g->n_tensors;
+    const size_t n = c->n_tensors + n_more;
     wc_stored *all = wc_arena_alloc(c->arena, (n + 1) * sizeof *all);
     if (!all)
         return wc_fail_memory(err, n * sizeof *all);
     if (c->n_tensors)
         memcpy(all, c->tensors, c->n_tensors * sizeof *all);
-    if (g->n_tensors)
-        memcpy(all + c->n_tensors, g->tensors, g->n_tensors * sizeof *all);
+    if (n_more)
+        memcpy(all + c->n_tensors, more, n_more * sizeof *all);
     c->tensors = all;
     c->n_tensors = n;
     return true;
@@ -93,7 +94,7 @@ static bool open_others(wc_checkpoint *c, const wc_gguf *first, const wc_json *m
         if (!wc_path_exists(path))
             return wc_fail(err, WC_BAD_FILE, "%s: split.count: part %lld of %lld is not there: %s",
                            first->path, (long long)i + 1, (long long)count, path);
-        if (!open_part(c, path, &g, err) || !add_tensors(c, &g, err))
+        if (!open_part(c, path, &g, err) || !wc_gguf_add_tensors(c, g.tensors, g.n_tensors, err))
             return false;
     }
     if (!split_number(first, metadata, "split.tensors.count", INT32_MAX, &total, err))
@@ -107,10 +108,10 @@ static bool open_others(wc_checkpoint *c, const wc_gguf *first, const wc_json *m
 static bool open_parts(wc_checkpoint *c, const char *path, wc_gguf *g, wc_error *err)
 {
     int64_t no, count;
-    c->files = wc_arena_zalloc(c->arena, 1, sizeof *c->files);
+    c->files = wc_arena_zalloc(c->arena, 2, sizeof *c->files); /* the model's, and that of its tower */
     if (!c->files)
         return wc_fail_memory(err, sizeof *c->files);
-    if (!open_part(c, path, g, err) || !add_tensors(c, g, err))
+    if (!open_part(c, path, g, err) || !wc_gguf_add_tensors(c, g->tensors, g->n_tensors, err))
         return false;
     const wc_json *metadata = metadata_of(g, "split.", c->arena, err);
     if (!metadata || !split_number(g, metadata, "split.count", MAX_PARTS, &count, err) ||
@@ -121,7 +122,7 @@ static bool open_parts(wc_checkpoint *c, const char *path, wc_gguf *g, wc_error 
     if (no != 0)
         return wc_fail(err, WC_BAD_FILE, "%s: split.no: this is part %lld of %lld; give the first one", path,
                        (long long)no + 1, (long long)count);
-    wc_stored_file *files = wc_arena_zalloc(c->arena, (size_t)count, sizeof *files);
+    wc_stored_file *files = wc_arena_zalloc(c->arena, (size_t)count + 1, sizeof *files);
     if (!files)
         return wc_fail_memory(err, (size_t)count * sizeof *files);
     files[0] = c->files[0];
@@ -272,6 +273,32 @@ static const wc_json *read_tokenizer(wc_checkpoint *c, const wc_gguf *g, wc_erro
     return c->lazy->gguf_tokenizer;
 }
 
+/* ---- pictures ---- */
+
+/* The tower that is given, or the one beside the model if it is the model's: what is only found does not keep a text model from
+ * being opened. */
+static bool open_tower(wc_checkpoint *c, const wc_checkpoint_options *o, wc_error *err)
+{
+    size_t n = 0;
+    wc_error why = {0};
+    if (strcmp(c->arch->name, "gemma3n") == 0)
+        c->no_sound = "its GGUF files hold no sound tower; the model's folder does";
+    if (o->mmproj)
+        return wc_clip_open(c, o->mmproj, err);
+    if (!wc_clip_kind_of(c->arch->name))
+        return true;
+    const char *found = wc_clip_find(c->arena, c->path, &n);
+    if (n == 0)
+        wc_fail(&why, WC_NOT_FOUND,
+                "its GGUF file holds the text model; --mmproj names the file of its pictures");
+    else if (n > 1)
+        wc_fail(&why, WC_NOT_FOUND, "%zu mmproj files lie beside it; --mmproj says which", n);
+    if (found)
+        wc_clip_open(c, found, &why);
+    c->no_tower = why.code ? wc_arena_strdup(c->arena, why.text) : NULL;
+    return true;
+}
+
 bool wc_gguf_open(wc_checkpoint *c, const char *path, const wc_checkpoint_options *o, wc_error *err)
 {
     wc_gguf g;
@@ -286,6 +313,8 @@ bool wc_gguf_open(wc_checkpoint *c, const char *path, const wc_checkpoint_option
         return false;
     if (c->arch)
         mark_changes(c);
+    if (c->arch && !open_tower(c, o, err))
+        return false;
     read_template(c, &g, tokenizer);
     return wc_hf_overrides_read(c, o, err);
 }

@@ -51,6 +51,12 @@ void wc_gguf_put_string(wc_gguf_writer *w, const char *key, const char *s)
     put_text(&w->head, s, strlen(s));
 }
 
+void wc_gguf_put_bool(wc_gguf_writer *w, const char *key, bool x)
+{
+    wc_gguf_put_key(w, key, WC_GGUF_BOOL);
+    wc_gguf_put_bytes(&w->head, x, 1);
+}
+
 const char *wc_gguf_arch_key(const wc_gguf_writer *w, const char *key, char out[128])
 {
     snprintf(out, 128, "%s.%s", w->arch->name, key);
@@ -131,13 +137,15 @@ static uint32_t file_type(wc_dtype t)
 static bool put_metadata(wc_gguf_writer *w)
 {
     char full[128];
-    wc_gguf_put_string(w, "general.architecture", w->arch->name);
-    wc_gguf_put_string(w, "general.type", "model");
+    wc_gguf_put_string(w, "general.architecture", w->tower ? "clip" : w->arch->name);
+    wc_gguf_put_string(w, "general.type", w->tower ? "mmproj" : "model");
     wc_gguf_put_string(w, "general.name", w->o->name);
     wc_gguf_put_key(w, "general.file_type", WC_GGUF_U32);
     wc_gguf_put_bytes(&w->head, file_type(w->o->type), 4);
     wc_gguf_put_key(w, "general.quantization_version", WC_GGUF_U32);
     wc_gguf_put_bytes(&w->head, 2, 4);
+    if (w->tower)
+        return wc_clip_write_config(w) && wc_buf_check(&w->head, "metadata", w->err);
     if (!wc_gguf_write_config(w))
         return false;
     wc_gguf_put_key(w, wc_gguf_arch_key(w, "vocab_size", full), WC_GGUF_U32);
@@ -244,13 +252,22 @@ static bool measure(const wc_gguf_writer *w, wc_gguf_item *t)
     for (int d = 0; d < t->ndim; d++)
         if (!wc_mul_size(elems, t->shape[d], &elems))
             return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: too large", file, t->name);
+    if (w->tower)
+        wc_clip_write_shape(t);
     t->width = t->shape[t->ndim - 1];
     if (elems == 0)
         return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: shape: expected no zero in it", file, t->name);
     t->n_rows = elems / t->width;
     /* routers and coefficients are small, and much hangs on them */
-    const bool small = t->ndim < 2 || t->width < SMALL || t->shape[t->ndim - 2] < SMALL;
-    t->type = small ? WC_F32 : w->o->type;
+    const size_t out = t->ndim == 4  ? t->shape[0]
+                       : t->ndim > 1 ? t->shape[t->ndim - 2]
+                                     : 1,
+                 in = t->ndim == 4 ? elems / out : t->width; /* of a convolution: all that one output sees */
+    t->type = in < SMALL || out < SMALL || t->exact ? WC_F32 : w->o->type;
+    if (t->ndim == 4 && t->type == WC_BF16)
+        t->type = WC_F32; /* llama.cpp's convolutions take f16 and f32 */
+    if (t->halves && wc_dtype_is_quantized(t->type))
+        t->type = WC_F16;
     if (t->width % wc_dtype_get(t->type)->block_elems)
         t->type = WC_F16; /* rows that are no whole number of blocks */
     if (!wc_dtype_bytes(t->type, elems, &bytes))
@@ -275,7 +292,7 @@ static bool place_of(const wc_gguf_writer *w, const char *name, wc_gguf_place *p
 {
     char spelling[WC_NAME_ROOM];
     for (size_t i = 0; wc_name_spelling(name, i, spelling); i++)
-        if (wc_gguf_tensor_place(w->arch, spelling, place))
+        if (w->tower ? wc_clip_place(spelling, place) : wc_gguf_tensor_place(w->arch, spelling, place))
             return true;
     return false;
 }
@@ -300,7 +317,7 @@ static bool add_tensors(wc_gguf_writer *w)
     for (size_t i = 0; i < wc_checkpoint_n_tensors(w->c); i++) {
         const wc_tensor from = wc_checkpoint_tensor(w->c, i);
         wc_gguf_place place;
-        if (is_left_out(from.name))
+        if (w->tower ? wc_clip_write_leaves_out(from.name) : is_left_out(from.name))
             continue;
         if (!place_of(w, from.name, &place) || strlen(place.name) > 63)
             return wc_fail(w->err, WC_UNSUPPORTED,
@@ -442,8 +459,8 @@ bool wc_gguf_write(const wc_checkpoint *c, const char *path, const wc_gguf_write
     wc_gguf_writer w = {.c = c, .o = o, .err = err, .arena = wc_arena_new(0), .file = {.fd = -1}};
     wc_buf_init(&w.head, MAX_HEAD);
     w.items = w.arena ? wc_arena_zalloc(w.arena, 2 * wc_checkpoint_n_tensors(c) + 8, sizeof *w.items) : NULL;
-    bool ok = w.items ? wc_gguf_write_arch(&w) && add_tensors(&w) && put_metadata(&w) &&
-                            put_tensor_infos(&w) && write_all(&w, path)
+    bool ok = w.items ? wc_gguf_write_arch(&w) && (!o->mmproj || wc_clip_write_arch(&w)) && add_tensors(&w) &&
+                            put_metadata(&w) && put_tensor_infos(&w) && write_all(&w, path)
                       : wc_fail_memory(err, 1);
     wc_buf_release(&w.head);
     wc_arena_free(w.arena);

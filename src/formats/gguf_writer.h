@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/file_out.h"
 #include "formats/gguf_arch.h"
+#include "formats/gguf_clip.h"
 #include "formats/gguf_write.h"
 
 /* Types of metadata. */
@@ -30,14 +31,17 @@ typedef struct wc_gguf_item {
     uint64_t begin, bytes;
     int heads;     /* > 0: rows are paired (gguf_arch.h) */
     bool plus_one; /* a norm that the files have with its 1 */
+    bool exact;    /* f32, whatever the others are */
+    bool halves;   /* of 16 bits at least */
 } wc_gguf_item;
 
 typedef struct wc_gguf_writer {
     const wc_checkpoint *c;
     const wc_gguf_write_options *o;
     const wc_gguf_arch *arch;
-    const wc_json *config;   /* of the text model */
-    const wc_json *defaults; /* of the family, where the configuration says nothing */
+    const wc_clip_kind *tower; /* NULL: the text model is written */
+    const wc_json *config;     /* of the text model */
+    const wc_json *defaults;   /* of the family, where the configuration says nothing */
     wc_error *err;
     wc_arena *arena;
     wc_buf head;
@@ -52,6 +56,7 @@ typedef struct wc_gguf_writer {
 void wc_gguf_put_bytes(wc_buf *b, uint64_t x, unsigned bytes);
 void wc_gguf_put_key(wc_gguf_writer *w, const char *key, unsigned type);
 void wc_gguf_put_string(wc_gguf_writer *w, const char *key, const char *s);
+void wc_gguf_put_bool(wc_gguf_writer *w, const char *key, bool x);
 /* ARCH.key: a u32, an f32, a list of n numbers of type i32, f32 or bool. */
 void wc_gguf_put_whole(wc_gguf_writer *w, const char *key, int64_t x);
 void wc_gguf_put_real(wc_gguf_writer *w, const char *key, double x);
@@ -74,4 +79,14 @@ int wc_gguf_n_kv_heads(const wc_gguf_writer *w);
 bool wc_gguf_write_arch(wc_gguf_writer *w);
 /* Writes what the configuration says, and refuses what the architecture's files cannot tell; all tensors are there. */
 bool wc_gguf_write_config(wc_gguf_writer *w);
+
+/* ---- gguf_clip_write.c ---- */
+
+/* The same of the picture tower: from the text model's architecture on, which is found. */
+bool wc_clip_write_arch(wc_gguf_writer *w);
+bool wc_clip_write_config(wc_gguf_writer *w);
+/* Whether a tensor of the folder is no part of tower and projector. */
+bool wc_clip_write_leaves_out(const char *name);
+/* The shape and the type that a tower's tensor has in these files. */
+void wc_clip_write_shape(wc_gguf_item *t);
 #endif

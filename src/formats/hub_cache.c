@@ -113,10 +113,19 @@ bool wc_hub_ends_with(const char *s, const char *end)
     return n >= e && strcasecmp(s + n - e, end) == 0;
 }
 
+bool wc_hub_is_tower(const char *path)
+{
+    const char *name = last_part(path);
+    for (const char *p = name; wc_hub_ends_with(name, ".gguf") && *p; p++)
+        if (strncasecmp(p, "mmproj", 6) == 0)
+            return true;
+    return false;
+}
+
 bool wc_hub_is_gguf(const char *path)
 {
     const char *name = last_part(path), *of = strstr(name, "-of-");
-    return wc_hub_ends_with(name, ".gguf") && strncasecmp(name, "mmproj", 6) != 0 &&
+    return wc_hub_ends_with(name, ".gguf") && !wc_hub_is_tower(name) &&
            (!of || of - name < 6 || strncmp(of - 6, "-00001", 6) == 0);
 }
 
@@ -246,15 +255,22 @@ static bool ends_in_word(const char *part, size_t n, const char *word)
     return n >= w && strncasecmp(part + n - w, word, w) == 0 && (n == w || strchr("-._", part[n - w - 1]));
 }
 
+/* The length of a GGUF file's name without its end, "-00001-of-00002" included. */
+static size_t stem_length(const char *name)
+{
+    size_t n = strlen(name) - strlen(".gguf");
+    if (n > 15 && strncmp(name + n - 9, "-of-", 4) == 0)
+        n -= 15;
+    return n;
+}
+
 /* Whether a GGUF file, or the first of its files, is said by its quantization: by the end of its name or of a folder's. */
 static bool is_quantized(const char *path, const char *word)
 {
     const char *name = last_part(path);
     if (!wc_hub_is_gguf(name))
         return false;
-    size_t n = strlen(name) - strlen(".gguf");
-    if (n > 15 && strncmp(name + n - 9, "-of-", 4) == 0) /* NAME-00001-of-00002 */
-        n -= 15;
+    const size_t n = stem_length(name);
     if (ends_in_word(name, n, word))
         return true;
     for (const char *slash; (slash = strchr(path, '/')); path = slash + 1)
@@ -287,6 +303,42 @@ size_t wc_hub_pick(const char *const *paths, size_t n, const char *file, const c
                          : "there is no GGUF file");
     wc_buf_release(&there);
     return n;
+}
+
+/* 4 of "x-Q4_K_M.gguf", 16 of "mmproj-BF16.gguf"; 0: the name says none. */
+static int quantization_bits(const char *path)
+{
+    const char *name = last_part(path);
+    size_t n = stem_length(name), at = n;
+    int bits = 0;
+    while (at > 0 && !strchr("-.", name[at - 1]))
+        at--;
+    if (at == 0)
+        return 0;
+    while (at < n && (name[at] < '0' || name[at] > '9'))
+        at++;
+    for (; at < n && name[at] >= '0' && name[at] <= '9' && bits < 1000; at++)
+        bits = 10 * bits + (name[at] - '0');
+    return bits;
+}
+
+size_t wc_hub_pick_tower(const char *const *paths, size_t n, const char *model)
+{
+    const int wanted = quantization_bits(model);
+    size_t best = n, depth = 0;
+    int distance = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t above = (size_t)(last_part(paths[i]) - paths[i]);
+        if (!wc_hub_is_tower(paths[i]) || strncmp(paths[i], model, above) != 0)
+            continue;
+        const int d = abs(quantization_bits(paths[i]) - wanted);
+        if (best == n || above > depth || (above == depth && d < distance)) {
+            best = i;
+            depth = above;
+            distance = d;
+        }
+    }
+    return best;
 }
 
 /* ---- places ---- */

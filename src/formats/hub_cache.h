@@ -49,13 +49,19 @@ bool wc_hub_is_commit(const char *s, size_t n);
 bool wc_hub_is_file(const char *path);
 
 bool wc_hub_ends_with(const char *s, const char *end); /* whatever the case */
-/* Whether a path is that of a model's GGUF file, or of the first of its files; mmproj-*.gguf are picture towers. */
+/* Whether a path is that of a picture tower: *mmproj*.gguf. */
+bool wc_hub_is_tower(const char *path);
+/* Whether a path is that of a model's GGUF file, or of the first of its files, and of no picture tower. */
 bool wc_hub_is_gguf(const char *path);
 /* Whether path is first, or another part of the same model where first is NAME-00001-of-N. */
 bool wc_hub_is_part(const char *path, const char *first);
 /* The index of what FILE means among n paths: the path itself, or the one GGUF file whose name or folder ends in it, as
  * Q4_K_M does in "x-Q4_K_M.gguf" and "Q4_K_M/x-00001-of-00002.gguf", whatever the case.  n when it is none or several: err. */
 size_t wc_hub_pick(const char *const *paths, size_t n, const char *file, const char *where, wc_error *err);
+
+/* The index of the picture tower that goes with a model's file among the n paths of its repository, as llama.cpp chooses it: in
+ * the model's folder or one above it, the nearest first, then of the quantization nearest to the model's.  n: there is none. */
+size_t wc_hub_pick_tower(const char *const *paths, size_t n, const char *model);
 
 /* ---- places ---- */
 

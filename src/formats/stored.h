@@ -45,6 +45,9 @@ struct wc_checkpoint {
     const wc_json *chat_json; /* chat_template.json or NULL */
 
     const wc_gguf_arch *arch; /* of a GGUF file, whose tensors have its names; NULL */
+    const char *tower_file;   /* the GGUF file of its picture tower; NULL */
+    const char *no_tower;     /* why a GGUF model of a family that takes pictures has none; NULL */
+    const char *no_sound;     /* why one of a family that takes sounds takes none; NULL */
     wc_stored_file *files;    /* [n_files] */
     size_t n_files;
     wc_stored *tensors; /* [n_tensors], those that can be held first, each part sorted by name */

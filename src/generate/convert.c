@@ -75,12 +75,12 @@ static bool read_tokenizer(const wc_checkpoint *c, wc_arena *a, const wc_json **
     return !*borrowed || tokenizer_of(*borrowed, vocab_size(c), a, out, err);
 }
 
-bool wc_convert_run(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
-                    wc_error *err)
+bool wc_convert_run(const char *name, const char *out, const char *type, bool mmproj, wc_progress_fn progress,
+                    void *user, wc_error *err)
 {
     wc_arena *a = wc_arena_new(0);
     wc_checkpoint *c = NULL, *borrowed = NULL;
-    wc_gguf_write_options o = {.progress = progress, .user = user};
+    wc_gguf_write_options o = {.mmproj = mmproj, .progress = progress, .user = user};
     bool ok = a ? type_of(type, &o.type, err) : wc_fail_memory(err, 1);
     const char *path = ok ? wc_hub_resolve(a, name, err) : NULL;
     if (path)
@@ -91,8 +91,9 @@ bool wc_convert_run(const char *name, const char *out, const char *type, wc_prog
                      path);
     if (ok) {
         o.name = short_name(a, path);
-        ok = o.name ? read_tokenizer(c, a, &o.tokenizer, &borrowed, err) && wc_gguf_write(c, out, &o, err)
-                    : wc_fail_memory(err, 1);
+        ok = o.name || wc_fail_memory(err, 1);
+        ok = ok && (mmproj || read_tokenizer(c, a, &o.tokenizer, &borrowed, err)) &&
+             wc_gguf_write(c, out, &o, err);
     }
     wc_checkpoint_close(borrowed);
     wc_checkpoint_close(c);

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "whinchat.h"
 
-/* See wc_convert. */
-bool wc_convert_run(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
-                    wc_error *err);
+/* See wc_convert and, for mmproj, wc_convert_mmproj. */
+bool wc_convert_run(const char *name, const char *out, const char *type, bool mmproj, wc_progress_fn progress,
+                    void *user, wc_error *err);
 #endif

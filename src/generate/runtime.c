@@ -190,7 +190,9 @@ static bool open_text(struct wc_model *m, bool may_borrow, wc_error *err)
 static void check_vocabulary(struct wc_model *m)
 {
     const size_t words = m->tokenizer ? wc_tokenizer_vocab_size(m->tokenizer) : 0;
-    if (words <= (size_t)m->net->n_vocab)
+    const wc_image_input *in = &m->net->image;
+    const bool of_pictures = in->n_tokens > 0 && in->token_id == m->net->n_vocab;
+    if (words <= (size_t)m->net->n_vocab + of_pictures)
         return;
     wc_error warning;
     wc_fail(&warning, WC_BAD_FILE,
@@ -203,6 +205,7 @@ static void check_vocabulary(struct wc_model *m)
 static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
 {
     wc_image_input *in = &m->net->image;
+    in->why_not = wc_checkpoint_no_tower(m->files);
     if (in->n_tokens == 0)
         return true;
     m->images = wc_arena_zalloc(m->arena, 1, sizeof *m->images);
@@ -212,7 +215,9 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
         *m->images = (struct wc_image_processor){.height = in->height, .width = in->width};
         return true;
     }
-    const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
+    const char *file = wc_checkpoint_processor_file(m->files);
+    if (!file)
+        file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
     if (!file || !wc_image_processor_from_config(wc_checkpoint_processor(m->files), file, m->images, err))
         return false;
     if (!m->images->do_resize || m->images->height == 0)
@@ -233,7 +238,9 @@ static bool open_images(struct wc_model *m, bool made_up, wc_error *err)
 
 static bool open_audio(struct wc_model *m, wc_error *err)
 {
-    const wc_audio_input *in = &m->net->audio;
+    wc_audio_input *in = &m->net->audio;
+    if (wc_checkpoint_no_sound(m->files))
+        in->why_not = wc_checkpoint_no_sound(m->files);
     if (in->n_tokens == 0)
         return true;
     const char *file = wc_path_join(m->arena, wc_checkpoint_path(m->files), "preprocessor_config.json");
@@ -331,7 +338,7 @@ static bool write_info(struct wc_model *m, wc_error *err)
 
 static bool open_files(struct wc_model *m, const char *name, const wc_model_options *o, wc_error *err)
 {
-    wc_checkpoint_options c = {.config = o->config, .tokenizer = o->tokenizer};
+    wc_checkpoint_options c = {.config = o->config, .tokenizer = o->tokenizer, .mmproj = o->mmproj};
     const char *path = name;
     if (o->random_dtype) {
         c.flags = WC_CHECKPOINT_RANDOM;

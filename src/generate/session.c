@@ -120,8 +120,8 @@ static void kinds_of(const struct wc_model *m, const wc_prompt *p, struct kind k
 {
     const wc_image_input *i = &m->net->image;
     const wc_audio_input *a = &m->net->audio;
-    kinds[PICTURES] = (struct kind){"picture", "pictures", "image",   NULL,     i->n_tokens, i->token_id,
-                                    i->place,  i->token,   i->before, i->after, p->n_media};
+    kinds[PICTURES] = (struct kind){"picture", "pictures", "image",   i->why_not, i->n_tokens, i->token_id,
+                                    i->place,  i->token,   i->before, i->after,   p->n_media};
     kinds[SOUNDS] = (struct kind){"sound",  "sound",  "audio",   a->why_not, a->n_tokens, a->token_id,
                                   a->token, a->token, a->before, a->after,   p->n_sounds};
 }
@@ -227,11 +227,18 @@ done:
     return ok;
 }
 
+/* A row of the model, or the place of a picture's row, which needs none: a picture is put wherever it stands. */
+static bool has_row(const struct wc_model *m, int32_t id)
+{
+    const wc_image_input *in = &m->net->image;
+    return id >= 0 && (id < m->net->n_vocab || (in->n_tokens > 0 && id == in->token_id));
+}
+
 /* Every id has a row in the model. */
 static bool known_ids(const struct wc_model *m, const wc_ids *ids, wc_error *err)
 {
     for (size_t i = 0; i < ids->size; i++)
-        if (ids->data[i] >= m->net->n_vocab)
+        if (!has_row(m, ids->data[i]))
             return wc_fail(err, WC_BAD_FILE,
                            "%s/tokenizer.json: the prompt has id %d, the model's vocab_size is %d",
                            wc_checkpoint_path(m->files), (int)ids->data[i], m->net->n_vocab);
@@ -241,7 +248,7 @@ static bool known_ids(const struct wc_model *m, const wc_ids *ids, wc_error *err
 static bool given_ids(const struct wc_model *m, const wc_prompt *p, wc_ids *ids, wc_error *err)
 {
     for (size_t i = 0; i < p->n_ids; i++) {
-        if (p->ids[i] < 0 || p->ids[i] >= m->net->n_vocab)
+        if (!has_row(m, p->ids[i]))
             return wc_fail(err, WC_REFUSED, "prompt ids: id %zu: expected 0 to %d, found %d", i,
                            m->net->n_vocab - 1, (int)p->ids[i]);
         if (!wc_ids_add(ids, p->ids[i]))

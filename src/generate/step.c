@@ -46,7 +46,8 @@ static void add_session(struct rows *r, const struct wc_session *s, int n, size_
     for (int i = 0; i < n; i++) {
         int pos = s->n_computed + i;
         const float *soft = soft_row(s, pos, width);
-        r->of.ids[r->n] = s->tokens[pos];
+        /* transformers too looks the padding up where a picture's id is none of the vocabulary */
+        r->of.ids[r->n] = soft && s->tokens[pos] >= s->model->net->n_vocab ? 0 : s->tokens[pos];
         r->of.pos[r->n] = pos;
         r->of.seq[r->n] = r->n_seqs;
         r->of.last_visible[r->n] = wc_session_last_visible(s, pos);

@@ -83,11 +83,11 @@ bool wc_gemma3_vision_load(wc_decoder_loader *l)
     v->tower = wc_siglip_load(l->arena, l->files, wc_json_get(config, "vision_config"), "model.vision_tower",
                               l->err);
     if (!v->tower || !load_projector(l, v) || !read_tokens(l, config, v) ||
-        !wc_config_int_or(l->file, config, key, 262144, 0, l->g.vocab_size - 1, &in->token_id, l->err) ||
+        !wc_config_int_or(l->file, config, key, 262144, 0, l->g.vocab_size, &in->token_id, l->err) ||
         !wc_image_text_read(in, l->arena, l->files, l->err))
         return false;
-    if (in->token_id >= l->g.vocab_size)
-        return wc_fail(l->err, WC_BAD_FILE, "%s: %s: expected an id below vocab_size (%d), found %d", l->file,
+    if (in->token_id > l->g.vocab_size)
+        return wc_fail(l->err, WC_BAD_FILE, "%s: %s: expected an id up to vocab_size (%d), found %d", l->file,
                        key, l->g.vocab_size, in->token_id);
     in->original = "Here is the original image ";
     in->crops = " and here are some crops to help you see better ";

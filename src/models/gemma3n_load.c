@@ -360,7 +360,7 @@ static bool load_embedder(struct loader *l, struct gemma3n_embedder *e, const wc
     if (!wc_config_int_or(file, config, "vocab_offset", 0, 0, g->vocab_size, &e->offset, l->err) ||
         !wc_config_int_or(file, config, "vocab_size", 128, 1, g->vocab_size, &e->n, l->err))
         return false;
-    if (e->n > g->vocab_size - e->offset)
+    if (e->offset < g->vocab_size && e->n > g->vocab_size - e->offset) /* behind it: no word is the tower's */
         return wc_fail(l->err, WC_BAD_FILE,
                        "%s: %s: vocab_offset + vocab_size: expected at most vocab_size (%d), found %d", file,
                        prefix, g->vocab_size, e->offset + e->n);
@@ -381,7 +381,7 @@ static bool read_image_input(struct gemma3n *m, wc_arena *a, const wc_json *conf
     const char *file = wc_checkpoint_config_file(m->net.files);
     wc_image_input *in = &m->net.image;
     const int side = wc_mobilenet_v5_side(m->tower);
-    if (!wc_config_int(file, config, "image_token_id", 0, m->config.vocab_size - 1, &in->token_id, err) ||
+    if (!wc_config_int(file, config, "image_token_id", 0, m->config.vocab_size, &in->token_id, err) ||
         !wc_config_int_or(file, config, "vision_soft_tokens_per_image", side * side, 1, 1 << 20,
                           &in->n_tokens, err))
         return false;

@@ -45,15 +45,16 @@ typedef struct wc_image_input {
     int n_tokens; /* rows that a picture becomes; 0: the model takes no pictures */
     int height,
         width;    /* of the tower's input: the published one, then as the processor's configuration says */
-    int token_id; /* of a picture's place in the ids */
+    int token_id; /* of a picture's place in the ids; it may be the one behind the vocabulary */
     const char *place;          /* the text that the template leaves for a picture */
     const char *token;          /* the text of one of its rows */
     const char *first;          /* the token that begins a picture */
     const char *before, *after; /* text around the n_tokens copies of token */
     /* Around a picture and the pieces that pan and scan cuts it into: before the whole, before the pieces.  NULL: it is not cut. */
     const char *original, *crops;
-    bool one_size;    /* the tower takes pictures of no other size */
-    bool sees_itself; /* each row of a picture sees all of them, those behind it too */
+    bool one_size;       /* the tower takes pictures of no other size */
+    bool sees_itself;    /* each row of a picture sees all of them, those behind it too */
+    const char *why_not; /* why n_tokens is 0 where the family does take pictures; NULL */
 } wc_image_input;
 
 /* How sounds enter a prompt: mel features [frames, bands] become rows. */

@@ -86,6 +86,7 @@ def small_gguf():
         shapes = [("token_embd", [8, 8]), ("output_norm", [8])] + [("blk.0." + n, [8, 8]) for n in (
             "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")] + [
                 ("blk.0." + n, [8]) for n in ("attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm")]
+        shapes += [("blk.0." + n, [4]) for n in ("attn_q_norm", "attn_k_norm") if arch in ("gemma3", "qwen3")]
         yield G(kv, [{"name": n + ".weight", "dims": d, "type": 0, "data": bytes(4 * d[0] * (len(d) > 1 and d[1] or 1))}
                      for n, d in shapes]).bytes()
     square = ["ffn_gate", "ffn_up", "ffn_down"]
@@ -130,6 +131,48 @@ def small_gguf():
                 [{"name": "token_embd.weight", "dims": [block], "type": number, "data": bytes(size)}]).bytes()
 
 
+def small_towers():
+    """The two text models of these that have picture towers, each before a tower: SigLIP and MobileNet-V5 of a few channels."""
+    sys.path.insert(0, os.path.join(ROOT, "tests", "badinput"))
+    from badlib.common import ARR, BOOL, F32, G, STR, U32, gstr
+    key = gstr("general.architecture") + struct.pack("<I", STR)
+    texts = {arch: next(b for b in small_gguf() if key + gstr(arch) in b) for arch in ("gemma3", "gemma3n")}
+    both = lambda names, dims: [(n, dims) for n in names]
+    siglip = ([("v.patch_embd.weight", [2, 2, 3, 4]), ("v.position_embd.weight", [4, 4]), ("mm.input_projection.weight", [8, 4])] +
+              both(["v.patch_embd.bias", "v.post_ln.weight", "v.post_ln.bias", "mm.soft_emb_norm.weight"], [4]) +
+              both(["v.blk.0.%s.weight" % n for n in ("attn_q", "attn_k", "attn_v", "attn_out")], [4, 4]) +
+              [("v.blk.0.ffn_up.weight", [4, 6]), ("v.blk.0.ffn_up.bias", [6]), ("v.blk.0.ffn_down.weight", [6, 4])] +
+              both(["v.blk.0.%s.bias" % n for n in ("attn_q", "attn_k", "attn_v", "attn_out", "ffn_down", "ln1", "ln2")] +
+                   ["v.blk.0.ln1.weight", "v.blk.0.ln2.weight"], [4]))
+    mobilenet = [("v.conv_stem.conv.weight", [3, 3, 3, 2]), ("v.conv_stem.conv.bias", [1, 1, 2, 1]), ("v.conv_stem.bn.weight", [2]),
+                 ("v.blk.0.0.conv_exp.weight", [3, 3, 2, 2]), ("v.blk.0.0.conv_pwl.weight", [1, 1, 2, 2]),
+                 ("mm.input_projection.weight", [4, 8]), ("mm.embedding.weight", [4, 2]), ("mm.a.embedding.weight", [4, 2]),
+                 ("mm.a.input_projection.weight", [4, 8]), ("v.msfa.ffn.pw_exp.conv.weight", [1, 1, 4, 8]),
+                 ("v.msfa.ffn.pw_proj.conv.weight", [1, 1, 8, 4]), ("v.msfa.ffn.pw_exp.bn.weight", [8])]
+    mobilenet += both(["v.blk.0.0.bn1.weight", "v.blk.0.0.bn2.weight"], [2])
+    mobilenet += both(["mm.soft_emb_norm.weight", "mm.hard_emb_norm.weight", "mm.a.soft_emb_norm.weight", "mm.a.hard_emb_norm.weight",
+                       "v.msfa.ffn.pw_proj.bn.weight", "v.msfa.norm.weight"], [4])
+    for stage in (1, 2):
+        uir, mqa = "v.blk.%d.0." % stage, "v.blk.%d.1." % stage
+        mobilenet += both([uir + "dw_start.conv.weight", uir + "dw_mid.conv.weight"], [3, 3, 1, 2])
+        mobilenet += both([uir + "pw_exp.conv.weight", uir + "pw_proj.conv.weight"] + [mqa + "attn.%s.proj.weight" % n for n in (
+            "query", "key", "value", "output")], [1, 1, 2, 2])
+        mobilenet += both([uir + n for n in ("dw_start.bn.weight", "dw_mid.bn.weight", "pw_exp.bn.weight", "pw_proj.bn.weight",
+                                             "layer_scale.gamma")] + [mqa + "norm.weight", mqa + "layer_scale.gamma"], [2])
+    mobilenet += both(["v.blk.1.1.attn.key.down_conv.weight", "v.blk.1.1.attn.value.down_conv.weight"], [3, 3, 1, 2])
+    mobilenet += both(["v.blk.1.1.attn.key.norm.weight", "v.blk.1.1.attn.value.norm.weight"], [2])
+    head = [("general.architecture", STR, "clip"), ("clip.has_vision_encoder", BOOL, 1), ("clip.use_gelu", BOOL, 1),
+            ("clip.vision.image_mean", ARR, (F32, [0.5] * 3)), ("clip.vision.image_std", ARR, (F32, [0.5] * 3)),
+            ("clip.vision.image_size", U32, 4), ("clip.vision.patch_size", U32, 2), ("clip.vision.projector.scale_factor", U32, 2),
+            ("clip.vision.embedding_length", U32, 4), ("clip.vision.feed_forward_length", U32, 6), ("clip.vision.block_count", U32, 1),
+            ("clip.vision.attention.head_count", U32, 2), ("clip.vision.attention.layer_norm_epsilon", F32, 1e-6)]
+    for arch, projector, tensors in (("gemma3", ("clip.projector_type", STR, "gemma3"), siglip),
+                                     ("gemma3n", ("clip.vision.projector_type", STR, "gemma3nv"), mobilenet)):
+        own = [projector] + ([("clip.vision.image_token_id", U32, 5)] if arch == "gemma3n" else [])
+        tower = G(head + own, [{"name": n, "dims": d, "type": 0, "data": struct.pack("<f", 1) * math.prod(d)} for n, d in tensors])
+        yield struct.pack("<I", len(texts[arch])) + texts[arch] + tower.bytes()
+
+
 def small_listings():
     """What a hub says of a folder of weights, of GGUF files, of a mirror, behind the name that was asked for."""
     commit, sha256 = "0123456789" * 4, "0123456789abcdef" * 4
@@ -162,7 +205,7 @@ def small_sentences():
         yield b"\0".join(b"" if t is None else json.dumps(t).encode() for t in texts) or b"\0"
 
 
-MADE = {"gguf": small_gguf, "listing": small_listings, "sentence": small_sentences}
+MADE = {"gguf": small_gguf, "mmproj": small_towers, "listing": small_listings, "sentence": small_sentences}
 
 
 def seeds(name, out):

@@ -218,14 +218,18 @@ def group_revisions(world):
 def group_files(world):
     data = {n: random_bytes(2000, i) for i, n in enumerate(
         ["t-Q4_K_M.gguf", "t-Q8_0.gguf", "BF16/t-BF16-00001-of-00002.gguf", "BF16/t-BF16-00002-of-00002.gguf",
-         "mmproj-t-f16.gguf", "README.md"])}
+         "mmproj-t-f16.gguf", "mmproj-t-f32.gguf", "Q4_0/mmproj-t-bf16.gguf", "README.md"])}
+    tower = "mmproj-t-f16.gguf"     # nearer in bits than f32, and in no folder beside
     repo = world.repos["org/tiny", "main"] = Repo(data)
     for word, want in (("Q4_K_M", ["t-Q4_K_M.gguf"]), ("q8_0", ["t-Q8_0.gguf"]), ("t-Q8_0.gguf", ["t-Q8_0.gguf"]),
                        ("bf16", ["BF16/t-BF16-00001-of-00002.gguf", "BF16/t-BF16-00002-of-00002.gguf"])):
         cache = Cache()
-        pulled(":" + word, cache, world, pull(cache, world, "Org/Tiny:" + word), want)
+        pulled(":" + word, cache, world, pull(cache, world, "Org/Tiny:" + word), want + [tower])
     pulled("a second file beside the first", cache, world, pull(cache, world, "Org/Tiny:Q8_0"),
-           want + ["t-Q8_0.gguf"])
+           want + ["t-Q8_0.gguf", tower])
+    cache = Cache()
+    pulled("a tower by its name", cache, world, pull(cache, world, "Org/Tiny:mmproj-t-f32.gguf"), ["mmproj-t-f32.gguf"])
+    refused("a tower is no model's quantization", Cache(), pull(Cache(), world, "Org/Tiny:f32"), 3, ["f32", "t-Q4_K_M.gguf"])
     cache = Cache()
     refused("several files", cache, pull(cache, world), 2, [":Q4_K_M", "t-Q8_0.gguf"])
     refused("none such", cache, pull(cache, world, "Org/Tiny:Q5_0"), 3, ["Q5_0", "t-Q4_K_M.gguf"])
@@ -233,6 +237,9 @@ def group_files(world):
     refused("pickles only", cache, pull(cache, world), 3, [".bin", "safetensors"])
     world.repos["org/tiny", "main"] = repo = Repo({"one.gguf": data["t-Q8_0.gguf"], "config.json": b"{}"})
     pulled("the one GGUF file", cache, world, pull(cache, world), ["one.gguf"])
+    world.repos["org/tiny", "main"] = Repo({"one.gguf": data["t-Q8_0.gguf"], "one.mmproj-f16.gguf": data[tower]})
+    cache = Cache()
+    pulled("the one GGUF file and its tower", cache, world, pull(cache, world), ["one.gguf", "one.mmproj-f16.gguf"])
     odd = {"config.json": b"{}", "model-00001-of-00002.safetensors": b"a" * 3000, "empty.json": b"",
            "model-00002-of-00002.safetensors": b"a" * 3000, "model.safetensors.index.json": b"{}",
            "a b+%\u00e9.json": b"odd", "consolidated.safetensors": b"x" * 5000, "additional_chat_templates/t.jinja": b"t"}
