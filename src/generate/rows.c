@@ -102,7 +102,7 @@ static void take_batch(void *user, wc_ctx *c, const wc_batch *b, const size_t *w
     wc_tensor x = wc_op_get_rows(c, hidden, r->picked, n);
     if (r->logits)
         x = r->m->net->family->head(c, r->m->net, x);
-    if (wc_op_idle(c))
+    if (wc_op_idle(c) || !which)
         return;
     const float *from = x.data;
     for (int s = 0; s < b->rows.n_seqs; s++) {
