@@ -45,8 +45,8 @@ const cli_command cli_convert = {
         "MODEL is a folder with safetensors; what is written is its text model, which llama.cpp and\n"
         "whinchat load, or with --mmproj its picture tower and projector (Gemma 3, Gemma 3n). Such a file\n"
         "is found by itself when it is called *mmproj*.gguf and lies beside the model's. Vectors stay\n"
-        "f32. q8_0 and q4_0 round as llama.cpp's reference does. A file appears under its name when it is\n"
-        "whole.",
+        "f32. q8_0 and q4_0 round as llama.cpp's reference does; llama.cpp runs Gemma 3n's tower in f16\n"
+        "only. A file appears under its name when it is whole.",
     .examples = "whinchat convert ./model model.gguf\n"
                 "whinchat convert ./model model-q4_0.gguf --type q4_0\n"
                 "whinchat convert ./model mmproj-model-f16.gguf --mmproj --type f16",

@@ -394,7 +394,7 @@ WC_API char *wc_compare(wc_model *a, wc_model *b, const char *text, size_t n_byt
 WC_API bool wc_convert(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                        wc_error *err);
 /* Likewise the picture tower and projector of a Gemma 3 or Gemma 3n folder, as llama.cpp's converter does with --mmproj: what
- * wc_model_options.mmproj takes.  The sound tower of Gemma 3n has no place in such a file. */
+ * wc_model_options.mmproj takes.  The sound tower of Gemma 3n has no place in such a file.  For llama.cpp take "f16". */
 WC_API bool wc_convert_mmproj(const char *name, const char *out, const char *type, wc_progress_fn progress, void *user,
                               wc_error *err);
 

@@ -223,15 +223,29 @@ bool wc_clip_write_leaves_out(const char *name)
 void wc_clip_write_shape(wc_gguf_item *t)
 {
     const char *end = strrchr(t->name, '.');
-    const bool scale = end && strcmp(end, ".gamma") == 0,
-               stem = strcmp(t->name, "v.conv_stem.conv.bias") == 0;
-    t->exact = strcmp(t->name, "v.patch_embd.weight") == 0 ||
-               strcmp(t->name, "v.position_embd.weight") == 0 ||
-               strcmp(t->name, "v.conv_stem.conv.weight") == 0;
-    t->halves = strcmp(t->name, "mm.input_projection.weight") == 0;
-    if (t->ndim == 1 && (scale || stem)) {
+    if (t->ndim == 1 &&
+        ((end && strcmp(end, ".gamma") == 0) || strcmp(t->name, "v.conv_stem.conv.bias") == 0)) {
         t->shape[1] = t->shape[0];
         t->shape[0] = t->shape[2] = t->shape[3] = 1;
         t->ndim = 4;
     }
+}
+
+/* What meets a picture first is f32, as llama.cpp's converter has it.  Its convolutions run in f16 and f32, depthwise ones in f16
+ * only; here a bf16 that would not fit f16 stays what it is. */
+wc_dtype wc_clip_write_type(const wc_gguf_writer *w, const wc_gguf_item *t)
+{
+    static const char *const first[] = {"v.patch_embd.weight", "v.position_embd.weight",
+                                        "v.conv_stem.conv.weight"};
+    const wc_dtype type = w->o->type;
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+        if (strcmp(t->name, first[i]) == 0)
+            return WC_F32;
+    if (t->ndim < 2 || t->shape[0] == 1) /* a vector, whatever its shape */
+        return WC_F32;
+    if (t->ndim > 2)
+        return type == WC_F32 || type == WC_BF16 ? WC_F32 : WC_F16;
+    if (t->shape[0] < WC_GGUF_SMALL || t->shape[1] < WC_GGUF_SMALL)
+        return WC_F32;
+    return strcmp(t->name, "mm.input_projection.weight") == 0 && wc_dtype_is_quantized(type) ? WC_F16 : type;
 }

@@ -14,7 +14,7 @@
 #include "formats/gguf_writer.h"
 #include "tensor/store.h"
 
-enum { ALIGNMENT = 32, MAX_HEAD = 1 << 30, AT_ONCE = 1 << 18, SMALL = 32 };
+enum { ALIGNMENT = 32, MAX_HEAD = 1 << 30, AT_ONCE = 1 << 18 };
 
 /* ---- metadata ---- */
 
@@ -259,15 +259,8 @@ static bool measure(const wc_gguf_writer *w, wc_gguf_item *t)
         return wc_fail(w->err, WC_BAD_FILE, "%s: tensor %s: shape: expected no zero in it", file, t->name);
     t->n_rows = elems / t->width;
     /* routers and coefficients are small, and much hangs on them */
-    const size_t out = t->ndim == 4  ? t->shape[0]
-                       : t->ndim > 1 ? t->shape[t->ndim - 2]
-                                     : 1,
-                 in = t->ndim == 4 ? elems / out : t->width; /* of a convolution: all that one output sees */
-    t->type = in < SMALL || out < SMALL || t->exact ? WC_F32 : w->o->type;
-    if (t->ndim == 4 && t->type == WC_BF16)
-        t->type = WC_F32; /* llama.cpp's convolutions take f16 and f32 */
-    if (t->halves && wc_dtype_is_quantized(t->type))
-        t->type = WC_F16;
+    const bool small = t->ndim < 2 || t->width < WC_GGUF_SMALL || t->shape[t->ndim - 2] < WC_GGUF_SMALL;
+    t->type = w->tower ? wc_clip_write_type(w, t) : small ? WC_F32 : w->o->type;
     if (t->width % wc_dtype_get(t->type)->block_elems)
         t->type = WC_F16; /* rows that are no whole number of blocks */
     if (!wc_dtype_bytes(t->type, elems, &bytes))

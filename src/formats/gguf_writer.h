@@ -17,6 +17,7 @@ enum {
     WC_GGUF_ARRAY = 9
 };
 enum { WC_GGUF_MAX_STACK = 256 }; /* matrices in one tensor */
+enum { WC_GGUF_SMALL = 32 };      /* rows or columns, below which a matrix is f32 */
 
 /* A tensor on its way: rows of one tensor of the checkpoint, or of several, or a list that the configuration tells. */
 typedef struct wc_gguf_item {
@@ -31,8 +32,6 @@ typedef struct wc_gguf_item {
     uint64_t begin, bytes;
     int heads;     /* > 0: rows are paired (gguf_arch.h) */
     bool plus_one; /* a norm that the files have with its 1 */
-    bool exact;    /* f32, whatever the others are */
-    bool halves;   /* of 16 bits at least */
 } wc_gguf_item;
 
 typedef struct wc_gguf_writer {
@@ -87,6 +86,7 @@ bool wc_clip_write_arch(wc_gguf_writer *w);
 bool wc_clip_write_config(wc_gguf_writer *w);
 /* Whether a tensor of the folder is no part of tower and projector. */
 bool wc_clip_write_leaves_out(const char *name);
-/* The shape and the type that a tower's tensor has in these files. */
+/* The shape that a tower's tensor has in these files, and its type but for rows that are no whole number of blocks. */
 void wc_clip_write_shape(wc_gguf_item *t);
+wc_dtype wc_clip_write_type(const wc_gguf_writer *w, const wc_gguf_item *t);
 #endif

@@ -139,6 +139,8 @@ def gemma3n():
     answers("given", want, text, "--mmproj", tower)
     for path in towers:
         answers("given: " + os.path.basename(path), want, text, "--mmproj", path)
+    types(towers[0], "f32")
+    types(towers[1], "f16")
     twice = ("--image", PICTURE, "--image", PICTURE, "-p", "Are these the same?", "--json", "-q")
     two = [json.loads(run("run", *m, *twice).stdout or "{}") for m in ((MODEL,), (text, "--mmproj", tower))]
     check("two pictures", two[0] and two[0]["ids"] == two[1].get("ids") and two[0]["prompt_ids"] == two[1]["prompt_ids"], two)
@@ -162,6 +164,14 @@ def gemma3n():
     answers("found at the top of a snapshot, nearest in bits", want, os.path.join(commit, "Q4_0", "x-Q4_0.gguf"))
     forms(want, text, read_gguf(towers[0]))
     broken(text, towers[0])
+
+
+def types(path, kind):
+    """Types as llama.cpp runs them: what meets a picture first and vectors f32, convolutions f16 where it is 16 bits."""
+    wrong = [t["name"] for t in read_gguf(path).tensors if t["type"] != (
+        1 if kind == "f16" and len(t["dims"]) > 1 and t["dims"][-1] > 1 and not t["name"].startswith("v.conv_stem") and
+        (len(t["dims"]) == 4 or min(t["dims"]) >= 32) else 0)]
+    check("types of %s" % kind, not wrong, wrong)
 
 
 def forms(want, text, tower):
