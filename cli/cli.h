@@ -101,7 +101,7 @@ int cli_signal(void);
 /* Whether somebody sits at a terminal who can be asked. */
 bool cli_can_ask(void);
 /* Asks on stderr; true when the answer begins with a y. */
-bool cli_ask(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
+bool cli_confirm(struct cli *c, const char *format, ...) WC_PRINTF(2, 3);
 
 /* ---- arguments.c ---- */
 
@@ -140,9 +140,9 @@ bool cli_generate_of(const struct cli_sampling_args *a, wc_generate_options *out
 
 /* ---- the commands ---- */
 
-extern const cli_command cli_run, cli_chat, cli_embed, cli_rerank, cli_classify, cli_fill, cli_show,
-    cli_verify, cli_tokenize, cli_template, cli_bench, cli_perplexity, cli_compare, cli_convert, cli_pull,
-    cli_rm, cli_list, cli_doctor, cli_completion, cli_help, cli_version;
+extern const cli_command cli_run, cli_chat, cli_embed, cli_rerank, cli_classify, cli_fill, cli_index, cli_ask,
+    cli_show, cli_verify, cli_tokenize, cli_template, cli_bench, cli_perplexity, cli_compare, cli_convert,
+    cli_pull, cli_rm, cli_list, cli_doctor, cli_completion, cli_help, cli_version;
 /* All of them, in the order of help; NULL at the end. */
 extern const cli_command *const cli_commands[];
 const cli_command *cli_find_command(const char *name);

@@ -100,9 +100,10 @@ void cli_print_overview(FILE *to)
     fprintf(to, "Usage: whinchat COMMAND [ARGUMENTS] [OPTIONS]\n"
                 "Runs small language models on this machine; nothing leaves it.\n\n");
     size_t i = 0;
-    for (; cli_commands[i] && cli_commands[i] != &cli_list; i++)
+    for (; cli_commands[i] && cli_commands[i] != &cli_bench; i++)
         fprintf(to, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    for (; cli_commands[i]; i++) /* those about the program itself, so that all fits one screen */
+    for (; cli_commands[i];
+         i++) /* those that measure or are about the program, so that all fits one screen */
         fprintf(to, "  %s%s", cli_commands[i]->name, cli_commands[i + 1] ? "" : " \n");
     fprintf(to, "\nMODEL is a folder or a name; 'whinchat help COMMAND' tells more. For a start:\n"
                 "  whinchat run gemma-3n-mini-it -p \"Hello, who are you?\"\n");

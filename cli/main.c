@@ -5,10 +5,10 @@
 #include "cli.h"
 
 const cli_command *const cli_commands[] = {
-    &cli_run,        &cli_chat,    &cli_embed,    &cli_rerank,   &cli_classify, &cli_fill,
-    &cli_show,       &cli_verify,  &cli_tokenize, &cli_template, &cli_bench,    &cli_perplexity,
-    &cli_compare,    &cli_convert, &cli_pull,     &cli_rm,       &cli_list,     &cli_doctor,
-    &cli_completion, &cli_help,    &cli_version,  NULL,
+    &cli_run,     &cli_chat,   &cli_embed,      &cli_rerank, &cli_classify,   &cli_fill,
+    &cli_index,   &cli_ask,    &cli_show,       &cli_verify, &cli_tokenize,   &cli_template,
+    &cli_convert, &cli_pull,   &cli_rm,         &cli_bench,  &cli_perplexity, &cli_compare,
+    &cli_list,    &cli_doctor, &cli_completion, &cli_help,   &cli_version,    NULL,
 };
 
 const cli_command *cli_find_command(const char *name)

@@ -240,7 +240,7 @@ bool cli_can_ask(void)
     return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
 
-bool cli_ask(struct cli *c, const char *format, ...)
+bool cli_confirm(struct cli *c, const char *format, ...)
 {
     char text[900], answer[100];
     wc_error clean;

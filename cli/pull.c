@@ -63,7 +63,7 @@ wc_model *cli_open_model(struct cli *c, const char *name, const struct cli_model
     hub_pulled pulled;
     wc_model *model = wc_model_open(name, &options, err);
     if (model || err->code != WC_NOT_FOUND || a->offline || !cli_can_ask() || !hub_may_pull(c->arena, name) ||
-        !cli_ask(c, "%s is not here. Fetch it from the Hugging Face Hub?", name))
+        !cli_confirm(c, "%s is not here. Fetch it from the Hugging Face Hub?", name))
         return model;
     return fetch(c, name, &pulled, err) ? wc_model_open(name, &options, err) : NULL;
 }

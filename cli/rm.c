@@ -27,7 +27,7 @@ static int run(struct cli *c, void *arguments)
     cli_bytes((double)plan.bytes, size, sizeof size);
     if (!a->yes && !cli_can_ask())
         return cli_usage(c, "%s would be removed, %s; there is no terminal to ask: say --yes", name, size);
-    if (!a->yes && !cli_ask(c, "Remove %s, %s, from %s?", name, size, plan.repo))
+    if (!a->yes && !cli_confirm(c, "Remove %s, %s, from %s?", name, size, plan.repo))
         return CLI_EXIT_FAILED;
     if (!hub_remove(c->arena, name, &plan, &err))
         return cli_fail(c, CLI_MODEL_PHASE, &err);

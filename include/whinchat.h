@@ -288,6 +288,9 @@ typedef struct wc_encode_options {
  * all tokens): a text's vector is the same bits whatever texts stand beside it.  wc_free; NULL on failure. */
 WC_API float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_encode_options *options,
                        size_t *width, wc_error *err);
+/* The products [n] of a vector x [width] and each of n vectors [n, width]: where all are of length 1 (normalize), their
+ * cosines, which sentence-transformers calls similarity.  scores: [n], of the caller. */
+WC_API bool wc_similarity(const float *x, const float *vectors, size_t n, size_t width, float *scores, wc_error *err);
 /* Scores [n]: how relevant each document is to the query, as sentence-transformers' CrossEncoder has it (the sigmoid of the
  * logit, or the logit where the configuration says so).  wc_free; NULL on failure. */
 WC_API float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
@@ -306,7 +309,8 @@ WC_API char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *o
  *
  * The tokens of a text, or of a pair of texts (pair NULL: one text), cut behind max_tokens (0, or more: the model's positions):
  * {"cut","tokens":[{"id","token","type","text","start","end"}]}.  text: 0 of the first, 1 of the second, -1 put around them;
- * [start, end): the bytes of that text that the token stands for, absent where this tokenizer cannot tell.  wc_free. */
+ * [start, end), absent where text is -1: the bytes of that text that the token stands for, as the tokenizers library tells its
+ * offsets; where the text is not valid UTF-8, of the text with U+FFFD in it.  wc_free. */
 WC_API char *wc_tokens(const wc_model *model, wc_string text, const wc_string *pair, const wc_encode_options *options,
                        wc_error *err);
 

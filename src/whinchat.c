@@ -352,6 +352,16 @@ float *wc_embed(wc_model *model, const wc_string *texts, size_t n, const wc_enco
     return wc_task_embed(model, texts, n, &o, width, err);
 }
 
+bool wc_similarity(const float *x, const float *vectors, size_t n, size_t width, float *scores, wc_error *err)
+{
+    if (missing(x, "x", err) ||
+        (n > 0 && (missing(vectors, "vectors", err) || missing(scores, "scores", err))))
+        return false;
+    const wc_kernels *k = wc_cpu_kernels(wc_cpu_chosen());
+    k->dot[WC_F32](scores, n, x, width, 1, vectors, width, n, width);
+    return true;
+}
+
 float *wc_rerank(wc_model *model, wc_string query, const wc_string *documents, size_t n,
                  const wc_encode_options *options, wc_error *err)
 {

@@ -80,6 +80,9 @@ bool wc_checkpoint_find(const wc_checkpoint *c, const char *name, wc_tensor *t);
  * trailing ones dropped ([C,1,1,1] for [C]) are accepted. */
 bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, const size_t *shape, wc_tensor *t,
                         wc_error *err);
+/* The same for what is multiplied with: a type that is no type of weights is an error too. */
+bool wc_checkpoint_need_weight(const wc_checkpoint *c, const char *name, int ndim, const size_t *shape,
+                               wc_tensor *t, wc_error *err);
 /* Tensors are made up: wc_checkpoint_find has none, and wc_checkpoint_need wants whole shapes. */
 bool wc_checkpoint_is_random(const wc_checkpoint *c);
 /* Every tensor of a type and rank that whinchat can hold, in the order of the names in the files; for NaN

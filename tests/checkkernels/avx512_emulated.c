@@ -73,6 +73,22 @@ static inline simde__m512i emulated_maddubs(simde__m512i a, simde__m512i b)
     return simde__m512i_from_private(r);
 }
 
+static inline simde__m512 emulated_quarters(simde__m512 a, simde__m512 b, int which)
+{
+    simde__m512_private x = simde__m512_to_private(a), y = simde__m512_to_private(b), r;
+    for (int i = 0; i < 4; i++)
+        r.m128[i] = (i < 2 ? x : y).m128[which >> 2 * i & 3];
+    return simde__m512_from_private(r);
+}
+
+static inline simde__m512 emulated_shuffle(simde__m512 a, simde__m512 b, int which)
+{
+    simde__m512_private x = simde__m512_to_private(a), y = simde__m512_to_private(b), r;
+    for (int i = 0; i < 16; i++)
+        r.f32[i] = (i % 4 < 2 ? x : y).f32[i / 4 * 4 + (which >> 2 * (i % 4) & 3)];
+    return simde__m512_from_private(r);
+}
+
 #undef _mm512_cvtepi32_ps
 #undef _mm512_madd_epi16
 #undef _mm512_maddubs_epi16
@@ -89,8 +105,12 @@ static inline simde__m512i emulated_maddubs(simde__m512i a, simde__m512i b)
 #define _mm512_cvtps_epi32(a)        emulated_cvtps(a)
 #define _mm512_cvtph_ps(a)           emulated_cvtph(a)
 #define _mm512_extractf32x8_ps(a, h) emulated_extract(a, h)
-#define HIDE(v)                      (void)0
-#define __AVX512F__                  1
-#define wc_kernels_avx512            emulated_avx512
+#undef _mm512_shuffle_f32x4
+#undef _mm512_shuffle_ps
+#define _mm512_shuffle_f32x4(a, b, which) emulated_quarters(a, b, which)
+#define _mm512_shuffle_ps(a, b, which)    emulated_shuffle(a, b, which)
+#define HIDE(v)                           (void)0
+#define __AVX512F__                       1
+#define wc_kernels_avx512                 emulated_avx512
 const wc_kernels *emulated_avx512(void);
 #include "kernels/avx512/avx512.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */

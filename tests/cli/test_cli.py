@@ -25,7 +25,7 @@ PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
 GOLDENS = os.path.join(SOURCE, "tests", "goldens")
 QUESTION = "What musical instrument is the person playing?"
 ANSWER = "The person in the image is playing an electric guitar."
-COMMANDS = "run chat embed rerank classify fill show verify tokenize template bench perplexity compare convert pull rm list doctor completion help version".split()
+COMMANDS = "run chat embed rerank classify fill index ask show verify tokenize template bench perplexity compare convert pull rm list doctor completion help version".split()
 TIME = 120.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))  # what takes longer hangs; nothing else here asks for a time
 WORK = tempfile.mkdtemp(prefix="whinchat-cli-")
 count = {True: 0, False: 0}

@@ -95,7 +95,8 @@ void wc_cpu_for(struct cpu *c, wc_range_fn fn, void *job, size_t n, size_t least
     if (chunks > threads)
         chunks = chunks / threads * threads;
     const size_t step = (n + wc_max_size(chunks, 1) - 1) / wc_max_size(chunks, 1);
-    struct range_job r = {fn, job, n, (step + 3) / 4 * 4};
+    const size_t whole = step < 64 ? 4 : 16; /* what kernels take at once */
+    struct range_job r = {fn, job, n, (step + whole - 1) / whole * whole};
     wc_pool_run(c->base.pool, run_range, &r, (n + r.step - 1) / r.step);
 }
 

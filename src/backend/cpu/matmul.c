@@ -14,6 +14,7 @@
 enum {
     FEW_ROWS = 24,
     DOT_BYTES = 64 * 1024,
+    DOT_ROWS = 16, /* rows of w that a kernel takes at once, at most */
     SUM_COLS = 1024,
     ROUND_LEAST = 64 * 1024 /* values worth a thread */
 };
@@ -116,28 +117,36 @@ static void round_x(struct product *p, float *work)
 
 /* ---- the products ---- */
 
-/* A block of sums [n_rows, stride] gets bias, activation and residual and goes to y at row first, column col. */
+/* n values of the bias from column col on. */
+static void take_bias(const struct product *p, float *bias, size_t col, size_t n)
+{
+    const void *from = (const char *)p->bias.data + col * stored_bytes(p->bias.dtype);
+    p->c->k->widen[p->bias.dtype](bias, from, n);
+}
+
+/* A block of sums [n_rows, stride] gets bias, if it lacks it, activation and residual and goes to y at row first, column
+ * col. */
 static void finish(const struct product *p, float *sums, size_t stride, size_t first, size_t n_rows,
-                   size_t col, size_t n_cols)
+                   size_t col, size_t n_cols, bool lacks_bias)
 {
     const wc_kernels *k = p->c->k;
     float bias[BLOCK_COLS];
     const bool acts = p->act != WC_ACT_NONE;
+    lacks_bias = lacks_bias && p->bias.data;
     for (size_t done = 0; done < n_cols; done += BLOCK_COLS) {
         const size_t some = wc_min_size(BLOCK_COLS, n_cols - done), at = col + done;
-        if (p->bias.data)
-            k->widen[p->bias.dtype](bias, (const char *)p->bias.data + at * stored_bytes(p->bias.dtype),
-                                    some);
+        if (lacks_bias)
+            take_bias(p, bias, at, some);
         for (size_t r = 0; r < n_rows; r++) {
             float *sum = sums + r * stride + done, *y = f32(p->y) + (first + r) * p->m + at;
             float *biased = acts || p->add.data ? sum : y; /* the last step writes y */
-            if (p->bias.data)
+            if (lacks_bias)
                 k->add(biased, sum, bias, 1, some);
             if (acts)
                 k->act[p->act](p->add.data ? sum : y, sum, some);
             if (p->add.data)
                 k->add(y, sum, f32(p->add) + (first + r) * p->m + at, 1, some);
-            else if (!p->bias.data && !acts)
+            else if (!lacks_bias && !acts)
                 memcpy(y, sum, some * sizeof *y);
         }
     }
@@ -177,15 +186,9 @@ static void few_rows(void *job, size_t first, size_t n)
                          p->w_stride, some, p->k);
         else
             k->dot[p->w.dtype](s->sums, SUM_COLS, f32(p->x), p->k, p->n, w, p->w_stride, some, p->k);
-        finish(p, s->sums, SUM_COLS, 0, p->n, col, some);
+        finish(p, s->sums, SUM_COLS, 0, p->n, col, some, true);
     }
     wc_cpu_put_scratch(p->c, s);
-}
-
-/* x lies together in work. */
-static bool packed(const struct product *p)
-{
-    return p->rounded || p->bytes.q;
 }
 
 /* Asks for n floats that will be read soon. */
@@ -195,8 +198,13 @@ static void fetch(const float *x, size_t n)
         __builtin_prefetch(x + i);
 }
 
-/* Rows r .. r + n - 1 of x, values i .. i + span - 1, copied to scratch: where they lie, a power of two apart, a few of
- * them would fill the cache's sets. */
+/* Rows of x as it is that end within a vector are copied, with zeros behind them. */
+static bool copies_rows(const struct product *p)
+{
+    return !p->rounded && !p->bytes.q && whole_vectors(p->c, p->k) != p->k;
+}
+
+/* Rows r .. r + n - 1 of x, values i .. i + span - 1, to scratch. */
 static void take_rows(const struct product *p, struct scratch *s, size_t r, size_t n, size_t i, size_t span)
 {
     for (size_t q = 0; q < n; q++) {
@@ -229,11 +237,11 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
     }
 }
 
-/* y as the last span leaves it, without finish: no bias, no activation, and no residual beside the sums so far (with bytes,
- * whose sums go on from what is added, none at all). */
-static bool is_plain(const struct product *p)
+/* A single span of sums may begin with what is added to it: the same sum, and one pass less.  Sums of bytes begin with it,
+ * too, but then add scale by scale, which is another order. */
+static bool adds_first(const struct product *p)
 {
-    return !p->bias.data && p->act == WC_ACT_NONE && (!p->add.data || (p->k <= p->span && !p->bytes.q));
+    return p->k <= p->span && !p->bytes.q;
 }
 
 /* What values i .. i + span - 1 of k add to rows r .. r + n - 1 of the block at row, col; the last span closes them. */
@@ -242,13 +250,31 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
 {
     const wc_kernels *k = p->c->k;
     const size_t cols = panel_cols(p), at = (row + r) * p->m + col;
-    const bool last = i + span == p->k, direct = last && is_plain(p);
-    float *sums = s->sums + r * BLOCK_COLS, *y = direct ? f32(p->y) + at : sums;
-    const float *add = i > 0 ? sums : direct && p->add.data ? f32(p->add) + at : NULL;
-    const size_t y_stride = direct ? p->m : BLOCK_COLS, add_stride = i > 0 ? BLOCK_COLS : p->m;
+    float *sums = s->sums + r * BLOCK_COLS, *y = sums, bias[BLOCK_COLS];
+    const float *x = f32(p->x) + (row + r) * p->k + i, *add = i > 0 ? sums : NULL;
+    size_t y_stride = BLOCK_COLS, add_stride = BLOCK_COLS, x_stride = p->k;
+    const bool last = i + span == p->k, has_bias = p->bias.data && adds_first(p);
+    const bool has_add = p->add.data && adds_first(p) && !p->bias.data && p->act == WC_ACT_NONE;
+    const bool direct = last && p->act == WC_ACT_NONE && has_bias == (p->bias.data != NULL) &&
+                        has_add == (p->add.data != NULL);
     const wc_bytes bytes = p->bytes.q ? bytes_at(p, row + r, i) : p->bytes;
-    if (!packed(p))
+    if (has_bias) {
+        take_bias(p, bias, col, n_cols);
+        add = bias;
+        add_stride = 0;
+    } else if (has_add) {
+        add = f32(p->add) + at;
+        add_stride = p->m;
+    }
+    if (direct) {
+        y = f32(p->y) + at;
+        y_stride = p->m;
+    }
+    if (copies_rows(p)) {
         take_rows(p, s, row + r, n, i, span);
+        x = s->rows;
+        x_stride = WC_SPAN;
+    }
     for (size_t j = 0; j < n_cols; j += cols) {
         const size_t width = wc_min_size(cols, n_cols - j);
         if (p->bytes.q)
@@ -258,11 +284,11 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
             k->tile_pairs(y + j, y_stride, add ? add + j : NULL, add_stride, rounded_at(p, row + r, i),
                           2 * WC_SPAN, s->panel_pairs + j * 2 * WC_SPAN, n, width, span);
         else
-            k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, s->rows, WC_SPAN,
-                    s->panels + j * WC_SPAN, n, width, whole_vectors(p->c, span));
+            k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, x, x_stride, s->panels + j * WC_SPAN,
+                    n, width, whole_vectors(p->c, span));
     }
     if (last && !direct) /* while the sums are near */
-        finish(p, sums, BLOCK_COLS, row + r, n, col, n_cols);
+        finish(p, sums, BLOCK_COLS, row + r, n, col, n_cols, !has_bias);
 }
 
 static void many_rows(void *job, int thread, size_t chunk)
@@ -277,7 +303,7 @@ static void many_rows(void *job, int thread, size_t chunk)
         unpack_columns(p, s, col, n_cols, i, span);
         for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
             const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
-            for (size_t q = 0; !packed(p) && q < TILE_ROWS && r + some + q < n_rows; q++)
+            for (size_t q = 0; copies_rows(p) && q < TILE_ROWS && r + some + q < n_rows; q++)
                 fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
             tile_rows(p, s, row, r, some, col, n_cols, i, span);
         }
@@ -315,8 +341,8 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
     p.w_stride = w.paired ? 2 * w.stride[0] : w.stride[0];
     round_x(&p, f32(work));
     if (few(p.n)) {
-        size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / 4 * 4;
-        wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, 4));
+        const size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / DOT_ROWS * DOT_ROWS;
+        wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, DOT_ROWS));
         return;
     }
     plan_blocks(&p, (size_t)wc_pool_threads(b->pool));

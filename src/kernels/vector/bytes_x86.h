@@ -39,62 +39,17 @@ static inline b32 b_look_up(const int8_t *table, b32 a)
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), a);
 }
 
+#ifndef __AVX512VNNI__
 /* Eight sums of four products each, in order. */
 static inline __m256i b_dot(b32 w, b32 x, bool wide)
 {
-#ifdef __AVX512VNNI__
-    return _mm256_dpbusd_epi32(_mm256_setzero_si256(), wide ? _mm256_xor_si256(w, _mm256_set1_epi8(-128)) : w,
-                               x);
-#else
     const __m256i pairs = wide ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
                                : _mm256_maddubs_epi16(w, x);
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-#endif
 }
 
 /* ---- two runs of 32 at once ---- */
 
-#ifdef __AVX512VNNI__
-/* One behind the other. */
-typedef __m512i b_pair;
-
-static inline b_pair b_pair_of(b32 a, b32 b)
-{
-    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
-}
-
-#define b_pair_load(p)  _mm512_loadu_si512(p)
-#define b_pair_or(a, b) _mm512_or_si512(a, b)
-
-static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
-{
-    const __m512i v = _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)a)),
-                                                  0xff00, _mm_loadu_si128((const __m128i *)b));
-    const __m512i halves = _mm512_set_epi64(0x400000004, 0x400000004, 0, 0, 0x400000004, 0x400000004, 0, 0);
-    return _mm512_and_si512(_mm512_srlv_epi32(v, halves), _mm512_set1_epi8(15));
-}
-
-static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
-{
-    uint32_t bits[2];
-    memcpy(&bits[0], a, sizeof *bits);
-    memcpy(&bits[1], b, sizeof *bits);
-    return _mm512_maskz_set1_epi8((__mmask64)bits[0] | (__mmask64)bits[1] << 32, (char)value);
-}
-
-static inline b_pair b_pair_look_up(const int8_t *table, b_pair a)
-{
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), a);
-}
-
-/* Eight sums of four products each of the first run, then of the second. */
-typedef __m512i b_pair_dot;
-static inline b_pair_dot b_dot_pair(b_pair w, b_pair x, bool wide)
-{
-    return _mm512_dpbusd_epi32(_mm512_setzero_si512(), wide ? _mm512_xor_si512(w, _mm512_set1_epi8(-128)) : w,
-                               x);
-}
-#else
 /* [16 of the first | 16 of the second], then their other halves. */
 typedef struct b_pair {
     b32 first, last;
@@ -152,13 +107,8 @@ static inline b_pair b_pair_look_up(const int8_t *table, b_pair a)
 {
     return (b_pair){b_look_up(table, a.first), b_look_up(table, a.last)};
 }
-#endif
 
-#ifdef __AVX512VNNI__
-#define WIDE_ZERO 128 /* what a wide weight has too much */
-#else
-#define WIDE_ZERO 0
-#endif
+#define WIDE_ZERO 0 /* what a wide weight has too much */
 
 /* Sums of the lower and of the upper halves of four b_dot. */
 typedef struct four_sums {
@@ -171,23 +121,7 @@ static inline four_sums b_sum4(__m256i a, __m256i b, __m256i c, __m256i d)
     return (four_sums){_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)};
 }
 
-#ifdef __AVX512VNNI__
-static inline __m512i halves_of(__m512i a, __m512i b)
-{
-    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-}
-
-/* Sums of the first runs and of the second ones of four b_dot_pair. */
-static inline four_sums b_sum4_pairs(b_pair_dot a, b_pair_dot b, b_pair_dot c, b_pair_dot d)
-{
-    const __m512i ab = halves_of(a, b), cd = halves_of(c, d);
-    const __m512i s = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-    const __m512i both = _mm512_add_epi32(s, _mm512_shuffle_i64x2(s, s, 0xb1));
-    return (four_sums){_mm512_castsi512_si128(both), _mm512_extracti32x4_epi32(both, 2)};
-}
-#else
 #define b_sum4_pairs b_sum4
-#endif
 
 typedef __m128i int4;
 #define i4_add(a, b)  _mm_add_epi32(a, b)
@@ -200,6 +134,7 @@ typedef __m128i int4;
 #define q_all(x)       _mm_set1_ps(x)
 #define q_mul(a, b)    _mm_mul_ps(a, b)
 #define q_fma(a, b, c) _mm_fmadd_ps(a, b, c)
+#endif
 
 /* Eight columns of 32 bytes -> eight groups of (eight columns of 4 bytes), 64 bytes apart. */
 static inline void b_store_columns(uint8_t *to, const b32 *r)

@@ -10,14 +10,6 @@
 enum { COLS = 16, GROUP = 8 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-/* Loops over accumulators must vanish, or the accumulators lie in memory; instrumented code would take minutes to compile. */
-#ifdef WC_POISON
-#define UNROLL
-#elif defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 24")
-#endif
 
 typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16, LOAD_PAIRS } loader;
 
@@ -75,6 +67,21 @@ static inline void store_some(float *out, const float *add, quad sums, size_t n)
     memcpy(out, four, n * sizeof *four);
 }
 
+/* The lanes' sums, four columns of each row. */
+ALWAYS_INLINE void sum_rows(quad sums[TILE_ROWS], vec acc[TILE_ROWS][4], const int rows)
+{
+    int r = 0;
+#ifdef V_SUMS_4_ROWS
+    if (rows >= 4) {
+        v_sum4_rows(sums, acc[0], acc[1], acc[2], acc[3]);
+        r = 4;
+    }
+#endif
+    UNROLL
+    for (; r < rows; r++)
+        sums[r] = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+}
+
 /* rows x 4 results; n_cols of them are stored. */
 ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
                               size_t x_stride, const float *panel, size_t n_cols, size_t k, const int rows,
@@ -116,15 +123,16 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
                                         acc[n / 4][n % 4], type);
         }
     }
+    quad sums[TILE_ROWS];
+    sum_rows(sums, acc, rows);
     UNROLL
     for (int r = 0; r < rows; r++) {
-        const quad sums = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
         float *out = y + (size_t)r * y_stride;
         const float *from = add ? add + (size_t)r * add_stride : NULL;
         if (n_cols == 4)
-            q_store(out, from ? q_add(q_load(from), sums) : sums);
+            q_store(out, from ? q_add(q_load(from), sums[r]) : sums[r]);
         else
-            store_some(out, from, sums, n_cols);
+            store_some(out, from, sums[r], n_cols);
     }
 }
 

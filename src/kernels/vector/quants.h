@@ -1,129 +1,21 @@
 /* quants.h - quantized weights: widened to f32 for product.h, or as bytes against x in bytes (kernels.h).
  *
- * run_TYPE takes the 32 numbers of run j of a block into a vector; the rest stands once for all types.  Types of 8 bits
- * ("wide", top 255) come as signed bytes u - 128 there, the others as u. */
+ * run_TYPE takes the 32 numbers of run j of a block into a vector (runs.h); the rest stands once for all types.  Types of 8
+ * bits ("wide", top 255) come as signed bytes u - 128 there, the others as u. */
 
-/* ---- 32 numbers of a block ---- */
+/* ---- 32 numbers of a block in a vector ---- */
 
-ALWAYS_INLINE b32 run_q4_0(const wc_q4_0 *b, int j)
-{
-    (void)j;
-    return b_nibbles(b->q);
-}
-
-ALWAYS_INLINE b32 run_q4_1(const wc_q4_1 *b, int j)
-{
-    (void)j;
-    return b_nibbles(b->q);
-}
-
-ALWAYS_INLINE b32 run_q5_0(const wc_q5_0 *b, int j)
-{
-    (void)j;
-    return b_or(b_nibbles(b->q), b_bits(b->high, 16));
-}
-
-ALWAYS_INLINE b32 run_q5_1(const wc_q5_1 *b, int j)
-{
-    (void)j;
-    return b_or(b_nibbles(b->q), b_bits(b->high, 16));
-}
-
-ALWAYS_INLINE b32 run_q8_0(const wc_q8_0 *b, int j)
-{
-    (void)j;
-    return b_load(b->q);
-}
-
-ALWAYS_INLINE b32 run_q2_k(const wc_q2_k *b, int j)
-{
-    return b_and(b_right(b_load(b->q + j / 4 * 32), j % 4 * 2), 3);
-}
-
-ALWAYS_INLINE b32 run_q3_k(const wc_q3_k *b, int j)
-{
-    return b_or(b_and(b_right(b_load(b->q + j / 4 * 32), j % 4 * 2), 3),
-                b_left(b_and(b_right(b_load(b->high), j), 1), 2));
-}
-
-ALWAYS_INLINE b32 run_q4_k(const wc_q4_k *b, int j)
-{
-    return b_and(b_right(b_load(b->q + j / 2 * 32), j % 2 * 4), 15);
-}
-
-ALWAYS_INLINE b32 run_q5_k(const wc_q5_k *b, int j)
-{
-    return b_or(b_and(b_right(b_load(b->q + j / 2 * 32), j % 2 * 4), 15),
-                b_left(b_and(b_right(b_load(b->high), j), 1), 4));
-}
-
-ALWAYS_INLINE b32 run_q6_k(const wc_q6_k *b, int j)
-{
-    const int n = j / 4, r = j % 4;
-    return b_or(b_and(b_right(b_load(b->low + 64 * n + r % 2 * 32), r / 2 * 4), 15),
-                b_left(b_and(b_right(b_load(b->high + 32 * n), 2 * r), 3), 4));
-}
-
-ALWAYS_INLINE b32 run_iq4_nl(const wc_iq4_nl *b, int j)
-{
-    (void)j;
-    return b_look_up(wc_iq4_values, b_nibbles(b->q));
-}
-
-ALWAYS_INLINE b32 run_iq4_xs(const wc_iq4_xs *b, int j)
-{
-    return b_look_up(wc_iq4_values, b_nibbles(b->q + 16 * j));
-}
-
-/* ---- two runs of 32 at once ---- */
-
-/* Runs j and j + 1 of a block, or run 0 of two blocks. */
-#define PAIR(name)                                                                                           \
-    ALWAYS_INLINE b_pair pair_##name(const wc_##name *a, const wc_##name *b, int j)                          \
-    {                                                                                                        \
-        return b_pair_of(run_##name(a, j), run_##name(b, a == b ? j + 1 : j));                               \
-    }
-PAIR(q8_0)
-PAIR(q2_k)
-PAIR(q3_k)
-PAIR(q4_k)
-PAIR(q5_k)
-PAIR(q6_k)
-
-ALWAYS_INLINE b_pair pair_q4_0(const wc_q4_0 *a, const wc_q4_0 *b, int j)
-{
-    (void)j;
-    return b_pair_nibbles(a->q, b->q);
-}
-
-ALWAYS_INLINE b_pair pair_q4_1(const wc_q4_1 *a, const wc_q4_1 *b, int j)
-{
-    (void)j;
-    return b_pair_nibbles(a->q, b->q);
-}
-
-ALWAYS_INLINE b_pair pair_q5_0(const wc_q5_0 *a, const wc_q5_0 *b, int j)
-{
-    (void)j;
-    return b_pair_or(b_pair_nibbles(a->q, b->q), b_pair_bits(a->high, b->high, 16));
-}
-
-ALWAYS_INLINE b_pair pair_q5_1(const wc_q5_1 *a, const wc_q5_1 *b, int j)
-{
-    (void)j;
-    return b_pair_or(b_pair_nibbles(a->q, b->q), b_pair_bits(a->high, b->high, 16));
-}
-
-ALWAYS_INLINE b_pair pair_iq4_nl(const wc_iq4_nl *a, const wc_iq4_nl *b, int j)
-{
-    (void)j;
-    return b_pair_look_up(wc_iq4_values, b_pair_nibbles(a->q, b->q));
-}
-
-ALWAYS_INLINE b_pair pair_iq4_xs(const wc_iq4_xs *a, const wc_iq4_xs *b, int j)
-{
-    return b_pair_look_up(wc_iq4_values, b_pair_nibbles(a->q + 16 * j, b->q + 16 * (j + 1)));
-}
+#define RUN(type)             ALWAYS_INLINE b32 run_##type(const void *b, int j)
+#define FROM(type, field, at) ((const uint8_t *)b + offsetof(wc_##type, field) + (at))
+#define n_load                b_load
+#define n_nibbles             b_nibbles
+#define n_bits                b_bits
+#define n_look_up             b_look_up
+#define n_and                 b_and
+#define n_or                  b_or
+#define n_right               b_right
+#define n_left                b_left
+#include "kernels/vector/runs.h"
 
 /* ---- the constants of a type ---- */
 
@@ -138,7 +30,6 @@ typedef struct quant {
 #define WIDE(t) ((t).top == 255)
 
 typedef b32 (*run_fn)(const void *block, int j);
-typedef b_pair (*pair_fn)(const void *a, const void *b, int j);
 typedef void (*scales_fn)(const void *block, float *scale, float *min);
 
 ALWAYS_INLINE const char *row_of(const void *w, size_t w_stride, size_t row, quant t)
@@ -228,186 +119,11 @@ static void quantize(int8_t *q, float *scale, int16_t *sum, const float *x, size
     }
 }
 
-/* ---- a few rows of x: four rows of w at a time ---- */
-
-enum { DOT_X = 4 };
-
-/* Row r of four blocks: scales[g][r]. */
-typedef struct four_scales {
-    float scale[WC_MAX_GROUPS][4], min[WC_MAX_GROUPS][4];
-} four_scales;
-
-/* Of a block of one group, whose d comes first and whose -min is next, as group g. */
-ALWAYS_INLINE void take_group(four_scales *s, size_t g, const char *const *block, size_t at, quant t)
-{
-    uint16_t d[4], m[4];
-    for (int r = 0; r < 4; r++) {
-        memcpy(&d[r], block[r] + at, sizeof *d);
-        memcpy(&m[r], block[r] + at + 2, sizeof *m);
-    }
-    q_store(s->scale[g], q_halves(d[0], d[1], d[2], d[3]));
-    if (t.has_min)
-        q_store(s->min[g], q_negative(q_halves(m[0], m[1], m[2], m[3])));
-}
-
-ALWAYS_INLINE void take_scales(four_scales *s, const char *const *block, quant t, scales_fn scales)
-{
-    const size_t n = t.block / t.group;
-    float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
-    UNROLL
-    for (int r = 0; r < 4; r++) {
-        scales(block[r], scale, min);
-        for (size_t g = 0; g < n; g++) {
-            s->scale[g][r] = scale[g];
-            if (t.has_min)
-                s->min[g][r] = min[g];
-        }
-    }
-}
-
-/* One group of four rows of w joins the sums of a row of x. */
-ALWAYS_INLINE quad add_group(quad acc, int4 dots, const four_scales *s, size_t g, float x_scale, int x_sum,
-                             quant t)
-{
-    if (ZERO(t))
-        dots = i4_add(dots, i4_all(-ZERO(t) * x_sum));
-    acc = q_fma(q_mul(q_load(s->scale[g]), q_all(x_scale)), i4_to_quad(dots), acc);
-    if (t.has_min)
-        acc = q_fma(q_mul(q_load(s->min[g]), q_all(x_scale)), q_all((float)-x_sum), acc);
-    return acc;
-}
-
-/* Where x's run `at` of row n of x lies. */
-typedef struct x_run {
-    const int8_t *q;
-    const float *scale;
-    const int16_t *sum;
-} x_run;
-
-ALWAYS_INLINE x_run x_at(const wc_bytes *x, size_t n, size_t at)
-{
-    return (x_run){x->q + n * x->k + 32 * at, x->scale + n * (x->k / 32) + at,
-                   x->sum + n * (x->k / 16) + 2 * at};
-}
-
-/* Run j of four blocks joins the sums of nx rows of x; its groups of 16 or its one group begin at g. */
-ALWAYS_INLINE void add_run(quad *acc, const wc_bytes *x, size_t at, const char *const *block, int j,
-                           const four_scales *s, size_t g, quant t, run_fn run, const int nx)
-{
-    b32 w[4];
-    UNROLL
-    for (int r = 0; r < 4; r++)
-        w[r] = run(block[r], j);
-    UNROLL
-    for (int n = 0; n < nx; n++) {
-        const x_run in = x_at(x, (size_t)n, at);
-        const b32 v = b_load(in.q);
-        const four_sums d = b_sum4(b_dot(w[0], v, WIDE(t)), b_dot(w[1], v, WIDE(t)), b_dot(w[2], v, WIDE(t)),
-                                   b_dot(w[3], v, WIDE(t)));
-        if (t.group == 32) {
-            acc[n] = add_group(acc[n], i4_add(d.low, d.high), s, g, *in.scale, in.sum[0] + in.sum[1], t);
-        } else {
-            acc[n] = add_group(acc[n], d.low, s, g, *in.scale, in.sum[0], t);
-            acc[n] = add_group(acc[n], d.high, s, g + 1, *in.scale, in.sum[1], t);
-        }
-    }
-}
-
-/* Two neighbouring runs, each one group; the second lies `apart` bytes behind the first, in the next block, or with 0 in the
- * same. */
-ALWAYS_INLINE void add_pair(quad *acc, const wc_bytes *x, size_t at, const char *const *block, size_t apart,
-                            int j, const four_scales *s, size_t g, quant t, pair_fn pair, const int nx)
-{
-    b_pair w[4];
-    UNROLL
-    for (int r = 0; r < 4; r++)
-        w[r] = pair(block[r], block[r] + apart, j);
-    UNROLL
-    for (int n = 0; n < nx; n++) {
-        const x_run in = x_at(x, (size_t)n, at);
-        const b_pair v = b_pair_load(in.q);
-        const four_sums d = b_sum4_pairs(b_dot_pair(w[0], v, WIDE(t)), b_dot_pair(w[1], v, WIDE(t)),
-                                         b_dot_pair(w[2], v, WIDE(t)), b_dot_pair(w[3], v, WIDE(t)));
-        acc[n] = add_group(acc[n], d.low, s, g, in.scale[0], in.sum[0] + in.sum[1], t);
-        acc[n] = add_group(acc[n], d.high, s, g + 1, in.scale[1], in.sum[2] + in.sum[3], t);
-    }
-}
-
-/* The blocks from value i on that are taken at once: all their groups; returns how many values they have. */
-ALWAYS_INLINE size_t add_blocks(quad *acc, const wc_bytes *x, const char *const *block, size_t i, size_t k,
-                                quant t, run_fn run, pair_fn pair, scales_fn scales, const int nx)
-{
-    four_scales s;
-    if (t.block == 32) {
-        take_group(&s, 0, block, 0, t);
-        if (i + 32 == k) {
-            add_run(acc, x, i / 32, block, 0, &s, 0, t, run, nx);
-            return 32;
-        }
-        take_group(&s, 1, block, t.block_bytes, t);
-        add_pair(acc, x, i / 32, block, t.block_bytes, 0, &s, 0, t, pair, nx);
-        return 64;
-    }
-    take_scales(&s, block, t, scales);
-    for (size_t j = 0; j < t.block / 32; j += 2) {
-        if (t.group == 32) {
-            add_pair(acc, x, i / 32 + j, block, 0, (int)j, &s, j, t, pair, nx);
-        } else {
-            add_run(acc, x, i / 32 + j, block, (int)j, &s, 2 * j, t, run, nx);
-            add_run(acc, x, i / 32 + j + 1, block, (int)j + 1, &s, 2 * j + 2, t, run, nx);
-        }
-    }
-    return t.block;
-}
-
-/* nx rows of x times four rows of w.  What lies AHEAD is fetched meanwhile, line after line: that is the order in which memory
- * gives most, and so far off that it has come when it is needed. */
-enum { AHEAD = 8 * 1024 };
-ALWAYS_INLINE void dot_rows(quad *acc, const wc_bytes *x, const char *const *rows, size_t k, quant t,
-                            run_fn run, pair_fn pair, scales_fn scales, const int nx)
-{
-    const char *block[4] = {rows[0], rows[1], rows[2], rows[3]};
-    size_t next = (size_t)rows[0] + AHEAD;
-    UNROLL
-    for (int n = 0; n < nx; n++)
-        acc[n] = q_all(0);
-    for (size_t i = 0; i < k;) {
-        const size_t done = add_blocks(acc, x, block, i, k, t, run, pair, scales, nx),
-                     bytes = done / t.block * t.block_bytes;
-        i += done;
-        UNROLL
-        for (int r = 0; r < 4; r++)
-            block[r] += bytes;
-        for (const size_t end = next + 4 * bytes; next < end; next += 64)
-            __builtin_prefetch((const char *)next);
-    }
-}
-
-ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,
-                              size_t w_stride, size_t n_w, size_t k, quant t, run_fn run, pair_fn pair,
-                              scales_fn scales)
-{
-    for (size_t j = 0; j < n_w; j += 4) {
-        const size_t some = n_w - j < 4 ? n_w - j : 4;
-        const char *rows[4];
-        for (size_t r = 0; r < 4; r++) /* what lacks is computed from the last row and not stored */
-            rows[r] = row_of(w, w_stride, j + (r < some ? r : some - 1), t);
-        wc_bytes rest = *x;
-        for (size_t r = 0, n; r < n_x; r += n) {
-            quad acc[DOT_X];
-            n = n_x - r < DOT_X ? 1 : DOT_X;
-            if (n == DOT_X)
-                dot_rows(acc, &rest, rows, k, t, run, pair, scales, DOT_X);
-            else
-                dot_rows(acc, &rest, rows, k, t, run, pair, scales, 1);
-            for (size_t q = 0; q < n; q++)
-                store_some(y + (r + q) * y_stride + j, NULL, acc[q], some);
-            rest.q += n * x->k;
-            rest.scale += n * (x->k / 32);
-            rest.sum += n * (x->k / 16);
-        }
-    }
-}
+#ifdef __AVX512VNNI__
+#include "kernels/vector/dot_sixteen.h"
+#else
+#include "kernels/vector/dot_four.h"
+#endif
 
 /* ---- many rows of x: panels ---- */
 
@@ -566,21 +282,13 @@ static float burn_bytes(size_t n)
 #define ROW_BYTES(name, w_stride) ((w_stride) / quant_##name.block * quant_##name.block_bytes)
 #define QUANT_KERNELS(name, block_, group_, zero_, top_, has_min_)                                           \
     static const quant quant_##name = {block_, sizeof(wc_##name), group_, zero_, top_, has_min_};            \
-    ALWAYS_INLINE b32 load_##name(const void *block, int j)                                                  \
-    {                                                                                                        \
-        return run_##name(block, j);                                                                         \
-    }                                                                                                        \
-    ALWAYS_INLINE b_pair load_pair_##name(const void *a, const void *b, int j)                               \
-    {                                                                                                        \
-        return pair_##name(a, b, j);                                                                         \
-    }                                                                                                        \
     ALWAYS_INLINE void scales_##name(const void *block, float *scale, float *min)                            \
     {                                                                                                        \
         wc_scales_##name(block, scale, min);                                                                 \
     }                                                                                                        \
     static void widen_##name(float *y, const void *x, size_t n)                                              \
     {                                                                                                        \
-        widen_quants(y, x, n, quant_##name, load_##name, scales_##name);                                     \
+        widen_quants(y, x, n, quant_##name, run_##name, scales_##name);                                      \
     }                                                                                                        \
     static void unpack_##name(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k)         \
     {                                                                                                        \
@@ -594,7 +302,7 @@ static float burn_bytes(size_t n)
     }                                                                                                        \
     static void unpack_bytes_##name(void *panel, const void *w, size_t w_stride, size_t n_cols, size_t k)    \
     {                                                                                                        \
-        unpack_quants(panel, w, w_stride, n_cols, k, quant_##name, load_##name, scales_##name);              \
+        unpack_quants(panel, w, w_stride, n_cols, k, quant_##name, run_##name, scales_##name);               \
     }                                                                                                        \
     static void tile_bytes_##name(float *y, size_t y_stride, const float *add, size_t add_stride,            \
                                   const wc_bytes *x, const void *panel, size_t n_rows, size_t n_cols,        \
@@ -605,7 +313,6 @@ static float burn_bytes(size_t n)
     static void dot_bytes_##name(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,    \
                                  size_t w_stride, size_t n_w, size_t k)                                      \
     {                                                                                                        \
-        dot_quants(y, y_stride, x, n_x, w, w_stride, n_w, k, quant_##name, load_##name, load_pair_##name,    \
-                   scales_##name);                                                                           \
+        dot_quants(y, y_stride, x, n_x, w, w_stride, n_w, k, quant_##name, DOT_ARGUMENTS(name));             \
     }
 WC_EACH_QUANT(QUANT_KERNELS)
