@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/size.h"
 
 const cli_option cli_common_options[] = {
@@ -182,33 +183,12 @@ static bool find_short(const cli_command *c, char letter, struct found *found)
     return false;
 }
 
-/* Changes that turn a into b: insertions, deletions, replacements (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-    enum { MOST = 40 };
-    size_t row[MOST + 1], n = strlen(b);
-    if (n > MOST || strlen(a) > MOST)
-        return MOST;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            size_t replaced = diagonal + (a[i] != b[j]);
-            diagonal = row[j + 1];
-            row[j + 1] = wc_min_size(replaced, wc_min_size(row[j], row[j + 1]) + 1);
-        }
-    }
-    return row[n];
-}
-
 const char *cli_closest(const char *word, const char *const *names, size_t n)
 {
     const char *best = NULL;
     size_t least = strlen(word) / 3 + 1;
     for (size_t i = 0; i < n; i++) {
-        size_t d = distance(word, names[i]);
+        size_t d = wc_edits(word, names[i]);
         if (strlen(word) >= 2 && strncmp(word, names[i], strlen(word)) == 0)
             d = 0; /* an abbreviation */
         if (d < least || (d == least && !best)) {

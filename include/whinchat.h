@@ -96,9 +96,10 @@ typedef struct wc_model_options {
 WC_API wc_model *wc_model_open(const char *name, const wc_model_options *options, wc_error *err);
 WC_API void wc_model_free(wc_model *model);
 
-/* What the model is, as JSON: {"name","path","architecture","parameters","dtype","layers",...,"context_length",
+/* What the model is, as JSON: {"name","path","mmproj" (the file of a GGUF model's pictures),"architecture","parameters","dtype","layers",...,"context_length",
  * "generation":{"do_sample","max_new_tokens" (0: not said),...,"eos_token_id":[...]} as generation_config.json has it,
  * "image":{"height","width","tokens","token"} where the model takes pictures, token being what stands for one in a text,
+ * "audio":{"rate","seconds","tokens","token"} where it takes sound, "task","labels","encoder","embedding" of an encoder,
  * "modalities":["text","image","audio"],"warnings":[...]}.  Valid as long as the model. */
 WC_API const char *wc_model_info(const wc_model *model);
 /* The same and the memory that a session with context length ctx (0: default) needs, without mapping weights into
@@ -308,7 +309,8 @@ WC_API char *wc_fill(wc_model *model, wc_string text, const wc_encode_options *o
  *
  * The tokens of a text, or of a pair of texts (pair NULL: one text), cut behind max_tokens (0, or more: the model's positions):
  * {"cut","tokens":[{"id","token","type","text","start","end"}]}.  text: 0 of the first, 1 of the second, -1 put around them;
- * [start, end): the bytes of that text that the token stands for, absent where this tokenizer cannot tell.  wc_free. */
+ * [start, end), absent where text is -1: the bytes of that text that the token stands for, as the tokenizers library tells its
+ * offsets; where the text is not valid UTF-8, of the text with U+FFFD in it.  wc_free. */
 WC_API char *wc_tokens(const wc_model *model, wc_string text, const wc_string *pair, const wc_encode_options *options,
                        wc_error *err);
 

@@ -596,6 +596,8 @@ static void test_cache(void **state)
     refused(f, "Org/Tiny@pr/1:Q5_K_M", "give one of these: Q8_0/t-00001-of-00002.gguf, t-Q4_K_M.gguf");
     refused(f, "Org/Tiny@../../../x", "revision");
     refused(f, "Org/Tiny@", "revision");
+    refused(f, "Org/Tinny", "the nearest is Org/Tiny; fetch it with");
+    refused(f, "tony", "the nearest is Org/Tiny; whinchat list");
     refused(f, "Org/Tiny@00000000000000000000000000000000000000aa", "not there");
 
     put_text(f, REPO "/refs/main", "");

@@ -12,7 +12,7 @@
 
 #include "base/file_map.h"
 #include "image/pan_and_scan.h"
-#include "whinchat.h"
+#include "sessions.h"
 
 #define FOLDER SOURCE_ROOT "/tests/goldens/gemma3_mm"
 
@@ -86,45 +86,6 @@ static void test_crops(void **state)
 
 /* ---- sessions ---- */
 
-static wc_model *open_model(int n_threads)
-{
-    wc_error err = {0};
-    const wc_model_options o = {.size = sizeof o, .n_threads = n_threads};
-    wc_model *m = wc_model_open(FOLDER, &o, &err);
-    if (!m)
-        fail_msg("%s", err.text);
-    return m;
-}
-
-static wc_session *open_session(wc_model *m)
-{
-    wc_error err = {0};
-    wc_session *s = wc_session_new(m, NULL, &err);
-    if (!s)
-        fail_msg("%s", err.text);
-    return s;
-}
-
-static void set(wc_session *s, const wc_prompt *p)
-{
-    wc_error err = {0};
-    if (!wc_session_prompt(s, p, &err))
-        fail_msg("%s", err.text);
-}
-
-static void generate(wc_session **s, size_t n, int chunk_rows)
-{
-    wc_error err = {0};
-    const wc_generate_options o = {.size = sizeof o,
-                                   .max_new_tokens = N_NEW,
-                                   .sampling = 1,
-                                   .ignore_eos = true,
-                                   .chunk_rows = chunk_rows,
-                                   .n_logprobs = -1};
-    if (!wc_generate(s, n, &o, NULL, NULL, &err))
-        fail_msg("%s", err.text);
-}
-
 /* The answer's ids and its last logits. */
 struct answer {
     int32_t ids[N_NEW];
@@ -152,7 +113,7 @@ static struct answer ask(wc_model *m, const wc_prompt *p, int chunk_rows)
 {
     wc_session *s = open_session(m);
     set(s, p);
-    generate(&s, 1, chunk_rows);
+    generate(&s, 1, N_NEW, chunk_rows);
     const struct answer got = keep(s);
     wc_session_free(s);
     return got;
@@ -178,7 +139,7 @@ static const wc_prompt cut = {.size = sizeof cut,
 
 static void test_chunks(void **state)
 {
-    wc_model *m = open_model(1);
+    wc_model *m = open_model(FOLDER, 1);
     const wc_prompt *prompts[] = {&one, &two, &cut};
     for (size_t i = 0; i < 3; i++) {
         const struct answer want = ask(m, prompts[i], 0);
@@ -192,13 +153,13 @@ static void test_chunks(void **state)
 
 static void test_batch(void **state)
 {
-    wc_model *m = open_model(3);
+    wc_model *m = open_model(FOLDER, 3);
     const wc_prompt *prompts[] = {&cut, &one, &two};
     for (int chunk = 1; chunk < 100; chunk = 3 * chunk + 1) {
         wc_session *s[3];
         for (size_t i = 0; i < 3; i++)
             set(s[i] = open_session(m), prompts[i]);
-        generate(s, 3, chunk);
+        generate(s, 3, N_NEW, chunk);
         for (size_t i = 0; i < 3; i++) {
             const struct answer got = keep(s[i]), want = ask(m, prompts[i], 0);
             assert_same(&want, &got);
@@ -213,9 +174,9 @@ static size_t reuse(wc_model *m, const wc_prompt *first, const wc_prompt *second
 {
     wc_session *s = open_session(m);
     set(s, first);
-    generate(&s, 1, 0);
+    generate(&s, 1, N_NEW, 0);
     set(s, second);
-    generate(&s, 1, 0);
+    generate(&s, 1, N_NEW, 0);
     const struct answer got = keep(s), want = ask(m, second, 0);
     assert_same(&want, &got);
     wc_session_free(s);
@@ -230,7 +191,7 @@ static void places(int32_t *ids, size_t *n, size_t pictures)
 
 static void test_reuse(void **state)
 {
-    wc_model *m = open_model(2);
+    wc_model *m = open_model(FOLDER, 2);
     wc_prompt other = one, longer = one;
     other.media = &tall;
     longer.text = "see <start_of_image> what? the other";
@@ -269,7 +230,7 @@ static void expect_prompt_error(wc_session *s, const wc_prompt *p, int code, con
 
 static void test_prompt_refusals(void **state)
 {
-    wc_model *m = open_model(1);
+    wc_model *m = open_model(FOLDER, 1);
     wc_session *s = open_session(m);
     wc_prompt p = two;
     p.n_media = 1;

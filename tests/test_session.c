@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "whinchat.h"
+#include "sessions.h"
 
 #define MODEL_TEXT SOURCE_ROOT "/tests/goldens/gemma3n_text"
 #define MODEL_MINI SOURCE_ROOT "/models/gemma-3n-mini-it"
@@ -18,46 +18,6 @@
 enum { N_PROMPT = 77 };
 
 static int32_t prompt_ids[N_PROMPT];
-
-static wc_model *open_model(const char *path, int n_threads)
-{
-    wc_error err = {0};
-    const wc_model_options o = {.size = sizeof o, .n_threads = n_threads};
-    wc_model *m = wc_model_open(path, &o, &err);
-    if (!m)
-        fail_msg("%s", err.text);
-    return m;
-}
-
-static wc_session *open_session(wc_model *m)
-{
-    wc_error err = {0};
-    wc_session *s = wc_session_new(m, NULL, &err);
-    if (!s)
-        fail_msg("%s", err.text);
-    return s;
-}
-
-static void set_ids(wc_session *s, const int32_t *ids, size_t n)
-{
-    wc_error err = {0};
-    const wc_prompt p = {.size = sizeof p, .ids = ids, .n_ids = n};
-    if (!wc_session_prompt(s, &p, &err))
-        fail_msg("%s", err.text);
-}
-
-static void generate(wc_session **s, size_t n, int n_new, int chunk_rows)
-{
-    wc_error err = {0};
-    const wc_generate_options o = {.size = sizeof o,
-                                   .max_new_tokens = n_new,
-                                   .sampling = 1,
-                                   .ignore_eos = true,
-                                   .chunk_rows = chunk_rows,
-                                   .n_logprobs = -1};
-    if (!wc_generate(s, n, &o, NULL, NULL, &err))
-        fail_msg("%s", err.text);
-}
 
 /* Ids and last logits of an answer of 12 tokens to the first n ids of the prompt. */
 struct answer {

@@ -349,20 +349,63 @@ static void test_threads(void **state)
     wc_tokenizer_free(t);
 }
 
+#define CUT_FROM(side)                                                                                       \
+    "{\"model\":{\"type\":\"BPE\"," VOCAB_ABC ",\"merges\":[\"a b\"]},\"truncation\":" side "}"
+
+/* Which end of a long text goes: the config's word, else the direction of the file's own truncation. */
+static void test_sides(void **state)
+{
+    static const struct {
+        const char *json, *config;
+        int32_t first;
+    } cases[] = {{CUT_FROM("null"), "{}", 0},
+                 {CUT_FROM("{\"direction\":\"Left\"}"), "{}", 1},
+                 {CUT_FROM("{\"direction\":\"Left\"}"), "{\"truncation_side\":\"right\"}", 0},
+                 {CUT_FROM("null"), "{\"truncation_side\":\"left\"}", 1},
+                 {CUT_FROM("null"), "{\"truncation_side\":\"top\"}", -1},
+                 {CUT_FROM("{\"direction\":\"Up\"}"), "{}", -1}};
+    wc_arena *a = wc_arena_new(0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wc_error err = {0};
+        wc_ids ids = {0};
+        wc_tokenized all = {.ids = &ids};
+        const wc_json *json = wc_json_parse(a, cases[i].json, strlen(cases[i].json), "json", 0, &err),
+                      *config = wc_json_parse(a, cases[i].config, strlen(cases[i].config), "config", 0, &err);
+        wc_tokenizer *t = wc_tokenizer_from_json(json, config, "tokenizer.json", &err);
+        assert_int_equal(t != NULL, cases[i].first >= 0);
+        if (!t)
+            continue;
+        const wc_cut cut = wc_tokenizer_cut(t, 2);
+        assert_true(wc_tokenizer_encode_to(t, "aabb", 4, NULL, 0, 0, &cut, &all, &err));
+        assert_int_equal(ids.size, 2);
+        assert_int_equal(all.n_windows, 2);
+        assert_int_equal(ids.data[0],
+                         cases[i].first == 0 ? wc_tokenizer_find(t, "a", 1) : wc_tokenizer_find(t, "ab", 2));
+        wc_ids_release(&ids);
+        wc_tokenizer_free(t);
+    }
+    wc_arena_free(a);
+}
+
 /* The n-th allocation fails, for every n: an error each time, until all succeed. */
 static bool use_once(const char *json)
 {
     wc_error err = {0};
     wc_ids ids = {0};
+    wc_spans spans = {0};
+    wc_tokenized all = {.ids = &ids, .spans = &spans};
     wc_buf b;
     wc_buf_init(&b, 1 << 20);
     wc_tokenizer *t = from_text(json, &err);
-    bool ok = t && wc_tokenizer_encode(t, "a\xcc\x81 ab cab", 10, WC_ENCODE_SPECIAL, &ids, &err) &&
+    bool ok = t &&
+              wc_tokenizer_encode_to(t, "a\xcc\x81 ab cab", 10, NULL, 0, WC_ENCODE_SPECIAL, NULL, &all,
+                                     &err) &&
               wc_tokenizer_decode(t, ids.data, ids.size, false, &b, &err);
     if (!ok)
         assert_true(t == NULL || err.code != 0);
     wc_buf_release(&b);
     wc_ids_release(&ids);
+    wc_spans_release(&spans);
     wc_tokenizer_free(t);
     return ok;
 }
@@ -396,9 +439,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_split),     cmocka_unit_test(test_scanners),
-        cmocka_unit_test(test_bpe),     cmocka_unit_test(test_specials),  cmocka_unit_test(test_long_runs),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_split),    cmocka_unit_test(test_scanners),
+        cmocka_unit_test(test_bpe),     cmocka_unit_test(test_specials), cmocka_unit_test(test_long_runs),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_sides),    cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }

@@ -120,6 +120,11 @@ const char *wc_checkpoint_weights_file(const wc_checkpoint *c)
     return c->weights_file;
 }
 
+const char *wc_checkpoint_tower_file(const wc_checkpoint *c)
+{
+    return c->tower_file;
+}
+
 const char *wc_checkpoint_no_tower(const wc_checkpoint *c)
 {
     return c->no_tower;
@@ -501,6 +506,16 @@ bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, cons
     t->name = s->name;
     t->paired = paired_of(s);
     return true;
+}
+
+bool wc_checkpoint_need_weight(const wc_checkpoint *c, const char *name, int ndim, const size_t *shape,
+                               wc_tensor *t, wc_error *err)
+{
+    if (!wc_checkpoint_need(c, name, ndim, shape, t, err))
+        return false;
+    return wc_dtype_get(t->dtype)->weight ||
+           wc_fail(err, WC_UNSUPPORTED, "%s: tensor %s: dtype %s is not supported for weights",
+                   wc_checkpoint_weights_file(c), name, wc_dtype_get(t->dtype)->name);
 }
 
 bool wc_checkpoint_is_random(const wc_checkpoint *c)

@@ -43,6 +43,8 @@ const char *wc_checkpoint_path(const wc_checkpoint *c);        /* the folder */
 const char *wc_checkpoint_config_file(const wc_checkpoint *c); /* for messages: "DIR/config.json" */
 /* For messages about weights: "DIR/model.safetensors" or its index; the folder when there are none. */
 const char *wc_checkpoint_weights_file(const wc_checkpoint *c);
+const char *
+wc_checkpoint_tower_file(const wc_checkpoint *c); /* the file of a GGUF model's picture tower; NULL */
 /* Why a GGUF model whose family takes pictures takes none: its tower lies in another file; NULL. */
 const char *wc_checkpoint_no_tower(const wc_checkpoint *c);
 /* Why a GGUF model whose family takes sounds takes none; NULL. */
@@ -80,6 +82,9 @@ bool wc_checkpoint_find(const wc_checkpoint *c, const char *name, wc_tensor *t);
  * trailing ones dropped ([C,1,1,1] for [C]) are accepted. */
 bool wc_checkpoint_need(const wc_checkpoint *c, const char *name, int ndim, const size_t *shape, wc_tensor *t,
                         wc_error *err);
+/* The same for what is multiplied with: a type that is no type of weights is an error too. */
+bool wc_checkpoint_need_weight(const wc_checkpoint *c, const char *name, int ndim, const size_t *shape,
+                               wc_tensor *t, wc_error *err);
 /* Tensors are made up: wc_checkpoint_find has none, and wc_checkpoint_need wants whole shapes. */
 bool wc_checkpoint_is_random(const wc_checkpoint *c);
 /* Every tensor of a type and rank that whinchat can hold, in the order of the names in the files; for NaN

@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "formats/guess.h"
 
 enum value_type { U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64, N_TYPES };
 enum { MAX_DEPTH = 4, MAX_KEY = 65535, MAX_NAME = 4096, MIN_ALIGNMENT = 8, MAX_ALIGNMENT = 1 << 20 };
@@ -443,29 +444,6 @@ static bool read_tensors(struct reader *r, uint64_t count)
 
 /* ---- the head ---- */
 
-/* What a file that is none of the format looks like. */
-static const char *pretender(const wc_file_map *m)
-{
-    static const struct {
-        const char *start, *what;
-    } known[] = {
-        {"version https://git-lfs",
-         "; this is a Git LFS pointer, not the weights: fetch them with git lfs pull"},
-        {"PK\x03\x04", "; this is a zip archive"},
-        {"FUGG", "; the bytes are swapped: a big-endian file"},
-        {"lmgg", "; this is an old GGML file: convert it to GGUF"},
-        {"tjgg", "; this is an old GGJT file: convert it to GGUF"},
-        {"fmgg", "; this is an old GGMF file: convert it to GGUF"},
-        {"<", "; this looks like a web page: download it again"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        const size_t n = strlen(known[i].start);
-        if (m->size >= n && memcmp(m->data, known[i].start, n) == 0)
-            return known[i].what;
-    }
-    return "";
-}
-
 static bool read_version(struct reader *r)
 {
     uint64_t version = 0;
@@ -489,7 +467,7 @@ bool wc_gguf_read(wc_gguf *g, const wc_file_map *map, const char *path, wc_arena
     if (map->size < 4 || memcmp(map->data, "GGUF", 4) != 0)
         return wc_fail(err, WC_BAD_FILE, "%s: header: expected the magic bytes \"GGUF\", found %s%s", path,
                        map->size ? "others; this is no GGUF file" : "an empty file",
-                       map->size ? pretender(map) : "");
+                       map->size ? wc_file_guess(map) : "");
     r.at = 4;
     return read_version(&r) && take(&r, 8, &n_tensors, "number of tensors", 17) &&
            take(&r, 8, &n_pairs, "number of metadata pairs", 24) && read_entries(&r, n_pairs) &&

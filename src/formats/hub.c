@@ -18,10 +18,11 @@
 
 #include "base/file_map.h"
 #include "base/mem.h"
+#include "base/nearest.h"
 #include "formats/datadir.h"
 #include "formats/hub_cache.h"
 
-enum { MAX_PATH = 4096, MAX_PLACES = 9, TEXT_ROOM = 700 };
+enum { MAX_PATH = 4096, MAX_PLACES = 9, TEXT_ROOM = 700, LIST_BYTES = 16 << 20 };
 
 /* ---- small helpers ---- */
 
@@ -176,6 +177,29 @@ static char *find_shipped(wc_arena *a, const struct places *p, const char *name)
 
 /* ---- resolving ---- */
 
+/* The name in the list that is most like one that is not there, with or without its owner; NULL when none is alike. */
+static const char *nearest_model(wc_arena *a, const char *wanted)
+{
+    wc_nearest best = {0};
+    wc_buf list;
+    wc_buf_init(&list, LIST_BYTES);
+    const wc_json *all = wc_hub_list(&list, NULL)
+                             ? wc_json_parse(a, wc_buf_str(&list), list.size, "list", 0, NULL)
+                             : NULL,
+                  *models = wc_json_get(all, "models");
+    for (size_t i = 0; i < wc_json_count(models); i++) {
+        const char *name = wc_json_get(wc_json_item(models, i), "name")->u.text, *slash = strchr(name, '/');
+        wc_nearest one = {0};
+        wc_nearest_try(&one, wanted, name);
+        if (slash && !strchr(wanted, '/'))
+            wc_nearest_try(&one, wanted, slash + 1);
+        if (one.name && (!best.name || one.edits < best.edits))
+            best = (wc_nearest){name, one.edits};
+    }
+    wc_buf_release(&list);
+    return best.edits <= strlen(wanted) / 3 + 1 ? best.name : NULL;
+}
+
 static bool not_found(wc_arena *a, const wc_hub_name *r, const struct places *p, const char *cache,
                       wc_error *err)
 {
@@ -184,9 +208,11 @@ static bool not_found(wc_arena *a, const wc_hub_name *r, const struct places *p,
     for (size_t i = 0; i < p->n; i++)
         if (wc_dir_exists(p->dir[i]))
             wc_buf_printf(&where, ", %s", p->dir[i]);
+    const char *nearest = nearest_model(a, r->name);
     wc_fail(err, WC_NOT_FOUND,
-            "%s: no such model: looked for a folder, in the Hugging Face cache (%s)%s; %s%s%s", r->name,
+            "%s: no such model: looked for a folder, in the Hugging Face cache (%s)%s; %s%s%s%s%s%s", r->name,
             cache ? cache : "no home folder", wc_buf_ok(&where) ? wc_buf_str(&where) : "",
+            nearest ? "the nearest is " : "", nearest ? nearest : "", nearest ? "; " : "",
             strchr(r->name, '/') ? "fetch it with: whinchat pull " : "whinchat list shows what is there",
             strchr(r->name, '/') ? r->name : "", strchr(r->name, '/') ? " (or hf download)" : "");
     wc_buf_release(&where);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "formats/guess.h"
 
 static const uint64_t MAX_HEADER = 100000000; /* as in the reference library */
 enum { PREFIX = 8, MAX_RANK = 64 };
@@ -37,27 +38,6 @@ struct reader {
     uint64_t data_bytes;
 };
 
-/* What a file that is no safetensors file looks like, for the message; "" when nothing known. */
-static const char *pretender(const wc_file_map *m)
-{
-    static const struct {
-        const char *start, *what;
-    } known[] = {
-        {"version https://git-lfs",
-         "; this is a Git LFS pointer, not the weights: fetch them with git lfs pull"},
-        {"PK\x03\x04", "; this is a zip archive, perhaps a PyTorch checkpoint: save it as safetensors"},
-        {"GGUF", "; this is a GGUF file, not safetensors"},
-        {"\x80\x02", "; this is a Python pickle, perhaps a PyTorch checkpoint: save it as safetensors"},
-        {"<", "; this looks like a web page, not like weights: download it again"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        size_t n = strlen(known[i].start);
-        if (m->size >= n && memcmp(m->data, known[i].start, n) == 0)
-            return known[i].what;
-    }
-    return "";
-}
-
 static uint64_t header_length(const wc_file_map *m)
 {
     uint64_t n = 0;
@@ -71,7 +51,7 @@ static const char *find_header(const wc_file_map *m, const char *path, size_t *n
 {
     if (m->size < PREFIX) {
         wc_fail(err, WC_BAD_FILE, "%s: header: expected a length of 8 bytes, found a file of %zu%s", path,
-                m->size, m->size ? pretender(m) : "; it is empty");
+                m->size, m->size ? wc_file_guess(m) : "; it is empty");
         return NULL;
     }
     const uint64_t bytes = header_length(m);
@@ -79,7 +59,7 @@ static const char *find_header(const wc_file_map *m, const char *path, size_t *n
         wc_fail(err, WC_BAD_FILE, "%s: header length: expected at most %llu bytes, found %llu%s", path,
                 (unsigned long long)(MAX_HEADER < m->size - PREFIX ? MAX_HEADER : m->size - PREFIX),
                 (unsigned long long)bytes,
-                *pretender(m) ? pretender(m) : "; the file is truncated or no safetensors");
+                *wc_file_guess(m) ? wc_file_guess(m) : "; the file is truncated or no safetensors");
         return NULL;
     }
     const char *text = (const char *)m->data + PREFIX;
@@ -88,7 +68,7 @@ static const char *find_header(const wc_file_map *m, const char *path, size_t *n
         end--;
     if (end < 2 || text[0] != '{' || text[end - 1] != '}') {
         wc_fail(err, WC_BAD_FILE, "%s: header: expected a JSON object from { to }, padded with spaces%s",
-                path, pretender(m));
+                path, wc_file_guess(m));
         return NULL;
     }
     *n = end;

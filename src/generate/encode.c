@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "generate/pass_rows.h"
 
 enum { BATCH_ROWS = 2048 };
 
@@ -19,18 +20,26 @@ static bool ids_fit(const struct wc_model *m, const wc_ids *ids, wc_error *err)
     return true;
 }
 
-bool wc_encode_text(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_encoded *out,
-                    wc_error *err)
+bool wc_encode_tokens(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_tokenized *out,
+                      wc_error *err)
 {
     if (!m->tokenizer)
         return wc_fail(err, WC_NOT_FOUND, "%s", m->tokenizer_error);
     if (max <= 0 || max > m->net->context_length)
         max = m->net->context_length;
     const char *second = b && b->n_bytes > 0 ? b->text : b ? "" : NULL;
-    if (!wc_tokenizer_encode_cut(m->tokenizer, a.text, a.n_bytes, second, b ? b->n_bytes : 0,
-                                 WC_ENCODE_SPECIAL, (size_t)max, &out->ids, b ? &out->types : NULL, &out->cut,
-                                 err))
+    const wc_cut cut = wc_tokenizer_cut(m->tokenizer, (size_t)max);
+    return wc_tokenizer_encode_to(m->tokenizer, a.text, a.n_bytes, second, b ? b->n_bytes : 0,
+                                  WC_ENCODE_SPECIAL, &cut, out, err);
+}
+
+bool wc_encode_text(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_encoded *out,
+                    wc_error *err)
+{
+    wc_tokenized all = {.ids = &out->ids, .types = b ? &out->types : NULL};
+    if (!wc_encode_tokens(m, a, b, max, &all, err))
         return false;
+    out->cut = all.n_windows > 1;
     if (out->ids.size == 0)
         return wc_fail(err, WC_REFUSED, "text: empty, and this model's tokenizer adds no token of its own");
     return ids_fit(m, &out->ids, err);
@@ -71,20 +80,17 @@ static size_t batch_end(const struct place *places, size_t first, size_t n, size
 
 /* The rows of a batch, in the step arena. */
 struct rows {
-    int32_t *ids, *pos, *seq, *last, *types, *first;
+    wc_pass_rows of;
+    int32_t *types, *first;
     size_t *which;
 };
 
 static bool alloc_rows(struct rows *r, wc_arena *a, size_t n, size_t n_seqs)
 {
-    r->ids = wc_arena_alloc(a, n * sizeof *r->ids);
-    r->pos = wc_arena_alloc(a, n * sizeof *r->pos);
-    r->seq = wc_arena_alloc(a, n * sizeof *r->seq);
-    r->last = wc_arena_alloc(a, n * sizeof *r->last);
     r->types = wc_arena_alloc(a, n * sizeof *r->types);
     r->first = wc_arena_alloc(a, (n_seqs + 1) * sizeof *r->first);
     r->which = wc_arena_alloc(a, (n_seqs + 1) * sizeof *r->which);
-    return r->ids && r->pos && r->seq && r->last && r->types && r->first && r->which;
+    return wc_pass_rows_alloc(&r->of, a, n) && r->types && r->first && r->which;
 }
 
 static void fill_rows(struct rows *r, const wc_encoded *texts, const struct place *places, size_t n)
@@ -96,11 +102,11 @@ static void fill_rows(struct rows *r, const wc_encoded *texts, const struct plac
         r->first[s] = row;
         r->which[s] = places[s].text;
         for (size_t i = 0; i < length; i++, row++) {
-            r->ids[row] = t->ids.data[i];
+            r->of.ids[row] = t->ids.data[i];
             r->types[row] = t->types.size > i ? t->types.data[i] : 0;
-            r->pos[row] = (int32_t)i;
-            r->seq[row] = (int32_t)s;
-            r->last[row] = t->n_visible > 0 ? t->n_visible - 1 : (int32_t)length - 1;
+            r->of.pos[row] = (int32_t)i;
+            r->of.seq[row] = (int32_t)s;
+            r->of.last_visible[row] = t->n_visible > 0 ? t->n_visible - 1 : (int32_t)length - 1;
         }
     }
     r->first[n] = row;
@@ -114,16 +120,19 @@ static bool pass(const wc_encode_run *run, wc_arena *arena, const struct place *
     struct rows r;
     wc_arena_clear(arena);
     if (!alloc_rows(&r, arena, n_rows, n))
-        return wc_fail_memory(err, n_rows * sizeof *r.ids);
+        return wc_fail_memory(err, n_rows * sizeof *r.of.ids);
     if (places)
         fill_rows(&r, run->texts, places, n);
     *c = (wc_ctx){
         .backend = m->backend, .step = arena, .observe = run->observe, .observe_user = run->observe_user};
-    const wc_batch batch = {
-        .rows = {.n = (int)n_rows, .pos = r.pos, .seq = r.seq, .last_visible = r.last, .n_seqs = (int)n},
-        .ids = r.ids,
-        .types = r.types,
-        .first = r.first};
+    const wc_batch batch = {.rows = {.n = (int)n_rows,
+                                     .pos = r.of.pos,
+                                     .seq = r.of.seq,
+                                     .last_visible = r.of.last_visible,
+                                     .n_seqs = (int)n},
+                            .ids = r.of.ids,
+                            .types = r.types,
+                            .first = r.first};
     wc_tensor hidden = m->net->family->encode(c, m->net, &batch);
     run->fn(run->user, c, &batch, places ? r.which : NULL, hidden);
     return c->failed ? wc_fail(err, WC_NO_MEMORY, "a batch of %zu tokens does not fit into memory", n_rows)

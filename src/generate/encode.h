@@ -14,6 +14,10 @@ typedef struct wc_encoded {
     bool cut;          /* the text was longer */
 } wc_encoded;
 
+/* All that the tokenizer makes of a, or of the pair a and b (b NULL: one text), cut to at most max tokens (0: the model's
+ * most). */
+bool wc_encode_tokens(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_tokenized *out,
+                      wc_error *err);
 /* Tokens of a, or of the pair a and b (b NULL: one text), at most max of them (0: the model's most).  Fails where there are
  * none, or where an id is not in the model's vocabulary. */
 bool wc_encode_text(const struct wc_model *m, wc_string a, const wc_string *b, int max, wc_encoded *out,

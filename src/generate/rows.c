@@ -29,31 +29,10 @@ static void put_token(const struct wc_model *m, const wc_tokenized *all, size_t 
     wc_buf_puts(b, i ? ",{" : "{");
     wc_task_put_token(m, all->ids->data[i], b);
     wc_buf_printf(b, ",\"type\":%d,\"text\":%d", (int)all->types->data[i], (int)part);
-    if (all->spans && part >= 0)
+    if (part >= 0)
         wc_buf_printf(b, ",\"start\":%u,\"end\":%u", (unsigned)all->spans->data[i].start,
                       (unsigned)all->spans->data[i].end);
     wc_buf_putc(b, '}');
-}
-
-/* Once more without spans where the tokenizer has none. */
-static bool tokenize(const struct wc_model *m, wc_string text, const wc_string *pair, size_t max,
-                     wc_tokenized *all, wc_error *err)
-{
-    wc_error why = {0};
-    const char *second = pair && pair->n_bytes > 0 ? pair->text : pair ? "" : NULL;
-    const size_t n_second = pair ? pair->n_bytes : 0;
-    if (wc_tokenizer_encode_to(m->tokenizer, text.text, text.n_bytes, second, n_second, WC_ENCODE_SPECIAL,
-                               max, all, &why))
-        return true;
-    if (why.code != WC_UNSUPPORTED) {
-        if (err)
-            *err = why;
-        return false;
-    }
-    all->ids->size = all->types->size = all->parts->size = 0;
-    all->spans = NULL;
-    return wc_tokenizer_encode_to(m->tokenizer, text.text, text.n_bytes, second, n_second, WC_ENCODE_SPECIAL,
-                                  max, all, err);
 }
 
 char *wc_rows_tokens(const struct wc_model *m, wc_string text, const wc_string *pair,
@@ -61,16 +40,13 @@ char *wc_rows_tokens(const struct wc_model *m, wc_string text, const wc_string *
 {
     wc_ids ids = {0}, types = {0}, parts = {0};
     wc_spans spans = {0};
-    wc_tokenized all = {&ids, &types, &parts, &spans, false};
+    wc_tokenized all = {&ids, &types, &parts, &spans, 0};
     wc_buf b;
     if (!wc_task_check_options(o, err) || !needs_encoder(m, "tokens", err))
         return NULL;
-    const int own = m->net->context_length;
-    const int max = o->max_tokens > 0 && o->max_tokens < own ? o->max_tokens : own;
     wc_buf_init(&b, OUTPUT_BYTES);
-    const bool ok = m->tokenizer ? tokenize(m, text, pair, (size_t)max, &all, err)
-                                 : wc_fail(err, WC_NOT_FOUND, "%s", m->tokenizer_error);
-    wc_buf_printf(&b, "{\"cut\":%s,\"tokens\":[", all.cut ? "true" : "false");
+    const bool ok = wc_encode_tokens(m, text, pair, o->max_tokens, &all, err);
+    wc_buf_printf(&b, "{\"cut\":%s,\"tokens\":[", all.n_windows > 1 ? "true" : "false");
     for (size_t i = 0; ok && i < ids.size; i++)
         put_token(m, &all, i, &b);
     wc_buf_puts(&b, "]}");
@@ -126,7 +102,7 @@ static void take_batch(void *user, wc_ctx *c, const wc_batch *b, const size_t *w
     wc_tensor x = wc_op_get_rows(c, hidden, r->picked, n);
     if (r->logits)
         x = r->m->net->family->head(c, r->m->net, x);
-    if (wc_op_idle(c))
+    if (wc_op_idle(c) || !which)
         return;
     const float *from = x.data;
     for (int s = 0; s < b->rows.n_seqs; s++) {

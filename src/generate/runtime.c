@@ -305,6 +305,11 @@ static bool write_info(struct wc_model *m, wc_error *err)
     wc_buf_json_string(&b, m->name, strlen(m->name));
     wc_buf_puts(&b, ",\"path\":");
     wc_buf_json_string(&b, wc_checkpoint_path(m->files), strlen(wc_checkpoint_path(m->files)));
+    const char *tower = wc_checkpoint_tower_file(m->files);
+    if (tower) {
+        wc_buf_puts(&b, ",\"mmproj\":");
+        wc_buf_json_string(&b, tower, strlen(tower));
+    }
     if (m->net) {
         const wc_net *n = m->net;
         wc_buf_puts(&b, ",\"architecture\":");
@@ -318,9 +323,12 @@ static bool write_info(struct wc_model *m, wc_error *err)
             (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
             n->n_vocab, n->context_length);
         write_defaults(m, &b);
-        if (n->audio.n_tokens)
-            wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d}", m->mel->sampling_rate,
-                          wc_sound_max_seconds(m), n->audio.n_tokens);
+        if (n->audio.n_tokens) {
+            wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d,\"token\":",
+                          m->mel->sampling_rate, wc_sound_max_seconds(m), n->audio.n_tokens);
+            wc_buf_json_string(&b, n->audio.token, strlen(n->audio.token));
+            wc_buf_putc(&b, '}');
+        }
         wc_buf_printf(&b, ",\"modalities\":[\"text\"%s%s]", n->image.n_tokens ? ",\"image\"" : "",
                       n->audio.n_tokens ? ",\"audio\"" : "");
         wc_task_info(m, &b);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "generate/pass_rows.h"
 #include "generate/session.h"
 
 /* Carries an observer of views to an observer of tensors. */
@@ -17,22 +18,18 @@ static void observe_view(void *user, const char *name, const wc_tensor *t)
 /* The rows of a step, in the step arena. */
 struct rows {
     int n, n_soft, n_out, n_seqs;
-    int32_t *ids, *pos, *seq, *last_visible, *lengths, *soft_rows, *out_rows;
+    wc_pass_rows of;
+    int32_t *lengths, *soft_rows, *out_rows;
     float *soft;
 };
 
 static bool alloc_rows(struct rows *r, wc_arena *a, size_t n, size_t width)
 {
-    r->ids = wc_arena_alloc(a, n * sizeof *r->ids);
-    r->pos = wc_arena_alloc(a, n * sizeof *r->pos);
-    r->seq = wc_arena_alloc(a, n * sizeof *r->seq);
-    r->last_visible = wc_arena_alloc(a, n * sizeof *r->last_visible);
     r->lengths = wc_arena_alloc(a, n * sizeof *r->lengths);
     r->soft_rows = wc_arena_alloc(a, n * sizeof *r->soft_rows);
     r->out_rows = wc_arena_alloc(a, n * sizeof *r->out_rows);
     r->soft = wc_arena_alloc(a, n * width * sizeof *r->soft);
-    return r->ids && r->pos && r->seq && r->last_visible && r->lengths && r->soft_rows && r->out_rows &&
-           r->soft;
+    return wc_pass_rows_alloc(&r->of, a, n) && r->lengths && r->soft_rows && r->out_rows && r->soft;
 }
 
 /* The picture's row at that position, or NULL. */
@@ -50,10 +47,10 @@ static void add_session(struct rows *r, const struct wc_session *s, int n, size_
         int pos = s->n_computed + i;
         const float *soft = soft_row(s, pos, width);
         /* transformers too looks the padding up where a picture's id is none of the vocabulary */
-        r->ids[r->n] = soft && s->tokens[pos] >= s->model->net->n_vocab ? 0 : s->tokens[pos];
-        r->pos[r->n] = pos;
-        r->seq[r->n] = r->n_seqs;
-        r->last_visible[r->n] = wc_session_last_visible(s, pos);
+        r->of.ids[r->n] = soft && s->tokens[pos] >= s->model->net->n_vocab ? 0 : s->tokens[pos];
+        r->of.pos[r->n] = pos;
+        r->of.seq[r->n] = r->n_seqs;
+        r->of.last_visible[r->n] = wc_session_last_visible(s, pos);
         r->lengths[r->n] = s->n_tokens;
         if (soft) {
             memcpy(r->soft + (size_t)r->n_soft * width, soft, width * sizeof *soft);
@@ -148,10 +145,10 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
     if (!kv)
         return wc_fail_memory(err, total * width * sizeof(float));
     const wc_row_map rows = {
-        .n = r.n, .pos = r.pos, .seq = r.seq, .last_visible = r.last_visible, .n_seqs = r.n_seqs};
+        .n = r.n, .pos = r.of.pos, .seq = r.of.seq, .last_visible = r.of.last_visible, .n_seqs = r.n_seqs};
     const wc_batch batch = {.rows = rows,
                             .lengths = r.lengths,
-                            .ids = r.ids,
+                            .ids = r.of.ids,
                             .soft = r.soft,
                             .soft_rows = r.soft_rows,
                             .n_soft = r.n_soft,

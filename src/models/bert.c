@@ -204,11 +204,8 @@ static bool need(struct loader *l, wc_tensor *t, int ndim, const size_t *shape, 
     va_start(args, format);
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
-    if (!wc_checkpoint_need(l->files, name, ndim, shape, t, l->err))
+    if (!wc_checkpoint_need_weight(l->files, name, ndim, shape, t, l->err))
         return false;
-    if (!wc_dtype_get(t->dtype)->weight)
-        return wc_fail(l->err, WC_UNSUPPORTED, "%s: tensor %s: dtype %s is not supported for weights",
-                       wc_checkpoint_weights_file(l->files), name, wc_dtype_get(t->dtype)->name);
     l->m->net.n_params += wc_tensor_elems(t);
     return true;
 }

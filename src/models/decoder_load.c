@@ -218,11 +218,8 @@ bool wc_decoder_read_act(const wc_decoder_loader *l, const char *key, const char
 
 bool wc_decoder_need(wc_decoder_loader *l, const char *name, int ndim, const size_t *shape, wc_tensor *t)
 {
-    if (!wc_checkpoint_need(l->files, name, ndim, shape, t, l->err))
+    if (!wc_checkpoint_need_weight(l->files, name, ndim, shape, t, l->err))
         return false;
-    if (!wc_dtype_get(t->dtype)->weight)
-        return wc_fail(l->err, WC_UNSUPPORTED, "%s: tensor %s: dtype %s is not supported for weights",
-                       wc_checkpoint_weights_file(l->files), name, wc_dtype_get(t->dtype)->name);
     l->m->net.n_params += wc_tensor_elems(t);
     return true;
 }

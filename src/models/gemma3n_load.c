@@ -220,10 +220,7 @@ static wc_tensor need(struct loader *l, const char *name, int ndim, const size_t
     if (!l->ok)
         return t;
     snprintf(full, sizeof full, "%s.%s", l->prefix, name);
-    l->ok = wc_checkpoint_need(l->files, full, ndim, shape, &t, l->err);
-    if (l->ok && !wc_dtype_get(t.dtype)->weight)
-        l->ok = wc_fail(l->err, WC_UNSUPPORTED, "%s: tensor %s: dtype %s is not supported for weights",
-                        wc_checkpoint_weights_file(l->files), full, wc_dtype_get(t.dtype)->name);
+    l->ok = wc_checkpoint_need_weight(l->files, full, ndim, shape, &t, l->err);
     if (l->ok)
         l->m->net.n_params += wc_tensor_elems(&t);
     return t;

@@ -206,11 +206,8 @@ static bool load_dense(struct loader *l, const char *dir, struct module *m)
         return weights ? false : wc_fail_memory(l->err, strlen(dir));
     const size_t D = (size_t)in, E = (size_t)out;
     l->width = out;
-    return wc_checkpoint_need(m->weights, "linear.weight", WC_SHAPE(E, D), &m->weight, l->err) &&
-           (!bias || wc_checkpoint_need(m->weights, "linear.bias", WC_SHAPE(E), &m->bias, l->err)) &&
-           ((wc_dtype_get(m->weight.dtype)->weight && (!bias || wc_dtype_get(m->bias.dtype)->weight)) ||
-            wc_fail(l->err, WC_UNSUPPORTED, "%s: tensor linear.weight: dtype %s is not supported for weights",
-                    weights, wc_dtype_get(m->weight.dtype)->name));
+    return wc_checkpoint_need_weight(m->weights, "linear.weight", WC_SHAPE(E, D), &m->weight, l->err) &&
+           (!bias || wc_checkpoint_need_weight(m->weights, "linear.bias", WC_SHAPE(E), &m->bias, l->err));
 }
 
 /* A folder of the model's own: a plain name, so that no file says where else to read. */

@@ -81,11 +81,8 @@ static bool need(struct loader *l, const char *name, const char *part, int ndim,
 {
     char full[2 * NAME_ROOM];
     snprintf(full, sizeof full, "%s.%s.%s", l->prefix, name, part);
-    if (!wc_checkpoint_need(l->files, full, ndim, shape, t, l->err))
+    if (!wc_checkpoint_need_weight(l->files, full, ndim, shape, t, l->err))
         return false;
-    if (!wc_dtype_get(t->dtype)->weight)
-        return wc_fail(l->err, WC_UNSUPPORTED, "%s: tensor %s: dtype %s is not supported for weights",
-                       wc_checkpoint_weights_file(l->files), full, wc_dtype_get(t->dtype)->name);
     l->m->n_params += wc_tensor_elems(t);
     return true;
 }

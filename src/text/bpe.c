@@ -39,6 +39,7 @@ struct wc_bpe_entry {
 struct wc_bpe_symbol {
     int32_t id;         /* -1: merged into the symbol before it */
     int32_t prev, next; /* -1: none */
+    int32_t bytes;      /* of the word, when they are measured */
 };
 
 /* ---- tables ---------------------------------------------------------------------------------------------------- */
@@ -215,6 +216,7 @@ void wc_bpe_add_merge(wc_bpe *b, int32_t left, int32_t right, int32_t id)
 void wc_bpe_scratch_release(wc_bpe_scratch *z)
 {
     wc_ids_release(&z->ids);
+    wc_ids_release(&z->bytes);
     wc_mem_free(z->symbols);
     wc_mem_free(z->heap);
     wc_mem_free(z->joined);
@@ -301,31 +303,38 @@ static bool has_bytes(const wc_bpe *b, const char *s, size_t n)
     return true;
 }
 
-/* Characters to symbols.  Unknown ones become bytes, or unk (neighbours as one when fused), or nothing. */
-static bool split_word(const wc_bpe *b, wc_ids *out, const char *s, size_t n)
+static bool add_symbol(wc_bpe_scratch *z, int32_t id, size_t bytes)
 {
-    bool unk = false; /* one is waiting to be added */
+    return wc_ids_add(&z->ids, id) && (!z->measure || wc_ids_add(&z->bytes, (int32_t)bytes));
+}
+
+/* Characters to symbols.  Unknown ones become bytes, or unk (neighbours as one when fused), or nothing. */
+static bool split_word(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n)
+{
+    size_t unk = 0; /* bytes of one that is waiting to be added */
     bool ok = true;
-    out->size = 0;
+    z->ids.size = z->bytes.size = 0;
     for (size_t i = 0, len; ok && i < n; i += len) {
         uint32_t c;
         len = wc_utf8_decode(s + i, n - i, &c);
         int32_t id = find_char(b, s + i, len, i == 0, i + len == n);
         if (id >= 0) {
-            ok = (!unk || wc_ids_add(out, b->unk_id)) && wc_ids_add(out, id);
-            unk = false;
+            ok = (unk == 0 || add_symbol(z, b->unk_id, unk)) && add_symbol(z, id, len);
+            unk = 0;
         } else if (b->byte_fallback && has_bytes(b, s + i, len)) {
             for (size_t k = 0; ok && k < len; k++)
-                ok = wc_ids_add(out, b->byte_ids[(unsigned char)s[i + k]]);
+                ok = add_symbol(z, b->byte_ids[(unsigned char)s[i + k]], 1);
         } else if (b->unk_id >= 0) {
-            if (unk && !b->fuse_unk)
-                ok = wc_ids_add(out, b->unk_id);
-            unk = true;
+            if (unk > 0 && !b->fuse_unk) {
+                ok = add_symbol(z, b->unk_id, unk);
+                unk = 0;
+            }
+            unk += len;
         }
     }
-    if (ok && unk)
-        ok = wc_ids_add(out, b->unk_id);
-    return ok && out->size <= INT32_MAX;
+    if (ok && unk > 0)
+        ok = add_symbol(z, b->unk_id, unk);
+    return ok && z->ids.size <= INT32_MAX;
 }
 
 /* ---- merging --------------------------------------------------------------------------------------------------- */
@@ -381,7 +390,8 @@ static bool link_symbols(const wc_bpe *b, wc_bpe_scratch *z)
     }
     for (size_t i = 0; i < n; i++)
         z->symbols[i] = (struct wc_bpe_symbol){z->ids.data[i], (int32_t)i - 1,
-                                               i + 1 < n ? (int32_t)i + 1 : -1};
+                                               i + 1 < n ? (int32_t)i + 1 : -1,
+                                               z->measure ? z->bytes.data[i] : 0};
     z->n_heap = 0;
     for (size_t i = 0; i + 1 < n; i++)
         if (!push_pair(b, z, (int32_t)i))
@@ -403,6 +413,7 @@ static bool merge_long(const wc_bpe *b, wc_bpe_scratch *z)
         if (pair_of(b, z, left->id, right->id).id != entry.id)
             continue;
         left->id = entry.id;
+        left->bytes += right->bytes;
         right->id = -1;
         left->next = right->next;
         if (right->next >= 0)
@@ -411,9 +422,13 @@ static bool merge_long(const wc_bpe *b, wc_bpe_scratch *z)
             return false;
     }
     size_t n = 0;
-    for (int32_t i = 0; i >= 0; i = z->symbols[i].next)
+    for (int32_t i = 0; i >= 0; i = z->symbols[i].next) {
+        if (z->measure)
+            z->bytes.data[n] = z->symbols[i].bytes;
         z->ids.data[n++] = z->symbols[i].id;
+    }
     z->ids.size = n;
+    z->bytes.size = z->measure ? n : 0;
     return true;
 }
 
@@ -424,11 +439,11 @@ static bool encode_part(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_
 {
     const int32_t token = n <= b->longest ? wc_vocab_find(b->vocab, s, n) : -1;
     unsigned note = token < 0 ? NOTE_PARTS : __atomic_load_n(&b->notes[token], __ATOMIC_RELAXED);
-    if (note & NOTE_WHOLE)
+    if (note & NOTE_WHOLE && !z->measure)
         return wc_ids_add(out, token);
-    if (!split_word(b, &z->ids, s, n))
+    if (!split_word(b, z, s, n))
         return false;
-    const bool is_short = z->ids.size <= SHORT_WORD && b->n_prefix == 0;
+    const bool is_short = z->ids.size <= SHORT_WORD && b->n_prefix == 0 && !z->measure;
     if (is_short)
         merge_short(b, z);
     else if (z->ids.size > 0 && !merge_long(b, z))
@@ -458,13 +473,16 @@ static size_t part_end(const wc_bpe *b, const char *s, size_t n, size_t start)
     return n;
 }
 
-bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out, wc_error *err)
+bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out, wc_spans *spans,
+                   wc_error *err)
 {
     const bool may_cut = b->may_cut && b->n_prefix == 0 && b->n_suffix == 0;
+    size_t at = 0;
+    z->measure = spans != NULL;
     if (b->ignore_merges) {
         int32_t id = wc_vocab_find(b->vocab, s, n);
         if (id >= 0)
-            return wc_ids_add(out, id) || wc_fail_memory(err, n);
+            return (wc_ids_add(out, id) && wc_spans_add(spans, 0, n)) || wc_fail_memory(err, n);
     }
     if (b->scores && !z->joined && !(z->joined = wc_mem_alloc(b->longest)))
         return wc_fail_memory(err, b->longest);
@@ -472,6 +490,9 @@ bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, 
         end = may_cut ? part_end(b, s, n, start) : n;
         if (!encode_part(b, z, s + start, end - start, out))
             return wc_fail_memory(err, n * sizeof *z->symbols);
+        for (size_t i = 0; spans && i < z->bytes.size; at += (size_t)z->bytes.data[i++])
+            if (!wc_spans_add(spans, at, at + (size_t)z->bytes.data[i]))
+                return wc_fail_memory(err, n * sizeof *spans->data);
     }
     return true;
 }

@@ -3,6 +3,7 @@
 #define WC_TEXT_BPE_H
 #include "base/error.h"
 #include "text/ids.h"
+#include "text/spans.h"
 #include "text/vocab.h"
 
 typedef struct wc_bpe {
@@ -47,6 +48,8 @@ void wc_bpe_prefetch(const wc_bpe *b, int32_t left, int32_t right);
 /* One thread's memory for wc_bpe_encode with one vocabulary; {0} is a valid empty one. */
 typedef struct wc_bpe_scratch {
     wc_ids ids;
+    bool measure; /* then bytes [ids.size] says how many bytes of the word each symbol stands for */
+    wc_ids bytes;
     struct wc_bpe_symbol *symbols;
     struct wc_bpe_entry *heap;
     char *joined; /* [longest], for scores */
@@ -54,6 +57,8 @@ typedef struct wc_bpe_scratch {
 } wc_bpe_scratch;
 void wc_bpe_scratch_release(wc_bpe_scratch *z);
 
-/* Appends the tokens of word s [n], valid UTF-8; O(n log n). */
-bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out, wc_error *err);
+/* Appends the tokens of word s [n], valid UTF-8, and to spans (or NULL) the bytes of the word that each stands for;
+ * O(n log n). */
+bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out, wc_spans *spans,
+                   wc_error *err);
 #endif

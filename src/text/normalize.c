@@ -6,10 +6,11 @@
 
 #include "base/utf8.h"
 
-static void put(wc_buf *out, uint32_t c)
+/* Appends c, which stands for the character at byte first of the old text. */
+static void put(const wc_made *out, uint32_t c, size_t first)
 {
     char bytes[4];
-    wc_buf_add(out, bytes, wc_utf8_encode(c, bytes));
+    wc_made_put(out, bytes, wc_utf8_encode(c, bytes), first);
 }
 
 uint32_t wc_byte_level_char(unsigned char byte)
@@ -32,18 +33,18 @@ int wc_byte_level_byte(uint32_t c)
     return c == 0x143 ? 0xad : -1;
 }
 
-void wc_byte_level_map(const char *s, size_t n, wc_buf *out)
+void wc_byte_level_map(const char *s, size_t start, size_t end, const wc_made *out)
 {
-    size_t plain = 0; /* bytes from here to i stand for themselves */
-    for (size_t i = 0; i < n; i++) {
+    size_t plain = start; /* bytes from here to i stand for themselves */
+    for (size_t i = start; i < end; i++) {
         unsigned char byte = (unsigned char)s[i];
         if (byte >= 0x21 && byte <= 0x7e)
             continue;
-        wc_buf_add(out, s + plain, i - plain);
-        put(out, wc_byte_level_char(byte));
+        wc_made_copy(out, s, plain, i - plain);
+        put(out, wc_byte_level_char(byte), i);
         plain = i + 1;
     }
-    wc_buf_add(out, s + plain, n - plain);
+    wc_made_copy(out, s, plain, end - plain);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
@@ -164,18 +165,18 @@ void wc_normalizer_release(wc_normalizer *z)
 
 /* ---- running --------------------------------------------------------------------------------------------------- */
 
-static void lowercase(const char *s, size_t n, wc_buf *out)
+static void lowercase(const char *s, size_t n, const wc_made *out)
 {
     uint32_t c, lower[2];
-    for (size_t i = 0; i < n;) {
-        i += wc_utf8_decode(s + i, n - i, &c);
+    for (size_t i = 0, len; i < n; i += len) {
+        len = wc_utf8_decode(s + i, n - i, &c);
         size_t n_lower = wc_char_lower(c, lower);
         for (size_t k = 0; k < n_lower; k++)
-            put(out, lower[k]);
+            put(out, lower[k], i);
     }
 }
 
-static void strip(const wc_normalize_step *step, const char *s, size_t n, wc_buf *out)
+static void strip(const wc_normalize_step *step, const char *s, size_t n, const wc_made *out)
 {
     uint32_t c;
     size_t start = 0, end = n;
@@ -194,21 +195,21 @@ static void strip(const wc_normalize_step *step, const char *s, size_t n, wc_buf
             break;
         end = last;
     }
-    wc_buf_add(out, s + start, end - start);
+    wc_made_copy(out, s, start, end - start);
 }
 
-static void drop_classes(unsigned classes, const char *s, size_t n, wc_buf *out)
+static void drop_classes(unsigned classes, const char *s, size_t n, const wc_made *out)
 {
     uint32_t c;
     for (size_t i = 0, len; i < n; i += len) {
         len = wc_utf8_decode(s + i, n - i, &c);
         if (!(wc_char_classes(c) & classes))
-            wc_buf_add(out, s + i, len);
+            wc_made_copy(out, s, i, len);
     }
 }
 
 /* The rules of Google's NMT: some controls go, odd white space becomes a space. */
-static void nmt(const char *s, size_t n, wc_buf *out)
+static void nmt(const char *s, size_t n, const wc_made *out)
 {
     uint32_t c;
     for (size_t i = 0, len; i < n; i += len) {
@@ -218,13 +219,13 @@ static void nmt(const char *s, size_t n, wc_buf *out)
             continue;
         if (c == 0x09 || c == 0x0a || c == 0x0c || c == 0x0d || c == 0x1680 || (c >= 0x200b && c <= 0x200f) ||
             c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd)
-            wc_buf_putc(out, ' ');
+            put(out, ' ', i);
         else
-            wc_buf_add(out, s + i, len);
+            wc_made_copy(out, s, i, len);
     }
 }
 
-static void bert_clean(const char *s, size_t n, wc_buf *out)
+static void bert_clean(const char *s, size_t n, const wc_made *out)
 {
     uint32_t c;
     for (size_t i = 0, len; i < n; i += len) {
@@ -233,9 +234,9 @@ static void bert_clean(const char *s, size_t n, wc_buf *out)
         if (classes & WC_CHAR_BERT_DROP)
             continue;
         if (classes & WC_CHAR_SPACE)
-            wc_buf_putc(out, ' ');
+            put(out, ' ', i);
         else
-            wc_buf_add(out, s + i, len);
+            wc_made_copy(out, s, i, len);
     }
 }
 
@@ -247,30 +248,32 @@ static bool is_chinese(uint32_t c)
            (c >= 0x2b920 && c <= 0x2ceaf) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
-static void bert_chinese(const char *s, size_t n, wc_buf *out)
+static void bert_chinese(const char *s, size_t n, const wc_made *out)
 {
     uint32_t c;
     for (size_t i = 0, len; i < n; i += len) {
         len = wc_utf8_decode(s + i, n - i, &c);
         bool chinese = is_chinese(c);
         if (chinese)
-            wc_buf_putc(out, ' ');
-        wc_buf_add(out, s + i, len);
+            put(out, ' ', i);
+        wc_made_copy(out, s, i, len);
         if (chinese)
-            wc_buf_putc(out, ' ');
+            put(out, ' ', i);
     }
 }
 
 /* As the tokenizers library walks the map, which is not SentencePiece's way: a grapheme cluster of fewer than 6 bytes
  * becomes the replacement of its shortest known prefix as a whole; failing that, character by character. */
-static void precompiled(const wc_charsmap *m, const char *s, size_t n, wc_buf *out)
+static void precompiled(const wc_charsmap *m, const char *s, size_t n, const wc_made *out)
 {
+    wc_changes changes = {.trace = out->trace, .s = s, .n = n};
     size_t used, n_found;
     const char *found;
     for (size_t i = 0; i < n;) {
         size_t cluster = wc_grapheme_bytes(s + i, n - i);
         if (cluster < 6 && (found = wc_charsmap_find(m, s + i, cluster, false, &used, &n_found))) {
-            wc_buf_add(out, found, n_found);
+            wc_buf_add(out->text, found, n_found);
+            wc_changes_replace(&changes, wc_utf8_count(s + i, cluster), found, n_found);
             i += cluster;
             continue;
         }
@@ -278,30 +281,32 @@ static void precompiled(const wc_charsmap *m, const char *s, size_t n, wc_buf *o
             uint32_t c;
             size_t len = wc_utf8_decode(s + i, end - i, &c);
             found = wc_charsmap_find(m, s + i, len, false, &used, &n_found);
-            wc_buf_add(out, found ? found : s + i, found ? n_found : len);
+            wc_buf_add(out->text, found ? found : s + i, found ? n_found : len);
+            wc_changes_replace(&changes, 1, found ? found : s + i, found ? n_found : len);
             i += len;
         }
     }
+    wc_changes_end(&changes);
 }
 
-static bool replace(const wc_normalize_step *step, wc_matcher *m, const char *s, size_t n, wc_buf *out,
+static bool replace(const wc_normalize_step *step, wc_matcher *m, const char *s, size_t n, const wc_made *out,
                     wc_error *err)
 {
     size_t pos = 0, start, end;
-    while (wc_buf_ok(out)) {
+    while (wc_buf_ok(out->text)) {
         if (!wc_pattern_next(step->pattern, m, s, n, pos, &start, &end, err))
             return false;
-        wc_buf_add(out, s + pos, start - pos);
+        wc_made_copy(out, s, pos, start - pos);
         if (start == n)
             break;
-        wc_buf_add(out, step->text, step->n);
+        wc_made_put(out, step->text, step->n, end > 0 ? end - 1 : 0); /* for the last that went */
         pos = end;
     }
     return true;
 }
 
-static bool run_step(const wc_normalize_step *step, wc_matcher *m, const char *s, size_t n, wc_buf *out,
-                     wc_error *err)
+static bool run_step(const wc_normalize_step *step, wc_matcher *m, const char *s, size_t n,
+                     const wc_made *out, wc_error *err)
 {
     switch (step->kind) {
     case WC_NORM_FORM:
@@ -317,19 +322,19 @@ static bool run_step(const wc_normalize_step *step, wc_matcher *m, const char *s
         break;
     case WC_NORM_PREPEND:
         if (n > 0)
-            wc_buf_add(out, step->text, step->n);
-        wc_buf_add(out, s, n);
+            wc_made_put(out, step->text, step->n, 0);
+        wc_made_copy(out, s, 0, n);
         break;
     case WC_NORM_APPEND:
-        wc_buf_add(out, s, n);
+        wc_made_copy(out, s, 0, n);
         if (n > 0)
-            wc_buf_add(out, step->text, step->n);
+            wc_made_put(out, step->text, step->n, n - 1);
         break;
     case WC_NORM_NMT:
         nmt(s, n, out);
         break;
     case WC_NORM_BYTE_LEVEL:
-        wc_byte_level_map(s, n, out);
+        wc_byte_level_map(s, 0, n, out);
         break;
     case WC_NORM_REPLACE:
         return replace(step, m, s, n, out, err);
@@ -350,20 +355,30 @@ static bool run_step(const wc_normalize_step *step, wc_matcher *m, const char *s
 }
 
 bool wc_normalizer_run(const wc_normalizer *z, wc_matcher *m, const char *s, size_t n, wc_buf buffers[2],
-                       const char **out, size_t *n_out, wc_error *err)
+                       wc_trace *trace, const char **out, size_t *n_out, wc_error *err)
 {
-    for (size_t i = 0; i < z->n_steps; i++) {
+    wc_trace made = {0};
+    bool ok = true;
+    if (trace) {
+        wc_trace_reset(trace);
+        if (z->n_steps == 0)
+            wc_trace_copy(trace, 0, n);
+    }
+    for (size_t i = 0; ok && i < z->n_steps; i++) {
         wc_buf *b = &buffers[i % 2];
         wc_buf_reset(b);
-        if (!run_step(&z->steps[i], m, s, n, b, err))
-            return false;
-        if (!wc_buf_ok(b))
-            return wc_fail(err, WC_REFUSED, "%s: normalizer: the text grows past the limit of %zu bytes",
-                           z->file, b->max);
+        wc_trace_reset(&made);
+        ok = run_step(&z->steps[i], m, s, n, &(wc_made){b, trace ? &made : NULL}, err);
+        if (ok && !wc_buf_ok(b))
+            ok = wc_fail(err, WC_REFUSED, "%s: normalizer: the text grows past the limit of %zu bytes",
+                         z->file, b->max);
+        if (ok && trace && (ok = wc_trace_check(&made, err)))
+            wc_trace_through(trace, &made);
         s = wc_buf_str(b);
         n = b->size;
     }
+    wc_trace_release(&made);
     *out = s;
     *n_out = n;
-    return true;
+    return ok && (!trace || wc_trace_check(trace, err));
 }

@@ -5,6 +5,7 @@
 #include "text/charsmap.h"
 #include "text/pattern.h"
 #include "text/read.h"
+#include "text/trace.h"
 #include "text/unicode.h"
 
 enum wc_normalize_kind {
@@ -44,13 +45,13 @@ bool wc_normalizer_read(wc_normalizer *z, const wc_reader *r, const wc_json *par
 void wc_normalizer_release(wc_normalizer *z);
 
 /* Normalizes s [n]: the result is in *out [*n_out], which points to s or into one of the two buffers, whose maxima bound
- * how far a text may grow. */
+ * how far a text may grow.  trace (or NULL): from its bytes to those of s. */
 bool wc_normalizer_run(const wc_normalizer *z, wc_matcher *m, const char *s, size_t n, wc_buf buffers[2],
-                       const char **out, size_t *n_out, wc_error *err);
+                       wc_trace *trace, const char **out, size_t *n_out, wc_error *err);
 
 /* The character that stands for a byte in byte-level vocabularies, and back (-1: none). */
 uint32_t wc_byte_level_char(unsigned char byte);
 int wc_byte_level_byte(uint32_t c);
-/* Appends the characters that stand for s [n]. */
-void wc_byte_level_map(const char *s, size_t n, wc_buf *out);
+/* Appends the characters that stand for bytes [start, end) of s. */
+void wc_byte_level_map(const char *s, size_t start, size_t end, const wc_made *out);
 #endif

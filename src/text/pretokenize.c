@@ -193,6 +193,8 @@ void wc_pieces_release(wc_pieces *p)
 {
     wc_buf_release(&p->text[0]);
     wc_buf_release(&p->text[1]);
+    wc_trace_release(&p->trace);
+    wc_trace_release(&p->step);
     wc_mem_free(p->items);
     wc_mem_free(p->spare);
 }
@@ -323,18 +325,20 @@ static bool split_by_length(const wc_pretokenize_step *step, wc_pieces *p, wc_er
     return true;
 }
 
-/* Appends s [n] with spaces replaced, and the replacement in front where the scheme wants it. */
-static void metaspace(const wc_pretokenize_step *step, const char *s, size_t n, bool first, wc_buf *out)
+/* Appends piece p of s with spaces replaced, and the replacement in front where the scheme wants it. */
+static void metaspace(const wc_pretokenize_step *step, const char *s, wc_piece p, bool first,
+                      const wc_made *out)
 {
-    bool has = *s == ' ' || (n >= step->n && memcmp(s, step->text, step->n) == 0);
+    const size_t n = p.end - p.start;
+    bool has = s[p.start] == ' ' || (n >= step->n && memcmp(s + p.start, step->text, step->n) == 0);
     if (!has && (step->scheme == WC_PREPEND_ALWAYS || (step->scheme == WC_PREPEND_FIRST && first)))
-        wc_buf_add(out, step->text, step->n);
-    for (size_t i = 0; i < n;) {
-        const char *space = memchr(s + i, ' ', n - i);
-        size_t end = space ? (size_t)(space - s) : n;
-        wc_buf_add(out, s + i, end - i);
+        wc_made_put(out, step->text, step->n, p.start);
+    for (size_t i = p.start; i < p.end;) {
+        const char *space = memchr(s + i, ' ', p.end - i);
+        size_t end = space ? (size_t)(space - s) : p.end;
+        wc_made_copy(out, s, i, end - i);
         if (space)
-            wc_buf_add(out, step->text, step->n);
+            wc_made_put(out, step->text, step->n, end);
         i = end + (space != NULL);
     }
 }
@@ -344,25 +348,29 @@ static bool rewrite(const wc_pretokenize_step *step, wc_pieces *p, const char *f
 {
     wc_buf *out = &p->text[p->s == p->text[0].data];
     wc_buf_reset(out);
+    wc_trace_reset(&p->step);
+    const wc_made made = {out, p->traced ? &p->step : NULL};
     for (size_t i = 0; i < p->n; i++) {
-        const char *s = p->s + p->items[i].start;
-        size_t n = p->items[i].end - p->items[i].start, start = out->size;
+        const wc_piece piece = p->items[i];
+        const size_t start = out->size;
         if (step->kind == WC_PRE_BYTE_LEVEL) {
-            wc_byte_level_map(s, n, out);
+            wc_byte_level_map(p->s, piece.start, piece.end, &made);
         } else if (step->kind == WC_PRE_METASPACE) {
-            metaspace(step, s, n, p->at_origin && i == 0, out);
+            metaspace(step, p->s, piece, p->at_origin && i == 0, &made);
         } else {
-            if (*s != ' ')
-                wc_buf_putc(out, ' ');
-            wc_buf_add(out, s, n);
+            if (p->s[piece.start] != ' ')
+                wc_made_put(&made, " ", 1, piece.start);
+            wc_made_copy(&made, p->s, piece.start, piece.end - piece.start);
         }
         if (!wc_buf_ok(out))
             return wc_fail(err, WC_REFUSED, "%s: pre_tokenizer: the text grows past the limit of %zu bytes",
                            file, out->max);
         p->items[i] = (wc_piece){(uint32_t)start, (uint32_t)out->size};
     }
+    if (p->traced)
+        wc_trace_through(&p->trace, &p->step);
     p->s = wc_buf_str(out);
-    return true;
+    return wc_trace_check(&p->trace, err);
 }
 
 bool wc_pretokenizer_run(const wc_pretokenizer *t, wc_matcher *m, const char *s, size_t n, bool at_origin,
@@ -372,6 +380,7 @@ bool wc_pretokenizer_run(const wc_pretokenizer *t, wc_matcher *m, const char *s,
     if (n > 0 && !push(p, &n_made, 0, n, err))
         return false;
     swap_lists(p, n_made);
+    wc_trace_reset(&p->trace);
     p->s = s;
     p->at_origin = at_origin;
     for (size_t i = 0; i < t->n_steps; i++) {

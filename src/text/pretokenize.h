@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "text/pattern.h"
 #include "text/read.h"
+#include "text/trace.h"
 
 /* What becomes of the matches of a Split. */
 enum wc_split_behavior {
@@ -59,8 +60,11 @@ typedef struct wc_pieces {
     const char *s; /* the text that the pieces are ranges of */
     wc_piece *items;
     size_t n;
+    bool traced;    /* set by the caller: a trace is wanted, */
+    wc_trace trace; /* from s to the text that was cut; empty where that is s itself */
     /* private */
     bool at_origin; /* the first piece begins where the whole original text does */
+    wc_trace step;
     wc_buf text[2]; /* what steps rewrite goes to the one that s is not in */
     wc_piece *spare;
     size_t room, spare_room;

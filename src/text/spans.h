@@ -1,11 +1,8 @@
-/* spans.h - where tokens come from: the bytes of the text that each of them stands for (the tokenizers library's offsets).
- *
- * The steps of a normalizer do not say what they made of what.  So a text is normalized once more in pieces, character by
- * character, or cluster by cluster where that is not enough: when the pieces' results put together are the whole's, each part of
- * the result comes from its piece.  Where they are not (a normalizer that puts something in front), there are no spans. */
+/* spans.h - lists of ranges of a text: the bytes that each token stands for (the tokenizers library's offsets). */
 #ifndef WC_TEXT_SPANS_H
 #define WC_TEXT_SPANS_H
-#include "text/normalize.h"
+#include "base/error.h"
+#include "base/mem.h"
 
 /* Bytes [start, end) of a text. */
 typedef struct wc_span {
@@ -19,11 +16,27 @@ typedef struct wc_spans {
     size_t room; /* private */
 } wc_spans;
 
-bool wc_spans_add(wc_spans *spans, wc_span span, wc_error *err);
-void wc_spans_release(wc_spans *spans);
+/* False when there is no memory; the list stays as it was.  spans may be NULL: nothing is asked for. */
+static inline bool wc_spans_add(wc_spans *spans, size_t start, size_t end)
+{
+    if (!spans)
+        return true;
+    if (spans->size == spans->room) {
+        const size_t room = spans->room ? 2 * spans->room : 64;
+        wc_span *grown = room > SIZE_MAX / sizeof *grown ? NULL
+                                                         : wc_mem_realloc(spans->data, room * sizeof *grown);
+        if (!grown)
+            return false;
+        spans->data = grown;
+        spans->room = room;
+    }
+    spans->data[spans->size++] = (wc_span){(uint32_t)start, (uint32_t)end};
+    return true;
+}
 
-/* Appends to map for each byte of done [n_done], which is s [n] normalized, the character or cluster of s that it comes from.
- * WC_UNSUPPORTED where that cannot be told. */
-bool wc_spans_of_normalized(const wc_normalizer *z, const char *s, size_t n, const char *done, size_t n_done,
-                            wc_spans *map, wc_error *err);
+static inline void wc_spans_release(wc_spans *spans)
+{
+    wc_mem_free(spans->data);
+    *spans = (wc_spans){0};
+}
 #endif

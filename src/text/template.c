@@ -5,6 +5,7 @@
 
 struct reading {
     wc_template *single, *pair;
+    wc_trim *trim;
     const wc_reader *r;
     size_t n_ids;
     bool found;
@@ -120,27 +121,35 @@ static bool read_cls_sep(const struct reading *g, const wc_json *stage, bool rob
     return true;
 }
 
+static bool read_trim(struct reading *g, const wc_json *stage)
+{
+    return wc_read_bool(g->r, stage, PART, "trim_offsets", true, &g->trim->offsets) &&
+           wc_read_bool(g->r, stage, PART, "add_prefix_space", true, &g->trim->prefix);
+}
+
 static bool read_stage(void *user, const wc_json *stage, const char *type)
 {
     struct reading *g = user;
-    if (strcmp(type, "ByteLevel") == 0) /* only moves offsets */
-        return true;
+    if (strcmp(type, "ByteLevel") == 0)
+        return read_trim(g, stage);
     if (g->found)
         return wc_fail(g->r->err, WC_UNSUPPORTED, "%s: %s: expected one template, found several", g->r->file,
                        PART);
     g->found = true;
     if (strcmp(type, "TemplateProcessing") == 0)
         return read_template(g, stage, "single", g->single) && read_template(g, stage, "pair", g->pair);
+    if (strcmp(type, "RobertaProcessing") == 0 && !read_trim(g, stage))
+        return false;
     if (strcmp(type, "BertProcessing") == 0 || strcmp(type, "RobertaProcessing") == 0)
         return read_cls_sep(g, stage, *type == 'R');
     return wc_read_unknown_type(g->r, PART, type);
 }
 
-bool wc_template_read(wc_template *single, wc_template *pair, const wc_reader *r, const wc_json *part,
-                      size_t n_ids)
+bool wc_template_read(wc_template *single, wc_template *pair, wc_trim *trim, const wc_reader *r,
+                      const wc_json *part, size_t n_ids)
 {
     static const wc_template_item texts[] = {{.sequence = 0}, {.sequence = 1, .type = 1}};
-    struct reading g = {single, pair, r, n_ids, false};
+    struct reading g = {single, pair, trim, r, n_ids, false};
     *single = (wc_template){texts, 1};
     *pair = (wc_template){texts, 2};
     return wc_read_stages(r, part, PART, "processors", read_stage, &g);

@@ -16,7 +16,13 @@ typedef struct wc_template {
     size_t n;
 } wc_template;
 
+/* Whether white space at the ends of tokens is no part of the places in the text that they stand for; prefix: but for a
+ * space that was put in front of the text. */
+typedef struct wc_trim {
+    bool offsets, prefix;
+} wc_trim;
+
 /* Reads the post_processor part; null: the texts alone.  n_ids: every id must be smaller. */
-bool wc_template_read(wc_template *single, wc_template *pair, const wc_reader *r, const wc_json *part,
-                      size_t n_ids);
+bool wc_template_read(wc_template *single, wc_template *pair, wc_trim *trim, const wc_reader *r,
+                      const wc_json *part, size_t n_ids);
 #endif

@@ -37,11 +37,12 @@ struct encoder {
     wc_wordpiece_scratch wordpiece;
     struct found *found[2]; /* by level: raw, normalized; from the text's end to its beginning */
     size_t found_room[2];
-    wc_spans *spans;    /* of the ids in out; NULL: not asked for */
-    const char *text;   /* whose bytes they are */
+    wc_spans *spans;  /* of the ids in out; NULL: not asked for */
+    const char *text; /* [n_text] whose bytes they are */
+    size_t n_text;
     const char *normal; /* what the gap that is being encoded was normalized to, */
     size_t gap;         /* where in text it begins, */
-    wc_spans map;       /* and for each byte of normal where in the gap it comes from */
+    wc_trace map;       /* and from normal to the gap */
 };
 
 static void encoder_init(struct encoder *e, const wc_tokenizer *t, size_t n, unsigned flags, wc_ids *out,
@@ -66,56 +67,98 @@ static void encoder_release(struct encoder *e)
     wc_wordpiece_scratch_release(&e->wordpiece);
     wc_mem_free(e->found[0]);
     wc_mem_free(e->found[1]);
-    wc_spans_release(&e->map);
+    wc_trace_release(&e->map);
 }
 
 /* ---- places ---- */
 
-/* Notes that an id stands for the bytes [start, end) of the text, or at level 1 of the gap's normalized form. */
+/* The character of the text that byte i of the normalized gap stands for. */
+static wc_span origin(const struct encoder *e, size_t i)
+{
+    const size_t n = e->map.size;
+    size_t start = e->gap + (n > 0 ? e->map.from[wc_min_size(i, n - 1)] : 0);
+    uint32_t unused;
+    while (start > 0 && (e->text[start] & 0xc0) == 0x80)
+        start--;
+    return (wc_span){(uint32_t)start,
+                     (uint32_t)(start + wc_utf8_decode(e->text + start, e->n_text - start, &unused))};
+}
+
+/* Notes that an id stands for the bytes [start, end) of the text, or at level 1 of the normalized gap. */
 static bool note(struct encoder *e, int level, size_t start, size_t end)
 {
-    if (!e->spans)
-        return true;
-    if (level == 1) {
-        const wc_span *map = e->map.data;
-        const size_t first = map[start].start, last = map[end > start ? end - 1 : start].end;
-        start = e->gap + first;
-        end = e->gap + last;
+    if (e->spans && level == 1) {
+        const wc_span first = origin(e, start), last = origin(e, end > start ? end - 1 : start);
+        start = first.start;
+        end = last.end;
     }
-    return wc_spans_add(e->spans, (wc_span){(uint32_t)start, (uint32_t)end}, e->err);
+    return wc_spans_add(e->spans, start, end) || wc_fail_memory(e->err, sizeof(wc_span));
 }
 
-/* How many bytes of a word a token stands for. */
-static size_t token_bytes(const wc_tokenizer *t, int32_t id, bool first)
+/* Spans of a piece's words, which are noted as bytes of pieces.s, to bytes of the text.  base: where the piece is in the
+ * normalized gap. */
+static void place(struct encoder *e, size_t first, size_t word, size_t base)
 {
-    const char *token;
-    size_t n = 0;
-    token = wc_vocab_token(&t->vocab, id, &n);
-    const size_t prefix = first                           ? 0
-                          : t->kind == WC_MODEL_WORDPIECE ? t->wordpiece.n_prefix
-                          : t->kind == WC_MODEL_BPE       ? t->bpe.n_prefix
-                                                          : 0;
-    const bool is_byte = t->kind == WC_MODEL_BPE && t->bpe.byte_fallback && token && n == 6 &&
-                         memcmp(token, "<0x", 3) == 0;
-    return is_byte ? 1 : n >= prefix ? n - prefix : 0;
+    const wc_trace *trace = &e->pieces.trace;
+    for (size_t i = first; e->spans && i < e->spans->size; i++) {
+        const size_t start = e->spans->data[i].start + word, end = e->spans->data[i].end + word;
+        size_t ends[2] = {start, end > start ? end - 1 : start};
+        for (int k = 0; k < 2; k++)
+            ends[k] = base + (trace->size > 0 ? trace->from[wc_min_size(ends[k], trace->size - 1)] : ends[k]);
+        e->spans->data[i] = (wc_span){origin(e, ends[0]).start, origin(e, ends[1]).end};
+    }
 }
 
-/* Notes the ids from first on, which are those of the word [start, end) of the normalized gap: one behind the other, or where
- * they do not cover it so (an unknown word), each of them all of it. */
-static bool note_word(struct encoder *e, size_t first, size_t start, size_t end)
+/* White space as the library counts it off tokens: of the text, or the character that stands for a space. */
+static bool is_trimmed(uint32_t c)
 {
-    const wc_ids *ids = e->out;
-    size_t sum = 0, at = start;
-    for (size_t i = first; e->spans && i < ids->size; i++)
-        sum += token_bytes(e->t, ids->data[i], i == first);
-    for (size_t i = first; e->spans && i < ids->size; i++) {
-        const bool covered = sum == end - start;
-        const size_t next = covered ? at + token_bytes(e->t, ids->data[i], i == first) : end;
-        if (!note(e, 1, covered ? at : start, next))
-            return false;
-        at = next;
+    return c == wc_byte_level_char(' ') || (wc_char_classes(c) & WC_CHAR_SPACE);
+}
+
+/* Takes white space off the ends of a span, as many characters as the token [n] has there, but for a single one that was put in front
+ * (trim_offsets of the ByteLevel post-processor). */
+static wc_span trimmed(const struct encoder *e, const char *token, size_t n, wc_span span, bool first)
+{
+    uint32_t c;
+    size_t leading = 0, trailing = 0;
+    for (size_t i = 0; i < n; leading++) {
+        i += wc_utf8_decode(token + i, n - i, &c);
+        if (!is_trimmed(c))
+            break;
     }
-    return true;
+    for (size_t end = n; end > 0; trailing++) {
+        do
+            end--;
+        while (end > 0 && (token[end] & 0xc0) == 0x80);
+        wc_utf8_decode(token + end, n - end, &c);
+        if (!is_trimmed(c))
+            break;
+    }
+    if (first && leading == 1 && e->t->trim.prefix)
+        leading = 0;
+    for (; leading > 0 && span.start < span.end; leading--)
+        span.start += (uint32_t)wc_utf8_decode(e->text + span.start, span.end - span.start, &c);
+    for (; trailing > 0 && span.end > span.start; trailing--)
+        do
+            span.end--;
+        while (span.end > span.start && (e->text[span.end] & 0xc0) == 0x80);
+    return span;
+}
+
+static void trim_all(const struct encoder *e, size_t first)
+{
+    for (size_t i = first; i < e->spans->size; i++) {
+        const wc_span span = e->spans->data[i];
+        const int32_t id = e->out->data[i];
+        size_t n = 0;
+        const char *token = wc_tokenizer_token(e->t, id, &n);
+        if (wc_tokenizer_added(e->t, id)) { /* with the space that it swallowed */
+            token = e->text + span.start;
+            n = span.end - span.start;
+        }
+        if (token)
+            e->spans->data[i] = trimmed(e, token, n, span, i == first || span.start == 0);
+    }
 }
 
 /* ---- words ---- */
@@ -126,15 +169,16 @@ static bool encode_word(struct encoder *e, const char *s, size_t n)
     int32_t id;
     switch (t->kind) {
     case WC_MODEL_BPE:
-        return wc_bpe_encode(&t->bpe, &e->bpe, s, n, e->out, e->err);
+        return wc_bpe_encode(&t->bpe, &e->bpe, s, n, e->out, e->spans, e->err);
     case WC_MODEL_UNIGRAM:
-        return wc_unigram_encode(&t->unigram, &e->unigram, s, n, e->out, e->err) ||
+        return wc_unigram_encode(&t->unigram, &e->unigram, s, n, e->out, e->spans, e->err) ||
                wc_fail_within(e->err, t->file);
     case WC_MODEL_WORDPIECE:
-        return wc_wordpiece_encode(&t->wordpiece, &e->wordpiece, s, n, e->out, e->err);
+        return wc_wordpiece_encode(&t->wordpiece, &e->wordpiece, s, n, e->out, e->spans, e->err);
     case WC_MODEL_WORDLEVEL:
         id = wc_vocab_find(&t->vocab, s, n);
-        return wc_ids_add(e->out, id >= 0 ? id : t->wordlevel_unk) || wc_fail_memory(e->err, sizeof id);
+        return (wc_ids_add(e->out, id >= 0 ? id : t->wordlevel_unk) && wc_spans_add(e->spans, 0, n)) ||
+               wc_fail_memory(e->err, sizeof id);
     }
     return false;
 }
@@ -144,16 +188,13 @@ static bool encode_piece(struct encoder *e, const char *s, size_t n, bool at_ori
 {
     if (!wc_pretokenizer_run(&e->t->pretokenizer, &e->matcher, s, n, at_origin, &e->pieces, e->err))
         return false;
-    if (e->spans && e->pieces.n > 0 && e->pieces.s != s)
-        return wc_fail(e->err, WC_UNSUPPORTED,
-                       "%s: pre_tokenizer: it rewrites texts, so that tokens have no places in them",
-                       e->t->file);
     for (size_t i = 0; i < e->pieces.n; i++) {
         const wc_piece piece = e->pieces.items[i];
-        const size_t first = e->out->size, at = e->spans ? (size_t)(s - e->normal) : 0;
-        if (!encode_word(e, e->pieces.s + piece.start, piece.end - piece.start) ||
-            !note_word(e, first, at + piece.start, at + piece.end))
+        const size_t first = e->spans ? e->spans->size : 0;
+        if (!encode_word(e, e->pieces.s + piece.start, piece.end - piece.start))
             return false;
+        if (e->spans)
+            place(e, first, piece.start, (size_t)(s - e->normal));
     }
     return true;
 }
@@ -252,22 +293,17 @@ static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bo
 {
     const wc_tokenizer *t = e->t;
     const char *gap = s;
-    const size_t n_gap = n;
     if (level == 1)
         return encode_piece(e, s, n, at_origin);
-    if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, &s, &n, e->err))
+    if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, e->spans ? &e->map : NULL, &s,
+                           &n, e->err))
         return false;
     if (n > e->budget)
         return wc_fail(e->err, WC_REFUSED, "%s: normalizer: the text grows past the limit of %zu bytes",
                        t->file, e->normalized[0].max);
     e->budget -= n;
-    if (e->spans) {
-        e->normal = s;
-        e->gap = (size_t)(gap - e->text);
-        e->map.size = 0;
-        if (!wc_spans_of_normalized(&t->normalizer, gap, n_gap, s, n, &e->map, e->err))
-            return false;
-    }
+    e->normal = s;
+    e->gap = (size_t)(gap - e->text);
     return encode_level(e, 1, s, n, at_origin);
 }
 
@@ -304,7 +340,12 @@ static bool encode_text(const wc_tokenizer *t, const char *text, size_t n, unsig
     encoder_init(&e, t, n, flags, out, err);
     e.spans = spans;
     e.text = s;
+    e.n_text = n;
+    e.pieces.traced = spans != NULL;
+    const size_t first = spans ? spans->size : 0;
     bool ok = encode_level(&e, 0, s, n, true);
+    if (ok && spans && t->trim.offsets)
+        trim_all(&e, first);
     encoder_release(&e);
     wc_buf_release(&repaired);
     return ok;
@@ -319,27 +360,79 @@ static size_t count_special(const wc_template *template, unsigned flags)
     return n;
 }
 
-/* Cuts the ends of two texts (or of one, the other empty) until both together have at most max ids: the longer one first, then
- * both to halves (the tokenizers library's LongestFirst). */
-static bool cut_longest(wc_ids *a, wc_ids *b, size_t max)
-{
-    wc_ids *less = a->size <= b->size ? a : b, *more = less == a ? b : a;
-    if (a->size + b->size <= max)
-        return false;
-    if (less->size <= max && max - less->size >= less->size) {
-        more->size = max - less->size;
-    } else {
-        less->size = max / 2;
-        more->size = max - max / 2;
-    }
-    return true;
-}
-
 /* One of the two texts of a pair. */
 struct part {
     wc_ids ids;
     wc_spans spans;
+    size_t room; /* ids of a window */
+    size_t n_windows;
+    size_t start, end; /* of the window that is wanted */
 };
+
+/* How many ids of each text a window has (the tokenizers library's truncate_encodings). */
+static bool share_room(const wc_tokenizer *t, const wc_cut *cut, size_t max, struct part parts[2],
+                       wc_error *err)
+{
+    const size_t n[2] = {parts[0].ids.size, parts[1].ids.size};
+    parts[0].room = n[0];
+    parts[1].room = n[1];
+    if (cut->max == 0 || n[0] + n[1] <= max)
+        return true;
+    if (cut->what != WC_CUT_LONGEST) {
+        struct part *cuts = &parts[cut->what == WC_CUT_SECOND];
+        if (n[0] + n[1] - max >= cuts->ids.size)
+            return wc_fail(err, WC_REFUSED,
+                           "%s: the text that may be cut has %zu tokens, and %zu of both would have to go",
+                           t->file, cuts->ids.size, n[0] + n[1] - max);
+        cuts->room -= n[0] + n[1] - max;
+        return true;
+    }
+    const int less = n[0] <= n[1] ? 0 : 1;
+    if (n[less] <= max && max - n[less] >= n[less]) {
+        parts[!less].room = max - n[less];
+    } else {
+        parts[less].room = max / 2;
+        parts[!less].room = max - max / 2;
+    }
+    return true;
+}
+
+/* Counts a text's windows. */
+static bool count_windows(const wc_tokenizer *t, const wc_cut *cut, struct part *p, wc_error *err)
+{
+    p->n_windows = 1;
+    if (p->room >= p->ids.size)
+        return true;
+    if (p->room == 0) { /* nothing, then all of it */
+        p->n_windows = 2;
+        return true;
+    }
+    if (cut->stride >= p->room)
+        return wc_fail(err, WC_REFUSED,
+                       "%s: stride: expected less than the %zu tokens of a window, found %zu", t->file,
+                       p->room, cut->stride);
+    const size_t step = p->room - cut->stride;
+    p->n_windows += (p->ids.size - p->room + step - 1) / step;
+    return true;
+}
+
+static void take_window(const wc_cut *cut, struct part *p, size_t i)
+{
+    const size_t n = p->ids.size, room = p->room > 0 || i == 0 ? p->room : n;
+    const size_t from = p->room > 0 && i > 0 ? i * (room - cut->stride) : 0;
+    p->start = cut->left ? n - from - wc_min_size(room, n - from) : from;
+    p->end = cut->left ? n - from : wc_min_size(from + room, n);
+}
+
+/* Which window each text shows in the one that is wanted: the first ones; then every later one of the first text beside all
+ * of the second; then the first one of the first text beside the later ones. */
+static void take_windows(const wc_cut *cut, struct part parts[2])
+{
+    const size_t n_second = parts[1].n_windows, later = (parts[0].n_windows - 1) * n_second, w = cut->window;
+    const bool second = w > later;
+    take_window(cut, &parts[0], w == 0 || second ? 0 : 1 + (w - 1) / n_second);
+    take_window(cut, &parts[1], w == 0 ? 0 : second ? w - later : (w - 1) % n_second);
+}
 
 /* The texts' ids with the template's around them, and what else of them is asked for. */
 static bool put_together(const wc_template *template, unsigned flags, const struct part parts[2],
@@ -349,33 +442,44 @@ static bool put_together(const wc_template *template, unsigned flags, const stru
         const wc_template_item *item = &template->items[i];
         const struct part *part = item->sequence >= 0 ? &parts[item->sequence] : NULL;
         const int32_t *ids = part ? part->ids.data : item->ids;
-        const size_t n = part ? part->ids.size : flags & WC_ENCODE_SPECIAL ? item->n_ids : 0;
-        for (size_t k = 0; k < n; k++) {
+        const size_t end = part ? part->end : flags & WC_ENCODE_SPECIAL ? item->n_ids : 0;
+        for (size_t k = part ? part->start : 0; k < end; k++) {
+            const wc_span span = out->spans && part ? part->spans.data[k] : (wc_span){0, 0};
             if (!wc_ids_add(out->ids, ids[k]) || (out->types && !wc_ids_add(out->types, item->type)) ||
-                (out->parts && !wc_ids_add(out->parts, item->sequence)))
-                return wc_fail_memory(err, out->ids->size * sizeof *ids);
-            if (out->spans && !wc_spans_add(out->spans, part ? part->spans.data[k] : (wc_span){0, 0}, err))
-                return false;
+                (out->parts && !wc_ids_add(out->parts, item->sequence)) ||
+                !wc_spans_add(out->spans, span.start, span.end))
+                return wc_fail_memory(err, out->ids->size * sizeof span);
         }
     }
     return true;
 }
 
-bool wc_tokenizer_encode_to(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
-                            unsigned flags, size_t max, wc_tokenized *out, wc_error *err)
+wc_cut wc_tokenizer_cut(const wc_tokenizer *t, size_t max)
 {
+    return (wc_cut){.max = max, .left = t->cuts_left};
+}
+
+bool wc_tokenizer_encode_to(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
+                            unsigned flags, const wc_cut *cut, wc_tokenized *out, wc_error *err)
+{
+    static const wc_cut none = {0};
     const wc_template *template = b ? &t->pair : &t->single;
     const size_t special = count_special(template, flags);
-    struct part parts[2] = {{{0}, {0}}};
-    out->cut = false;
-    if (max > 0 && max <= special)
+    struct part parts[2] = {{{0}, {0}, 0, 0, 0, 0}};
+    cut = cut ? cut : &none;
+    if (cut->max > 0 && cut->max <= special)
         return wc_fail(err, WC_REFUSED, "%s: at most %zu tokens leave no room beside %zu special ones",
-                       t->file, max, special);
+                       t->file, cut->max, special);
     bool ok = encode_text(t, a, n_a, flags, &parts[0].ids, out->spans ? &parts[0].spans : NULL, err) &&
-              (!b || encode_text(t, b, n_b, flags, &parts[1].ids, out->spans ? &parts[1].spans : NULL, err));
-    if (ok && max > 0)
-        out->cut = cut_longest(&parts[0].ids, &parts[1].ids, max - special);
-    ok = ok && put_together(template, flags, parts, out, err);
+              (!b ||
+               encode_text(t, b, n_b, flags, &parts[1].ids, out->spans ? &parts[1].spans : NULL, err)) &&
+              share_room(t, cut, cut->max - (cut->max > 0 ? special : 0), parts, err) &&
+              count_windows(t, cut, &parts[0], err) && count_windows(t, cut, &parts[1], err);
+    out->n_windows = parts[0].n_windows * parts[1].n_windows;
+    if (ok && cut->window < out->n_windows) {
+        take_windows(cut, parts);
+        ok = put_together(template, flags, parts, out, err);
+    }
     for (int i = 0; i < 2; i++) {
         wc_ids_release(&parts[i].ids);
         wc_spans_release(&parts[i].spans);
@@ -383,20 +487,11 @@ bool wc_tokenizer_encode_to(const wc_tokenizer *t, const char *a, size_t n_a, co
     return ok;
 }
 
-bool wc_tokenizer_encode_cut(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
-                             unsigned flags, size_t max, wc_ids *out, wc_ids *types, bool *cut, wc_error *err)
-{
-    wc_tokenized all = {.ids = out, .types = types};
-    const bool ok = wc_tokenizer_encode_to(t, a, n_a, b, n_b, flags, max, &all, err);
-    if (ok && cut)
-        *cut = all.cut;
-    return ok;
-}
-
 bool wc_tokenizer_encode_pair(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
                               unsigned flags, wc_ids *out, wc_ids *types, wc_error *err)
 {
-    return wc_tokenizer_encode_cut(t, a, n_a, b, n_b, flags, 0, out, types, NULL, err);
+    wc_tokenized all = {.ids = out, .types = types};
+    return wc_tokenizer_encode_to(t, a, n_a, b, n_b, flags, NULL, &all, err);
 }
 
 bool wc_tokenizer_encode(const wc_tokenizer *t, const char *text, size_t n, unsigned flags, wc_ids *out,

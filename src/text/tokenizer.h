@@ -43,12 +43,23 @@ bool wc_tokenizer_encode(const wc_tokenizer *t, const char *text, size_t n, unsi
 bool wc_tokenizer_encode_pair(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
                               unsigned flags, wc_ids *out, wc_ids *types, wc_error *err);
 
-/* The same, b NULL for one text, at most max ids in all (0: no bound): the longer text loses its end first, as transformers'
- * truncation "longest_first" has it.  *cut (may be NULL) says whether anything was.  WC_REFUSED where max leaves no room
- * beside the special tokens. */
-bool wc_tokenizer_encode_cut(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
-                             unsigned flags, size_t max, wc_ids *out, wc_ids *types, bool *cut,
-                             wc_error *err);
+/* How a text that is too long, or a pair, is cut to windows: what the tokenizers library calls truncation, and all but the first
+ * window overflowing. */
+typedef struct wc_cut {
+    size_t max; /* ids of a window, special ones included; 0: no bound, and nothing else counts */
+    enum wc_cut_what {
+        WC_CUT_LONGEST, /* the longer text first, then both to halves */
+        WC_CUT_FIRST,   /* only the first text; WC_REFUSED where that is not enough */
+        WC_CUT_SECOND
+    } what;
+    bool left;     /* windows begin at the text's end, and what goes is its beginning */
+    size_t stride; /* ids that a window of a text shares with the next one */
+    size_t
+        window; /* the one that is wanted; of a pair every window of the one text stands beside every one of the other */
+} wc_cut;
+
+/* Cuts to at most max ids on the side that the model's files name (truncation_side). */
+wc_cut wc_tokenizer_cut(const wc_tokenizer *t, size_t max);
 
 /* What becomes of a text or a pair: lists of one length that are appended to; all but ids may be NULL. */
 typedef struct wc_tokenized {
@@ -56,12 +67,14 @@ typedef struct wc_tokenized {
     wc_ids *parts; /* 0: of the first text, 1: of the second, -1: put around them */
     wc_spans *
         spans; /* bytes of that text (with U+FFFD in it where it was not valid), {0, 0} of what is put around */
-    bool cut; /* out: as that of wc_tokenizer_encode_cut */
+    size_t
+        n_windows; /* out: more than one where something was cut; past the last one all lists stay as they are */
 } wc_tokenized;
 
-/* The same with all that.  WC_UNSUPPORTED where spans are asked for and cannot be told. */
+/* The same with all that, b NULL for one text, cut (or NULL) to one of its windows.  WC_REFUSED where max leaves no room beside
+ * the special tokens, or the stride none to go on. */
 bool wc_tokenizer_encode_to(const wc_tokenizer *t, const char *a, size_t n_a, const char *b, size_t n_b,
-                            unsigned flags, size_t max, wc_tokenized *out, wc_error *err);
+                            unsigned flags, const wc_cut *cut, wc_tokenized *out, wc_error *err);
 
 /* Appends the text of ids [n] to out; ids that are not in the vocabulary give nothing. */
 bool wc_tokenizer_decode(const wc_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, wc_buf *out,

@@ -422,7 +422,8 @@ static bool normalize_added(wc_tokenizer *t, const wc_reader *r, wc_added_token 
     wc_matcher m;
     const char *s;
     wc_matcher_init(&m, a->n);
-    bool ok = wc_normalizer_run(&t->normalizer, &m, a->content, a->n, buffers, &s, &a->n_pattern, r->err);
+    bool ok = wc_normalizer_run(&t->normalizer, &m, a->content, a->n, buffers, NULL, &s, &a->n_pattern,
+                                r->err);
     wc_matcher_release(&m);
     if (!ok)
         return false;
@@ -522,6 +523,22 @@ static bool read_config(wc_tokenizer *t, const wc_reader *r, const wc_json *conf
     return true;
 }
 
+/* Which end of a long text goes: the config's word, else that of the tokenizer.json's own truncation, as transformers has it. */
+static bool read_side(wc_tokenizer *t, const wc_reader *r, const wc_json *json, const wc_json *config)
+{
+    static const char *const directions[] = {"Right", "Left", NULL};
+    const wc_json *side = wc_json_get(config, "truncation_side");
+    int direction = 0;
+    if (!wc_read_choice(r, wc_json_get(json, "truncation"), "truncation", "direction", directions, 0,
+                        &direction))
+        return false;
+    t->cuts_left = wc_json_is_null(side) ? direction == 1 : wc_json_string_is(side, "left");
+    return t->cuts_left || wc_json_is_null(side) || wc_json_string_is(side, "right") ||
+           wc_fail(r->err, WC_BAD_FILE,
+                   "tokenizer_config.json: truncation_side: expected \"left\" or \"right\", found %.100s",
+                   wc_json_is(side, WC_JSON_STRING) ? side->u.text : wc_json_type_name(side));
+}
+
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
 /* The vocabulary is that of the pieces, if there are any, else the file's. */
@@ -566,9 +583,10 @@ static bool read_all(wc_tokenizer *t, const wc_reader *r, const wc_json *json, c
     }
     return ok && wc_normalizer_read(&t->normalizer, r, wc_json_get(json, "normalizer")) &&
            wc_pretokenizer_read(&t->pretokenizer, r, wc_json_get(json, "pre_tokenizer")) &&
-           wc_template_read(&t->single, &t->pair, r, wc_json_get(json, "post_processor"), t->n_ids) &&
+           wc_template_read(&t->single, &t->pair, &t->trim, r, wc_json_get(json, "post_processor"),
+                            t->n_ids) &&
            wc_decoder_read(&t->decoder, r, wc_json_get(json, "decoder")) && finish_added(t, r) &&
-           read_config(t, r, config);
+           read_config(t, r, config) && read_side(t, r, json, config);
 }
 
 static wc_tokenizer *make(const wc_json *json, const wc_json *config, const wc_spm *pieces, const char *file,

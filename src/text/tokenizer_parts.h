@@ -55,6 +55,8 @@ struct wc_tokenizer {
     int32_t wordlevel_unk; /* -1: none */
 
     wc_template single, pair;
+    wc_trim trim;
+    bool cuts_left; /* a text that is too long loses its beginning */
     wc_decoder decoder;
 
     wc_special_name *specials; /* [n_specials] */

@@ -53,9 +53,12 @@ static bool is_whole(uint32_t c)
     return false;
 }
 
+/* A character that is not the first of a decomposition, while marks are sorted. */
+#define INNER (UINT32_C(1) << 31)
+
 static int combining_class(uint32_t c)
 {
-    return utf8proc_get_property((utf8proc_int32_t)c)->combining_class;
+    return utf8proc_get_property((utf8proc_int32_t)(c & ~INNER))->combining_class;
 }
 
 /* Sorts a run of marks stably by combining class: by insertion when short, else by counting with scratch [n]. */
@@ -135,6 +138,8 @@ static bool decompose(const char *s, size_t n, bool compat, uint32_t **chars, si
             out[used] = c;
             got = 1;
         }
+        for (utf8proc_ssize_t k = 1; k < got; k++)
+            out[used + (size_t)k] |= INNER;
         used += (size_t)got;
     }
     *chars = out;
@@ -142,10 +147,56 @@ static bool decompose(const char *s, size_t n, bool compat, uint32_t **chars, si
     return true;
 }
 
-bool wc_unicode_normalize(const char *s, size_t n, enum wc_normal_form form, wc_buf *out)
+/* Takes the parts of a character, as it would decompose, out of parts [n] from *at on; of those that are gone *at ends before
+ * the first that is not.  What the character changes, see wc_changes. */
+static int take_parts(uint32_t *parts, size_t n, size_t *at, uint32_t c)
+{
+    enum { GONE = -1 };
+    utf8proc_int32_t own[32];
+    int boundary = 0, change = 0;
+    utf8proc_ssize_t k = is_whole(c) ? -1
+                                     : utf8proc_decompose_char((utf8proc_int32_t)c, own, 32,
+                                                               UTF8PROC_DECOMPOSE, &boundary);
+    if (k < 1) {
+        own[0] = (utf8proc_int32_t)c;
+        k = 1;
+    }
+    size_t i = *at;
+    for (utf8proc_ssize_t j = 0; j < k; j++, i++) {
+        const size_t first = i;
+        while (i < n && (parts[i] == (uint32_t)GONE || (parts[i] & ~INNER) != (uint32_t)own[j])) {
+            if (i > first && parts[i] != (uint32_t)GONE && combining_class(parts[i]) == 0)
+                return change; /* not there: tables that differ */
+            i++;
+        }
+        if (i == n)
+            return change;
+        change += (parts[i] & INNER ? 1 : 0) - (j > 0);
+        parts[i] = (uint32_t)GONE;
+    }
+    while (*at < n && parts[*at] == (uint32_t)GONE)
+        ++*at;
+    return change;
+}
+
+/* The trace of chars [n], which were composed of parts [n_parts] with marks for the inner ones, these of s. */
+static void trace_chars(const uint32_t *chars, size_t n, uint32_t *parts, size_t n_parts, const char *s,
+                        size_t n_s, wc_trace *trace)
+{
+    wc_changes changes = {.trace = trace, .s = s, .n = n_s};
+    char bytes[4];
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int change = take_parts(parts, n_parts, &at, chars[i]);
+        wc_changes_add(&changes, wc_utf8_encode(chars[i], bytes), change);
+    }
+    wc_changes_end(&changes);
+}
+
+bool wc_unicode_normalize(const char *s, size_t n, enum wc_normal_form form, const wc_made *out)
 {
     if (is_trivial(s, n, form)) {
-        wc_buf_add(out, s, n);
+        wc_made_copy(out, s, 0, n);
         return true;
     }
     uint32_t *chars, *scratch;
@@ -158,13 +209,19 @@ bool wc_unicode_normalize(const char *s, size_t n, enum wc_normal_form form, wc_
         return false;
     }
     sort_all_marks(chars, n_chars, scratch);
+    const size_t n_parts = n_chars;
+    memcpy(scratch, chars, n_parts * sizeof *chars);
+    for (size_t i = 0; i < n_chars; i++)
+        chars[i] &= ~INNER;
     if (form == WC_NFC || form == WC_NFKC)
         n_chars = (size_t)utf8proc_normalize_utf32((utf8proc_int32_t *)chars, (utf8proc_ssize_t)n_chars,
                                                    UTF8PROC_COMPOSE | UTF8PROC_STABLE);
     for (size_t i = 0; i < n_chars; i++) {
         char bytes[4];
-        wc_buf_add(out, bytes, wc_utf8_encode(chars[i], bytes));
+        wc_buf_add(out->text, bytes, wc_utf8_encode(chars[i], bytes));
     }
+    if (out->trace)
+        trace_chars(chars, n_chars, scratch, n_parts, s, n, out->trace);
     wc_mem_free(chars);
     wc_mem_free(scratch);
     return true;

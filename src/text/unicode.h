@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "text/trace.h"
 
 enum wc_char_class {
     WC_CHAR_SPACE = 1 << 0, /* White_Space */
@@ -54,7 +54,7 @@ enum wc_normal_form { WC_NFC, WC_NFD, WC_NFKC, WC_NFKD };
 
 /* Appends the normal form of valid UTF-8 s [n] to out; linear time.  False when there is no memory (out->failed is
  * set when it is full). */
-bool wc_unicode_normalize(const char *s, size_t n, enum wc_normal_form form, wc_buf *out);
+bool wc_unicode_normalize(const char *s, size_t n, enum wc_normal_form form, const wc_made *out);
 
 /* Bytes of the extended grapheme cluster at s [n >= 1], valid UTF-8. */
 size_t wc_grapheme_bytes(const char *s, size_t n);

@@ -88,17 +88,20 @@ static bool viterbi(const wc_unigram *u, struct wc_unigram_node *nodes, const ch
     return true;
 }
 
-/* Unknown text s [n]: a token that is spelled so, else its bytes, else unk. */
-static bool add_unknown(const wc_unigram *u, const char *s, size_t n, wc_ids *out)
+/* Unknown text [at, end) of s: a token that is spelled so, else its bytes, each of which stands for all of it, else unk. */
+static bool add_unknown(const wc_unigram *u, const char *s, size_t at, size_t end, wc_ids *out,
+                        wc_spans *spans)
 {
+    const size_t n = end - at;
+    s += at;
     int32_t id = wc_vocab_find(u->vocab, s, n);
     bool bytes = id < 0 && u->byte_fallback;
     for (size_t i = 0; bytes && i < n; i++)
         bytes = u->byte_ids[(unsigned char)s[i]] >= 0;
     if (!bytes)
-        return wc_ids_add(out, id >= 0 ? id : u->unk_id);
+        return wc_ids_add(out, id >= 0 ? id : u->unk_id) && wc_spans_add(spans, at, end);
     for (size_t i = 0; i < n; i++)
-        if (!wc_ids_add(out, u->byte_ids[(unsigned char)s[i]]))
+        if (!wc_ids_add(out, u->byte_ids[(unsigned char)s[i]]) || !wc_spans_add(spans, at, end))
             return false;
     return true;
 }
@@ -124,7 +127,7 @@ static void reverse_path(struct wc_unigram_node *nodes, size_t n)
 }
 
 bool wc_unigram_encode(const wc_unigram *u, wc_unigram_scratch *z, const char *s, size_t n, wc_ids *out,
-                       wc_error *err)
+                       wc_spans *spans, wc_error *err)
 {
     if (n + 1 > z->room) {
         wc_mem_free(z->nodes);
@@ -142,11 +145,11 @@ bool wc_unigram_encode(const wc_unigram *u, wc_unigram_scratch *z, const char *s
     for (size_t at = 0; ok && at < n;) {
         size_t end = z->nodes[at].start;
         if (z->nodes[at].id != u->unk_id) {
-            ok = wc_ids_add(out, z->nodes[at].id);
+            ok = wc_ids_add(out, z->nodes[at].id) && wc_spans_add(spans, at, end);
         } else { /* neighbours that are unknown are one */
             while (end < n && z->nodes[end].id == u->unk_id)
                 end = z->nodes[end].start;
-            ok = add_unknown(u, s + at, end - at, out);
+            ok = add_unknown(u, s, at, end, out, spans);
         }
         at = end;
     }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "text/automaton.h"
 #include "text/ids.h"
+#include "text/spans.h"
 #include "text/vocab.h"
 
 typedef struct wc_unigram {
@@ -28,7 +29,7 @@ typedef struct wc_unigram_scratch {
 } wc_unigram_scratch;
 void wc_unigram_scratch_release(wc_unigram_scratch *z);
 
-/* Appends the tokens of word s [n], valid UTF-8. */
+/* Appends the tokens of word s [n], valid UTF-8, and to spans (or NULL) the bytes of the word that each stands for. */
 bool wc_unigram_encode(const wc_unigram *u, wc_unigram_scratch *z, const char *s, size_t n, wc_ids *out,
-                       wc_error *err);
+                       wc_spans *spans, wc_error *err);
 #endif

@@ -58,9 +58,9 @@ static void find_longest(const wc_wordpiece *w, const char *s, size_t n, int32_t
 }
 
 bool wc_wordpiece_encode(const wc_wordpiece *w, wc_wordpiece_scratch *z, const char *s, size_t n, wc_ids *out,
-                         wc_error *err)
+                         wc_spans *spans, wc_error *err)
 {
-    const size_t chars = wc_utf8_count(s, n), before = out->size;
+    const size_t chars = wc_utf8_count(s, n), before = out->size, spans_before = spans ? spans->size : 0;
     if (n > z->room) {
         wc_mem_free(z->longest);
         z->room = 0;
@@ -77,12 +77,16 @@ bool wc_wordpiece_encode(const wc_wordpiece *w, wc_wordpiece_scratch *z, const c
         known = id >= 0;
         if (!known)
             break;
-        if (!wc_ids_add(out, id))
+        const size_t end = at + w->vocab->tokens[id].bytes - (at > 0 ? w->n_prefix : 0);
+        if (!wc_ids_add(out, id) || !wc_spans_add(spans, at, end))
             return wc_fail_memory(err, n * sizeof *out->data);
-        at += w->vocab->tokens[id].bytes - (at > 0 ? w->n_prefix : 0);
+        at = end;
     }
     if (known)
         return true;
     out->size = before;
-    return wc_ids_add(out, w->unk_id) || wc_fail_memory(err, n * sizeof *out->data);
+    if (spans)
+        spans->size = spans_before;
+    return (wc_ids_add(out, w->unk_id) && wc_spans_add(spans, 0, n)) ||
+           wc_fail_memory(err, n * sizeof *out->data);
 }

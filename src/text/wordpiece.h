@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "text/automaton.h"
 #include "text/ids.h"
+#include "text/spans.h"
 #include "text/vocab.h"
 
 typedef struct wc_wordpiece {
@@ -28,7 +29,8 @@ typedef struct wc_wordpiece_scratch {
 } wc_wordpiece_scratch;
 void wc_wordpiece_scratch_release(wc_wordpiece_scratch *z);
 
-/* Appends the tokens of word s [n], valid UTF-8; linear time. */
+/* Appends the tokens of word s [n], valid UTF-8, and to spans (or NULL) the bytes of the word that each stands for; linear
+ * time. */
 bool wc_wordpiece_encode(const wc_wordpiece *w, wc_wordpiece_scratch *z, const char *s, size_t n, wc_ids *out,
-                         wc_error *err);
+                         wc_spans *spans, wc_error *err);
 #endif

@@ -93,6 +93,32 @@ static void stream(const wc_tokenizer *t, const wc_ids *ids)
     wc_buf_release(&piece);
 }
 
+/* The same ids with places, which lie in the text, and cut to windows, which have at most as many. */
+static void places(const wc_tokenizer *t, const char *text, size_t n, unsigned flags, const wc_ids *want)
+{
+    wc_ids ids = {0};
+    wc_spans spans = {0};
+    wc_tokenized all = {.ids = &ids, .spans = &spans};
+    wc_cut cut = {.max = 7, .left = flags == 0, .stride = 2};
+    if (wc_tokenizer_encode_to(t, text, n, NULL, 0, flags, NULL, &all, NULL)) {
+        if (ids.size != want->size || spans.size != ids.size ||
+            (ids.size > 0 && memcmp(ids.data, want->data, ids.size * sizeof *ids.data) != 0))
+            abort();
+        for (size_t i = 0; i < spans.size; i++)
+            if (spans.data[i].start > spans.data[i].end || spans.data[i].end > 3 * n)
+                abort();
+    }
+    ids.size = spans.size = 0;
+    if (wc_tokenizer_encode_to(t, text, n, text, n, flags, &cut, &all, NULL)) {
+        cut.window = all.n_windows - 1;
+        ids.size = spans.size = 0;
+        if (!wc_tokenizer_encode_to(t, text, n, text, n, flags, &cut, &all, NULL) || ids.size > cut.max)
+            abort();
+    }
+    wc_ids_release(&ids);
+    wc_spans_release(&spans);
+}
+
 static void use(const wc_tokenizer *t, const char *text, size_t n)
 {
     for (unsigned flags = 0; flags < 4; flags += 3) {
@@ -111,6 +137,7 @@ static void use(const wc_tokenizer *t, const char *text, size_t n)
                 !wc_utf8_valid(wc_buf_str(&b), b.size))
                 abort();
             stream(t, &ids);
+            places(t, text, n, flags, &ids);
         }
         wc_buf_release(&b);
         wc_ids_release(&ids);
