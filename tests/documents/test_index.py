@@ -243,6 +243,11 @@ def group_ask():
     o = json.loads(run(*ask, NEAR, "--json", "--min-score", "0.9").out)
     check("an answer as JSON", r.out.startswith(o["answer"].split("\n")[0]) and o["finish_reason"] in ("stop", "length") and
           [s["read"] for s in o["sources"]] == [True] + [False] * (len(o["sources"]) - 1), o)
+    strict = os.path.join(WORK, "strict")
+    shutil.copytree(ANSWERER, strict)
+    template = "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    write("strict/chat_template.jinja", template + "{{ m.content }}{% endfor %}")
+    exits("a template that refuses a system prompt", run("ask", "q.db", "--model", strict, "-n", "2", NEAR), 0)
     o = json.loads(run(*ask, "The tree is small.", "--json", "--min-score", "-1", "--read", "2").out)
     check("--read", [s["read"] for s in o["sources"]] == [True, True, False], o)
     o = json.loads(run(*ask, "The tree is small.", "--json", "--min-score", "-1", "--read", "3", "--ctx", "85").out)
@@ -266,6 +271,27 @@ def group_ask():
     p = subprocess.run(["/bin/sh", "-c", '"$0" ask q.db "the tree" --min-score -1 --sources-only --top 3 | head -1', PROGRAM],
                        cwd=WORK, capture_output=True, text=True, timeout=TIME)
     check("a reader that goes away", p.returncode == 0 and p.stdout.count("\n") == 1 and not p.stderr, p)
+
+
+def group_example():
+    """examples/ask_documents.py, where the Python package's library is told."""
+    if "WHINCHAT_LIBRARY" not in os.environ:
+        print("not run: the example in Python, which WHINCHAT_LIBRARY and PYTHONPATH lead to the package")
+        return
+    write("x/a.md", "# Birds\nThe cat is in the tree.\n\n## Trees\nThe tree is small.\n")
+    write("x/b.txt", "search and rank data fast!\n")
+
+    def ask(question):
+        p = subprocess.run([sys.executable, os.path.join(SOURCE, "examples", "ask_documents.py"), "x", question, "--encoder", ENCODER,
+                            "--model", ANSWERER], cwd=WORK, capture_output=True, text=True, timeout=TIME)
+        return Result(p)
+    r = ask("Birds > Trees\nThe tree is small.")
+    check("the example answers and names its sources", r.code == 0 and "\n\nSources:\nx/a.md:5  1.00\n" in r.out
+          and r.out.index("\n\nSources") > 0, r)
+    os.remove(os.path.join(WORK, "x/b.txt"))
+    write("x/a.md", "# Birds\nThe dog.\n")
+    r = ask("Birds\nThe dog.")
+    check("it reads again what has changed, and forgets what is gone", r.code == 0 and r.out.endswith("\n\nSources:\nx/a.md:2  1.00\n"), r)
 
 
 def spoilt(name, sql, code, err):
