@@ -144,7 +144,7 @@ static bool get_vector(const docs_store *s, sqlite3_stmt *q, int column, size_t 
 {
     char expected[80];
     double squares = 0;
-    sqlite3_snprintf(sizeof expected, expected, "a blob of %lld bytes", (sqlite3_int64)(4 * width));
+    sqlite3_snprintf(sizeof expected, expected, "a blob of %lld bytes", 4 * (sqlite3_int64)width);
     if (sqlite3_column_type(q, column) != SQLITE_BLOB || (size_t)sqlite3_column_bytes(q, column) != 4 * width)
         return bad_column(s, q, column, expected, err);
     const unsigned char *b = sqlite3_column_blob(q, column);
@@ -239,7 +239,7 @@ static bool make_room(docs_store *s, wc_error *err)
 static bool take_settings(docs_store *s, sqlite3_stmt *q, wc_error *err)
 {
     docs_settings *v = &s->settings;
-    int64_t chunk, overlap, width;
+    int64_t chunk = 0, overlap = 0, width = 0;
     if (!get_text(s, q, 0, s->a, &v->model, err) || !get_text(s, q, 1, s->a, &v->document_prompt, err) ||
         !get_text(s, q, 2, s->a, &v->query_prompt, err) || !get_int(s, q, 3, 1, 1 << 24, &chunk, err) ||
         !get_int(s, q, 4, 0, chunk, &overlap, err) || !get_int(s, q, 5, 1, DOCS_MAX_WIDTH, &width, err))
