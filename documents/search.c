@@ -1,4 +1,4 @@
-/* search.c - see search.h.  Every vector is looked at: exact, and 100,000 of them take a tenth of a second. */
+/* search.c - see search.h.  Every vector is looked at: exact, and 100,000 of them take half a second. */
 #include "documents/search.h"
 
 #include "whinchat.h"

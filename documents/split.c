@@ -79,6 +79,14 @@ static void trim(const char *text, size_t *at, size_t *end)
         --*end;
 }
 
+static size_t line_feeds(const char *text, size_t at, size_t end)
+{
+    size_t n = 0;
+    for (; at < end; at++)
+        n += text[at] == '\n';
+    return n;
+}
+
 static bool count_tokens(struct splitter *s, const char *text, size_t n, size_t *tokens)
 {
     return s->o->count(s->o->user, text, n, tokens, s->err);
@@ -138,8 +146,7 @@ static bool add_unit(struct splitter *s, size_t at, size_t end, size_t line, enu
     while (true) {
         const size_t before = at;
         trim(s->text, &at, &end);
-        for (size_t i = before; i < at; i++)
-            line += s->text[i] == '\n';
+        line += line_feeds(s->text, before, at);
         if (at == end)
             return true;
         const size_t piece = end - at > most ? cut_before(s->text, at, end, most) : end;
@@ -158,10 +165,9 @@ static bool add_unit(struct splitter *s, size_t at, size_t end, size_t line, enu
             if (cut_before(s->text, at, end, most) < piece)
                 continue;
         }
-        for (size_t i = at; i < piece; i++)
-            line += s->text[i] == '\n';
-        u.last_line = line;
         trim(s->text, &u.at, &u.end);
+        u.last_line = line + line_feeds(s->text, u.at, u.end);
+        line += line_feeds(s->text, at, piece);
         u.at = with_indent(s->text, u.at);
         if (!append(s, &u))
             return false;
@@ -193,8 +199,8 @@ static bool end_paragraph(struct splitter *s)
     size_t from = 0, line = s->line;
     for (int32_t to = ubrk_next(s->sentences); ok && to != UBRK_DONE; to = ubrk_next(s->sentences)) {
         ok = add_unit(s, s->at + from, s->at + (size_t)to, line, from == 0 ? s->rank : AT_SENTENCE);
-        for (; from < (size_t)to; from++)
-            line += s->text[s->at + from] == '\n';
+        line += line_feeds(s->text, s->at + from, s->at + (size_t)to);
+        from = (size_t)to;
     }
     utext_close(u);
     s->at = s->end = 0;

@@ -96,7 +96,7 @@ typedef struct wc_model_options {
 WC_API wc_model *wc_model_open(const char *name, const wc_model_options *options, wc_error *err);
 WC_API void wc_model_free(wc_model *model);
 
-/* What the model is, as JSON: {"name","path","architecture","parameters","dtype","layers",...,"context_length",
+/* What the model is, as JSON: {"name","path","mmproj" (the file of a GGUF model's pictures),"architecture","parameters","dtype","layers",...,"context_length",
  * "generation":{"do_sample","max_new_tokens" (0: not said),...,"eos_token_id":[...]} as generation_config.json has it,
  * "image":{"height","width","tokens","token"} where the model takes pictures, token being what stands for one in a text,
  * "modalities":["text","image","audio"],"warnings":[...]}.  Valid as long as the model. */

@@ -190,7 +190,15 @@ static void code(void **state)
     assert_int_equal(docs_form_of("/a/x.c"), DOCS_CODE);
 }
 
-/* All words come out, in order, in chunks that are not too long. */
+static size_t line_of(const char *text, const char *place)
+{
+    size_t line = 1;
+    for (; text < place; text++)
+        line += *text == '\n';
+    return line;
+}
+
+/* All words come out, in order, in chunks that are not too long and know their lines. */
 static void limits(void **state)
 {
     enum { WORDS = 3000 };
@@ -198,13 +206,19 @@ static void limits(void **state)
     for (size_t tokens = 3; tokens < 200; tokens += 37) {
         char *text = wc_arena_zalloc(a, WORDS, 16);
         for (int i = 0; i < WORDS; i++)
-            sprintf(text + strlen(text), "w%d%s", i, i % 17 == 16 ? ".\n" : i % 101 == 100 ? "\n\n- " : " ");
+            sprintf(text + strlen(text), "w%d%s", i,
+                    i % 17 == 16     ? ".\n"
+                    : i % 7 == 6     ? "\n"
+                    : i % 101 == 100 ? "\n\n- "
+                                     : " ");
         struct split s = split_as(DOCS_MARKDOWN, text, tokens, 0);
         int next = 0;
         for (size_t i = 0; i < s.n; i++) {
             const char *p = s.chunks[i].text, *end = p + s.chunks[i].n_bytes;
             size_t n;
             assert_true(count_words(NULL, p, s.chunks[i].n_bytes, &n, NULL) && n <= tokens);
+            assert_int_equal(s.chunks[i].first_line, line_of(text, p));
+            assert_int_equal(s.chunks[i].last_line, line_of(text, end));
             for (; p < end; p++)
                 if (*p == 'w')
                     assert_int_equal(atoi(p + 1), next++);

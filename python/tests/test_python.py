@@ -6,8 +6,10 @@ Needs Python's own library and cffi.  A line a case; the last one is 'N passed, 
 import base64
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -151,6 +153,28 @@ def test_parts(pipe):
           ["text_config"]["hidden_size"])
 
 
+def test_mmproj(pipe):
+    """A GGUF model with its pictures in a file of its own answers as the folder."""
+    folder = tempfile.mkdtemp(prefix="whinchat-python-")
+    try:
+        text, tower = os.path.join(folder, "text.gguf"), os.path.join(folder, "pictures.gguf")
+        err, none = whinchat._native.new_error(), whinchat._native.ffi.NULL
+        for call, out in ((whinchat._native.lib.wc_convert, text), (whinchat._native.lib.wc_convert_mmproj, tower)):
+            check("written: " + os.path.basename(out), call(MODEL.encode(), out.encode(), b"bf16", none, none, err))
+        asked = pictured(path=PICTURE)
+        with whinchat.Model(text, mmproj=tower) as model:
+            equal("mmproj: the answer", whinchat.pipeline("image-text-to-text", model=model)(
+                text=asked, return_full_text=False, do_sample=False)[0]["generated_text"], ANSWER)
+            equal("mmproj: its file", model.info["mmproj"], tower)
+        other = whinchat.pipeline("image-text-to-text", model=text, mmproj=tower)
+        equal("mmproj of pipeline", other(text=asked, return_full_text=False, do_sample=False)[0]["generated_text"], ANSWER)
+        raises("without it", whinchat.InputError, "mmproj", lambda: whinchat.pipeline("image-text-to-text", model=text)(text=asked))
+        raises("none of that name", OSError, "nosuch.gguf", lambda: whinchat.Model(text, mmproj="nosuch.gguf"))
+        raises("no path", TypeError, "os.PathLike", lambda: whinchat.Model(text, mmproj=3))
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_words(pipe, text):
     """Keywords that the recorded calls of test_transformers.py do not reach."""
     info = pipe.model.info
@@ -253,6 +277,7 @@ test_forms(pipe, text)
 test_parts(pipe)
 test_bad_input(pipe, text)
 test_words(pipe, text)
+test_mmproj(pipe)
 test_threads(pipe)
 test_overhead(text)
 test_interrupt(text)

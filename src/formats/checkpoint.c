@@ -120,6 +120,11 @@ const char *wc_checkpoint_weights_file(const wc_checkpoint *c)
     return c->weights_file;
 }
 
+const char *wc_checkpoint_tower_file(const wc_checkpoint *c)
+{
+    return c->tower_file;
+}
+
 const char *wc_checkpoint_no_tower(const wc_checkpoint *c)
 {
     return c->no_tower;

@@ -43,6 +43,8 @@ const char *wc_checkpoint_path(const wc_checkpoint *c);        /* the folder */
 const char *wc_checkpoint_config_file(const wc_checkpoint *c); /* for messages: "DIR/config.json" */
 /* For messages about weights: "DIR/model.safetensors" or its index; the folder when there are none. */
 const char *wc_checkpoint_weights_file(const wc_checkpoint *c);
+const char *
+wc_checkpoint_tower_file(const wc_checkpoint *c); /* the file of a GGUF model's picture tower; NULL */
 /* Why a GGUF model whose family takes pictures takes none: its tower lies in another file; NULL. */
 const char *wc_checkpoint_no_tower(const wc_checkpoint *c);
 /* Why a GGUF model whose family takes sounds takes none; NULL. */

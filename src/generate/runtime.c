@@ -305,6 +305,11 @@ static bool write_info(struct wc_model *m, wc_error *err)
     wc_buf_json_string(&b, m->name, strlen(m->name));
     wc_buf_puts(&b, ",\"path\":");
     wc_buf_json_string(&b, wc_checkpoint_path(m->files), strlen(wc_checkpoint_path(m->files)));
+    const char *tower = wc_checkpoint_tower_file(m->files);
+    if (tower) {
+        wc_buf_puts(&b, ",\"mmproj\":");
+        wc_buf_json_string(&b, tower, strlen(tower));
+    }
     if (m->net) {
         const wc_net *n = m->net;
         wc_buf_puts(&b, ",\"architecture\":");

@@ -149,7 +149,8 @@ def gemma3n():
     answers("found", want, text)
     answers("found beside the only model of a folder", want, os.path.join(WORK, "n"))
     show = json.loads(run("show", text, "--json").stdout)
-    check("show", show["modalities"] == ["text", "image"] and show["image"]["tokens"] == 36, show)
+    check("show", show["modalities"] == ["text", "image"] and show["image"]["tokens"] == 36 and
+          show["mmproj"] == os.path.join(WORK, "n", "text-mmproj-bf16.gguf"), show)
     refused("sound", "takes no sound (its GGUF files hold no sound tower", "run", text, "--audio", os.path.join(SOURCE, "tests", "goldens", "gemma3n_mm", "sound_a.wav"), "-p", "hi")
     shutil.copy(towers[0], os.path.join(WORK, "n", "mmproj-f32.gguf"))
     refused("two are found", "2 mmproj files lie beside it; --mmproj says which", "run", text, *ASK)
@@ -178,8 +179,14 @@ def forms(want, text, tower):
     answers("names of the text model are passed over", want, text, "--mmproj", changed(tower, lambda g: g.tensors.append(
         {"name": "token_embd.weight", "dims": [2, 2], "type": 0, "data": bytes(16)})))
     words = read_gguf(text)
-    for i, (key, kind, value) in enumerate(words.kv):   # the table of layer inputs, filled up with zeros
-        assert key != "tokenizer.ggml.tokens" or value[1][1537] == "<image_soft_token>"
+    tokens = next(value[1] for key, _, value in words.kv if key == "tokenizer.ggml.tokens")
+    tokens[1537] = "<unused>"
+    bare = write(tower.copy().drop("clip.vision.image_token_id"), "towers/bare.gguf")
+    r = run("run", write(words, "unknown/text.gguf"), "--mmproj", bare, *ASK)
+    got = json.loads(r.stdout) if r.returncode == 0 else {}
+    check("the vocabulary has no token for a picture's row: the one behind it",
+          got.get("prompt_ids") == [1552 if i == 1537 else i for i in want["prompt_ids"]] and got["text"], (r, got))
+    tokens[1537] = "<image_soft_token>"     # and the table of layer inputs, filled up with zeros
     table = words.t("per_layer_token_embd.weight")
     row = len(table["data"]) // table["dims"][1]
     table["data"] = table["data"][:1536 * row] + bytes((table["dims"][1] - 1536) * row)

@@ -268,6 +268,27 @@ def group_ask():
     check("a reader that goes away", p.returncode == 0 and p.stdout.count("\n") == 1 and not p.stderr, p)
 
 
+def group_example():
+    """examples/ask_documents.py, where the Python package's library is told."""
+    if "WHINCHAT_LIBRARY" not in os.environ:
+        print("not run: the example in Python, which WHINCHAT_LIBRARY and PYTHONPATH lead to the package")
+        return
+    write("x/a.md", "# Birds\nThe cat is in the tree.\n\n## Trees\nThe tree is small.\n")
+    write("x/b.txt", "search and rank data fast!\n")
+
+    def ask(question):
+        p = subprocess.run([sys.executable, os.path.join(SOURCE, "examples", "ask_documents.py"), "x", question, "--encoder", ENCODER,
+                            "--model", ANSWERER], cwd=WORK, capture_output=True, text=True, timeout=TIME)
+        return Result(p)
+    r = ask("Birds > Trees\nThe tree is small.")
+    check("the example answers and names its sources", r.code == 0 and "\n\nSources:\nx/a.md:5  1.00\n" in r.out
+          and r.out.index("\n\nSources") > 0, r)
+    os.remove(os.path.join(WORK, "x/b.txt"))
+    write("x/a.md", "# Birds\nThe dog.\n")
+    r = ask("Birds\nThe dog.")
+    check("it reads again what has changed, and forgets what is gone", r.code == 0 and r.out.endswith("\n\nSources:\nx/a.md:2  1.00\n"), r)
+
+
 def spoilt(name, sql, code, err):
     """A copy of the index after somebody's SQL."""
     path = os.path.join(WORK, "spoilt.db")

@@ -8,7 +8,9 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -205,7 +207,44 @@ def small_sentences():
         yield b"\0".join(b"" if t is None else json.dumps(t).encode() for t in texts) or b"\0"
 
 
-MADE = {"gguf": small_gguf, "mmproj": small_towers, "listing": small_listings, "sentence": small_sentences}
+def index_schema():
+    """The SQL of documents/store.c, by which an index is known."""
+    with open(os.path.join(ROOT, "documents", "store.c")) as f:
+        text = f.read()
+    literals = re.findall(r'"CREATE (?:[^"]*"\s*")*[^"]*"', text)
+    return [re.sub(r'"\s*"', "", x).strip('"') for x in literals if "(" in x]
+
+
+def small_indexes():
+    """Indexes of two chunks with vectors of four numbers."""
+    for pages in (512, 4096):
+        path = os.path.join(tempfile.mkdtemp(), "index")
+        c = sqlite3.connect(path, isolation_level=None)
+        c.execute("PRAGMA page_size=%d" % pages)
+        for sql in sorted(index_schema(), key=lambda s: "INDEX" in s):
+            c.execute(sql)
+        c.execute("PRAGMA application_id=%d" % 0x77686E63)
+        c.execute("PRAGMA user_version=1")
+        one = struct.pack("<4f", 0.5, 0.5, 0.5, -0.5)
+        c.execute("INSERT INTO settings VALUES('minilm', '', '', 128, 16, 4, ?)", (one,))
+        c.execute("INSERT INTO files VALUES(1, '/a.md', 5, 7, ?)", ("0" * 64,))
+        for text in ("the cat", "the tree"):
+            c.execute("INSERT INTO chunks VALUES(NULL, 1, 1, 2, 'Birds', ?, ?)", (text, one))
+        c.close()
+        with open(path, "rb") as f:
+            yield f.read()
+        shutil.rmtree(os.path.dirname(path))
+
+
+def small_texts():
+    """A length, an overlap, then a text."""
+    for name in ("README.md", "docs/HUB.md", "docs/ADDING.md", "tests/fuzz/seeds.py"):
+        with open(os.path.join(ROOT, name), "rb") as f:
+            yield bytes([40, 7]) + f.read()[:4000]
+    yield b"\x10\x00T\n==\n\n~~~\n# x\n~~~\n|a|b|\n|-|-|\n|1|2|\n\n1. one. Two\xe2\x82\xac\n"
+
+
+MADE = {"index": small_indexes, "split": small_texts, "gguf": small_gguf, "mmproj": small_towers, "listing": small_listings, "sentence": small_sentences}
 
 
 def seeds(name, out):
