@@ -63,7 +63,7 @@ struct ask {
     wc_session *session;
     wc_buf prompt, request;
     wc_generate_options options;
-    bool small;
+    bool small, no_system;
 };
 
 /* ---- passages ---- */
@@ -151,7 +151,7 @@ static void write_prompt(struct ask *k, bool chat)
 {
     wc_buf *b = &k->prompt;
     wc_buf_reset(b);
-    if (!chat)
+    if (!chat || k->no_system)
         wc_buf_printf(b, "%s\n\n", instruction);
     wc_buf_puts(b, "Text:\n");
     for (size_t i = 0; i < k->n_read; i++)
@@ -169,7 +169,17 @@ static void write_request(struct ask *k)
         {.role = "user", .text = wc_buf_str(&k->prompt), .n_text = k->prompt.size},
     };
     wc_buf_reset(&k->request);
-    cli_turns_json(turns, 2, NULL, &k->request);
+    cli_turns_json(turns + k->no_system, 2 - k->no_system, NULL, &k->request);
+}
+
+/* Some templates (Gemma 2) refuse a system prompt; then the user says it. */
+static bool refuses_system(struct ask *k)
+{
+    char *text;
+    write_request(k);
+    text = wc_buf_ok(&k->request) ? wc_chat_render(k->model, NULL, wc_buf_str(&k->request), NULL) : NULL;
+    wc_free(text);
+    return !text;
 }
 
 /* Tokens of the prompt; false when the template cannot render it. */
@@ -193,6 +203,7 @@ static bool make_prompt(struct ask *k, bool chat, wc_prompt *out, wc_error *err)
     const size_t answer = k->options.max_new_tokens > 0 ? (size_t)k->options.max_new_tokens
                                                         : DEFAULT_NEW_TOKENS;
     size_t n = 0;
+    k->no_system = chat && refuses_system(k);
     const size_t wanted = k->args->read.given ? (size_t)k->args->read.value : k->small ? 1 : k->n;
     for (k->n_read = wc_min_size(wanted, k->n);; k->n_read--) {
         write_prompt(k, chat);

@@ -99,6 +99,7 @@ WC_API void wc_model_free(wc_model *model);
 /* What the model is, as JSON: {"name","path","mmproj" (the file of a GGUF model's pictures),"architecture","parameters","dtype","layers",...,"context_length",
  * "generation":{"do_sample","max_new_tokens" (0: not said),...,"eos_token_id":[...]} as generation_config.json has it,
  * "image":{"height","width","tokens","token"} where the model takes pictures, token being what stands for one in a text,
+ * "audio":{"rate","seconds","tokens","token"} where it takes sound, "task","labels","encoder","embedding" of an encoder,
  * "modalities":["text","image","audio"],"warnings":[...]}.  Valid as long as the model. */
 WC_API const char *wc_model_info(const wc_model *model);
 /* The same and the memory that a session with context length ctx (0: default) needs, without mapping weights into

@@ -2,7 +2,7 @@
 """transformers' own pipelines and ours side by side: test_transformers.py SOURCE [-v] [--record] [--only PREFIX], with
 PYTHONPATH and WHINCHAT_LIBRARY set; --only: the calls whose names begin so.
 
-Each form of call below, and each of encoder_forms.py, goes to both, on the shipped model or a small one of tests/goldens in
+Each form of call below, and each of encoder_forms.py and media_forms.py, goes to both, on the shipped model or a small one of tests/goldens in
 float32; what comes back must be equal, key for key (floats within 1e-5), and an exception must be one that catches where
 theirs does.  The forms that differ stand in the table of docs/PYTHON.md with the reason, by their names here: a form that is
 not in the table must agree, and one that is in it must differ.
@@ -17,12 +17,15 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 
 import encoder_forms
+import media_forms
 from encoder_forms import Items, drained
 
 SOURCE = os.path.abspath(sys.argv[1])
@@ -333,7 +336,7 @@ def comparable(value):
     """value in a form that == compares and JSON holds: tensors and pictures by what they are, tuples told from lists."""
     name = type(value).__name__
     if isinstance(value, str):
-        return value.replace(ENCODED, "$ENCODED").replace(SOURCE, "$SOURCE")
+        return value.replace(ENCODED, "$ENCODED").replace(SOURCE, "$SOURCE").replace(tempfile.gettempdir(), "$TMP")
     if name in ("Tensor", "ndarray"):
         return ["tensor", str(value.dtype).replace("torch.", ""), value.tolist()]
     if isinstance(value, float) or hasattr(value, "dtype"):
@@ -393,9 +396,37 @@ class Kit:
     def golden(self, name):
         return os.path.join(SOURCE, "tests", "goldens", name)
 
+    def talking(self, name):
+        """A copy of that folder with a chat template, which goes away with this process."""
+        if name not in self.copies:
+            self.copies[name] = tempfile.TemporaryDirectory(prefix="whinchat-")
+            folder = self.copies[name].name
+            shutil.copytree(self.golden(name), folder, dirs_exist_ok=True)
+            with open(os.path.join(MODEL, "chat_template.jinja"), encoding="utf-8") as f:
+                template = f.read()
+            if name == "gemma3_mm":
+                template = template.replace(TOKEN, "<start_of_image>")
+                with open(os.path.join(folder, "processor_config.json"), encoding="utf-8") as f:
+                    config = json.load(f)
+                config["image_processor"]["pan_and_scan_min_crop_size"] = 256  # which transformers takes whatever the file says
+                with open(os.path.join(folder, "processor_config.json"), "w", encoding="utf-8") as f:
+                    json.dump(config, f)
+            with open(os.path.join(folder, "chat_template.jinja"), "w", encoding="utf-8") as f:
+                f.write(template)
+            with open(os.path.join(folder, "tokenizer_config.json"), encoding="utf-8") as f:
+                config = json.load(f)
+            config["tokenizer_class"] = "PreTrainedTokenizerFast"  # as 4.57 writes what 5 calls TokenizersBackend
+            config["extra_special_tokens"] = {k: v for k, v in config.items() if k[:4] in ("boi_", "eoi_", "boa_", "eoa_")
+                                              or k in ("image_token", "audio_token")}
+            with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as f:
+                json.dump(config, f)
+        return self.copies[name].name
+
     def __init__(self):
-        self.GenerationConfig = dict
+        self.GenerationConfig, self.copies = dict, {}
         try:
+            import numpy
+            self.numpy = numpy
             from PIL import Image
             self.opened = Image.open(PICTURE).convert("RGB")
             import torch
@@ -462,6 +493,8 @@ def compare(reference, kit):
     groups = [("image-text-to-text", MODEL, IMAGE_FORMS), ("text-generation", MODEL, TEXT_FORMS),
               (None, MODEL, dict(MAKE_FORMS, **encoder_forms.MAKE))]
     groups += [(task, kit.golden(model), forms) for (task, model), forms in encoder_forms.GROUPS.items()]
+    groups += [(task, kit.talking(model), forms) for (task, model), forms in media_forms.GROUPS.items()
+               if task != "any-to-any" or not reference.version.startswith("4.")]
     for task, model, forms in groups:
         ours = make if task is None else make(task, model)
         for name, form in forms.items():
@@ -478,10 +511,11 @@ def compare(reference, kit):
             print("%s %s%s" % ("ok  " if same == want else "FAIL", name, "" if want else " (differs)"), flush=True)
             if same != want or "-v" in sys.argv:
                 print("     theirs %.700r\n     ours   %.700r" % (theirs, got), flush=True)
-    check = not differ - set(seen)
+    names = set(seen).union(*media_forms.GROUPS.values())
+    check = not differ - names
     count[check] += 1
     print("%s docs/PYTHON.md names forms that are there%s" % ("ok  " if check else "FAIL", "" if check else
-                                                             ": %s" % sorted(differ - set(seen))))
+                                                             ": %s" % sorted(differ - names)))
     print("%d passed, %d failed" % (count[True], count[False]))
     if "--record" in sys.argv:
         with open(RECORDED, "w", encoding="utf-8") as f:

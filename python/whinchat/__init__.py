@@ -6,6 +6,7 @@
     print(pipe(text=chat, images=["photo.jpg"], return_full_text=False)[0]["generated_text"])
 """
 from ._native import version as _version
+from .any_to_any import AnyToAnyPipeline
 from .base import Pipeline
 from .cross_encoder import CrossEncoder
 from .errors import (BadFileError, CancelledError, ClosedError, ForkError, InputError, ModelNotFoundError,
@@ -24,7 +25,7 @@ from .token_classification import TokenClassificationPipeline
 from .tokenizer import ChatTemplate, Tokenizer
 
 __version__ = _version()
-__all__ = ["Answer", "BadFileError", "CancelledError", "ChatTemplate", "Check", "ClosedError", "CrossEncoder",
+__all__ = ["Answer", "AnyToAnyPipeline", "BadFileError", "CancelledError", "ChatTemplate", "Check", "ClosedError", "CrossEncoder",
            "FeatureExtractionPipeline", "FillMaskPipeline", "ForkError", "ImageTextToTextPipeline", "InputError",
            "Model", "ModelNotFoundError", "OutOfMemoryError", "Pipeline", "Prompt", "Sampling", "SentenceTransformer",
            "TemplateError", "TextClassificationPipeline", "TextGenerationPipeline", "TextIteratorStreamer",

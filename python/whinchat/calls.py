@@ -3,6 +3,8 @@
 Nothing is dropped in silence: a word that changes nothing here warns once, one that would change the answer and cannot be
 honoured is an UnsupportedError, and one that nobody knows an UnknownArgumentError.
 """
+import os
+import sys
 import warnings
 from typing import Any, Dict, List, Optional, Set
 
@@ -33,17 +35,26 @@ COMMON_WORDS = GENERATE_WORDS + NO_MEANING_IN_CALL + (
     "continue_final_message", "tools", "documents", "skip_special_tokens", "clean_up_tokenization_spaces")
 TEXT_WORDS = COMMON_WORDS + ("return_text", "prefix", "truncation", "add_special_tokens", "handle_long_generation",
                              "tokenizer_encode_kwargs")
-IMAGE_WORDS = COMMON_WORDS + ("timeout", "allow_remote", "processor_kwargs", "enable_thinking")
+IMAGE_WORDS = COMMON_WORDS + ("timeout", "allow_remote", "processor_kwargs", "images_kwargs", "do_pan_and_scan",
+                              "enable_thinking")
 KIND_WORDS = ("return_type", "return_text", "return_full_text", "return_tensors")
 TENSORS, NEW_TEXT, FULL_TEXT = 0, 1, 2  # transformers' ReturnType
 
 _warned: Set[str] = set()
 
 
+def warn(text: str) -> None:
+    """A UserWarning at the line outside this package that led here."""
+    here, frame, level = os.path.dirname(os.path.abspath(__file__)), sys._getframe(), 1
+    while frame.f_back is not None and os.path.dirname(os.path.abspath(frame.f_code.co_filename)) == here:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, UserWarning, stacklevel=level)
+
+
 def warn_once(text: str) -> None:
     if text not in _warned:
         _warned.add(text)
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn(text)
 
 
 class Call:
@@ -62,6 +73,7 @@ class Call:
         self.words.update((k, v) for k, v in given.items() if v is not None)
         w = self.words
         _refuse_unsupported(w)
+        self.pan_and_scan = _pan_and_scan(w)
         self.kind = _kind(given if any(given.get(k) is not None for k in KIND_WORDS) else w)
         self.n_sequences = _count("num_return_sequences", w.get("num_return_sequences", 1))
         self.batch_size = _count("batch_size", w.get("batch_size") or 1)
@@ -130,9 +142,33 @@ def _refuse_unsupported(words: Dict[str, Any]) -> None:
         plain = isinstance(words[w], (int, float, list))
         if w in NEUTRAL and not (plain and any(words[w] == v for v in NEUTRAL[w])):
             raise UnsupportedError("%s: whinchat's generation does not have it; found %.100r" % (w, words[w]))
-    if words.get("processor_kwargs"):
-        raise UnsupportedError("processor_kwargs: pictures are prepared as the model's own files say; found %.100r"
-                               % (words["processor_kwargs"],))
+
+
+def _pan_and_scan(words: Dict[str, Any]) -> Optional[bool]:
+    """do_pan_and_scan, which transformers takes as a word, in images_kwargs, or in processor_kwargs or its images_kwargs; no
+    other word of a processor is honoured."""
+    given: List[Any] = [] if words.get("do_pan_and_scan") is None else [words["do_pan_and_scan"]]
+    places = [("images_kwargs", words.get("images_kwargs")), ("processor_kwargs", words.get("processor_kwargs"))]
+    while places:
+        where, inner = places.pop()
+        if inner is None:
+            continue
+        if not isinstance(inner, dict):
+            raise TypeError("%s: expected a dict, found %s" % (where, type(inner).__name__))
+        for w, value in inner.items():
+            if w == "images_kwargs" and where == "processor_kwargs":
+                places.append((w, value))
+            elif w == "do_pan_and_scan":
+                given.append(value)
+            else:
+                raise UnsupportedError("%s: of these only do_pan_and_scan is honoured, pictures and sounds are prepared as the "
+                                       "model's own files say; found %s" % (where, w))
+    for value in given:
+        if not isinstance(value, bool):
+            raise TypeError("do_pan_and_scan: expected bool, found %s" % type(value).__name__)
+        if value is not given[0]:
+            raise InputError("do_pan_and_scan: given twice, as True and as False")
+    return given[0] if given else None
 
 
 def _kind(w: Dict[str, Any]) -> int:

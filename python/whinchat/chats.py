@@ -2,11 +2,11 @@
 from collections.abc import Iterator as AnyIterator
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from . import images as pictures
+from . import images as pictures, sounds as audio
 from .errors import InputError
 from .options import Chat
 
-OTHER_MODALITIES = ("audio", "video", "input_audio", "audio_url", "video_url")
+OTHER_MODALITIES = ("video", "input_audio", "audio_url", "video_url")
 
 
 def is_message(x: Any) -> bool:
@@ -68,29 +68,46 @@ def places(chat: Sequence[Dict[str, Any]]) -> int:
     return sum(1 for p in parts(chat) if pictures.is_image_part(p) and pictures.image_of_part(p) is None)
 
 
-def filled(chat: Sequence[Dict[str, Any]], images: Sequence[Any]) -> Sequence[Dict[str, Any]]:
-    """The chat with images in its places, in order; messages that change are copied, without change it is chat itself."""
-    if not images:
+def sound_places(chat: Sequence[Dict[str, Any]]) -> int:
+    """How many {"type": "audio"} parts wait for a sound."""
+    return sum(1 for p in parts(chat) if audio.is_audio_part(p) and audio.sound_of_part(p) is None)
+
+
+def filled(chat: Sequence[Dict[str, Any]], images: Sequence[Any], sounds: Sequence[Any] = ()) -> Sequence[Dict[str, Any]]:
+    """The chat with images and sounds in its places, in order; messages that change are copied, without change it is chat
+    itself."""
+    if not images and not sounds:
         return chat
-    rest, out = list(images), []
+    rest, heard, out = list(images), list(sounds), []
+
+    def put(p: Any) -> Any:
+        if isinstance(p, dict) and pictures.is_image_part(p) and pictures.image_of_part(p) is None and rest:
+            return dict(p, image=rest.pop(0))
+        if isinstance(p, dict) and audio.is_audio_part(p) and audio.sound_of_part(p) is None and heard:
+            return dict(p, audio=heard.pop(0))
+        return p
+
     for message in chat:
-        content = message["content"]
-        if isinstance(content, (list, tuple)) and places([message]):
-            content = [dict(p, image=rest.pop(0)) if isinstance(p, dict) and pictures.is_image_part(p)
-                       and pictures.image_of_part(p) is None else p for p in content]
-            message = dict(message, content=content)
+        if isinstance(message["content"], (list, tuple)) and (places([message]) or sound_places([message])):
+            message = dict(message, content=[put(p) for p in message["content"]])
         out.append(message)
     return out
 
 
 def for_template(message: Dict[str, Any]) -> Dict[str, Any]:
-    """The message as the template sees it: a picture is a place, its data go beside the prompt."""
+    """The message as the template sees it: a picture or sound is a place, its data go beside the prompt."""
     if not isinstance(message["content"], (list, tuple)):
         return message
-    return dict(message, content=[{"type": "image"} if isinstance(p, dict) and pictures.is_image_part(p) else p
+    return dict(message, content=[{"type": "image"} if isinstance(p, dict) and pictures.is_image_part(p) else
+                                  {"type": "audio"} if isinstance(p, dict) and audio.is_audio_part(p) else p
                                   for p in message["content"]])
 
 
 def all_images(chat: Sequence[Dict[str, Any]]) -> List[Any]:
     """The pictures of a filled chat, in order."""
     return [pictures.image_of_part(p) for p in parts(chat) if pictures.is_image_part(p)]
+
+
+def all_sounds(chat: Sequence[Dict[str, Any]]) -> List[Any]:
+    """The sounds of a filled chat, in order."""
+    return [audio.sound_of_part(p) for p in parts(chat) if audio.is_audio_part(p)]

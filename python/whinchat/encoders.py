@@ -165,6 +165,8 @@ def most_tokens(words: Dict[str, Any], own: int) -> int:
 
     own: the length that truncation=True means.  Words that would change the tokens in another way are refused.
     """
+    if not isinstance(words, dict):
+        raise TypeError("keywords of the tokenizer: expected a dict, found %s" % type(words).__name__)
     for w, value in words.items():
         if w not in TOKENIZER_WORDS:
             raise UnsupportedError("%s: whinchat's tokenizers do not have it; found %.100r" % (w, value))

@@ -23,7 +23,10 @@ class FeatureExtractionPipeline(EncoderPipeline):
 
     @staticmethod
     def _cutting(call: Dict[str, Any]) -> Dict[str, Any]:
-        cutting = dict(call.get("tokenize_kwargs") or {})
+        cutting = call.get("tokenize_kwargs") or {}
+        if not isinstance(cutting, dict):
+            raise TypeError("tokenize_kwargs: expected a dict, found %s" % type(cutting).__name__)
+        cutting = dict(cutting)
         if call.get("truncation") is not None:
             if "truncation" in cutting:
                 raise InputError("truncation parameter defined twice (given as keyword argument as well as in tokenize_kwargs)")

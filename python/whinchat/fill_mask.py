@@ -1,7 +1,7 @@
 """pipeline("fill-mask")."""
-import warnings
 from typing import Any, Dict, List, Optional, Sequence
 
+from .calls import warn
 from .encoder_pipeline import EncoderPipeline
 from .encoders import Tokens, listed, most_tokens, rows_of, softmax
 from .errors import InputError, UnsupportedError
@@ -45,12 +45,12 @@ class FillMaskPipeline(EncoderPipeline):
             if id is None:
                 ids = self.model.tokenize(target, False)
                 if not ids:
-                    warnings.warn("The specified target token `%s` does not exist in the model vocabulary. We cannot replace "
-                                  "it with anything meaningful, ignoring it" % target, UserWarning, stacklevel=5)
+                    warn("The specified target token `%s` does not exist in the model vocabulary. We cannot replace it with "
+                         "anything meaningful, ignoring it" % target)
                     continue
                 id = ids[0]
-                warnings.warn("The specified target token `%s` does not exist in the model vocabulary. Replacing with `%s`."
-                              % (target, self.model.detokenize([id])), UserWarning, stacklevel=5)
+                warn("The specified target token `%s` does not exist in the model vocabulary. Replacing with `%s`."
+                     % (target, self.model.detokenize([id])))
             if id not in out:
                 out.append(id)
         if not out:

@@ -10,11 +10,11 @@ from .errors import InputError, UnsupportedError
 from .options import Answer, Prompt
 
 
-class _Asked:
-    """One question: a chat or a text, and its pictures in order."""
+class Asked:
+    """One question: a chat or a text, and its pictures and sounds in order."""
 
-    def __init__(self, given: Any, images: List[Any]) -> None:
-        self.given, self.images = given, images
+    def __init__(self, given: Any, images: List[Any], sounds: List[Any]) -> None:
+        self.given, self.images, self.sounds = given, images, sounds
 
 
 class ImageTextToTextPipeline(GenerationPipeline):
@@ -31,9 +31,15 @@ class ImageTextToTextPipeline(GenerationPipeline):
         """The text that stands for a picture, as the model's files have it."""
         return str(self.model.info.get("image", {}).get("token", "<image>"))
 
+    @property
+    def audio_token(self) -> str:
+        """The text that stands for a sound."""
+        return str(self.model.info.get("audio", {}).get("token", "<audio>"))
+
     def __call__(self, images: Any = None, text: Any = None, **words: Any) -> Any:
         """text: a chat, a string with image_token where pictures belong, or a list of either; images: pictures (PIL image,
-        path, bytes, base64, data URL) that fill the places in order.
+        path, bytes, base64, data URL) that fill the places in order.  A chat's parts may also be sounds, {"type": "audio",
+        "audio": ...} (a path, bytes, base64, data URL, float samples of 16 kHz, or samples with "sampling_rate" beside them).
 
         A chat or string gives [{"input_text", "generated_text"}]; a list of these a list of such lists; texts beside
         images one flat list of dicts; a generator an iterator.
@@ -85,7 +91,7 @@ class ImageTextToTextPipeline(GenerationPipeline):
         raise InputError("image-text-to-text: expected text= beside the picture, or a chat; found only %s"
                          % type(images).__name__)
 
-    def _single(self, x: Any) -> _Asked:
+    def _single(self, x: Any) -> Asked:
         if isinstance(x, dict) and not is_message(x):
             if "images" not in x:
                 raise KeyError("images")
@@ -102,6 +108,15 @@ class ImageTextToTextPipeline(GenerationPipeline):
     def _list(images: Any) -> List[Any]:
         return [] if images is None else list(images) if isinstance(images, (list, tuple)) else [images]
 
+    @staticmethod
+    def _sounds(audio: Any) -> List[Any]:
+        """One sound or a list of them; a list of numbers and (samples, rate) are one sound."""
+        if audio is None:
+            return []
+        several = isinstance(audio, list) and not (audio and isinstance(audio[0], (int, float)))
+        several = several or isinstance(audio, tuple) and not (len(audio) == 2 and isinstance(audio[1], (int, float)))
+        return list(audio) if several else [audio]
+
     def _check_counts(self, n: int, given: Sequence[Any]) -> None:
         if n and not given:
             raise InputError("Found %d %s tokens in the text but no images were passed." % (n, self.image_token))
@@ -110,29 +125,36 @@ class ImageTextToTextPipeline(GenerationPipeline):
                              "passed. Found total %d %s tokens and %d images."
                              % (self.image_token, n, self.image_token, len(given)))
 
-    def _text(self, text: Any, images: Any) -> _Asked:
+    def _text(self, text: Any, images: Any, audio: Any = None) -> Asked:
         if not isinstance(text, str):
             raise TypeError("text: expected a string, found %s" % type(text).__name__)
-        given = self._list(images)
+        given, heard = self._list(images), self._sounds(audio)
         self._check_counts(text.count(self.image_token), given)
-        return _Asked(text, given)
+        if text.count(self.audio_token) != len(heard):
+            raise InputError(_MISCOUNT_SOUNDS % (text.count(self.audio_token), len(heard)))
+        return Asked(text, given, heard)
 
-    def _texts(self, texts: Sequence[Any], images: Any) -> List[_Asked]:
-        """Flat pictures are dealt out by the places of each text; a list of lists gives each text its own."""
+    def _texts(self, texts: Sequence[Any], images: Any, audio: Any = None) -> List[Asked]:
+        """Flat pictures and sounds are dealt out by the places of each text; a list of lists of pictures gives each its own."""
+        heard = self._sounds(audio)
+        sounds = [t.count(self.audio_token) if isinstance(t, str) else 0 for t in texts]
+        if sum(sounds) != len(heard):
+            raise InputError(_MISCOUNT_SOUNDS % (sum(sounds), len(heard)))
+        shares = [heard[sum(sounds[:i]):sum(sounds[:i + 1])] for i in range(len(texts))]
         given = self._list(images)
         if given and isinstance(given[0], (list, tuple)):
             if len(given) != len(texts):
                 raise InputError("images: expected a list for each of %d texts, found %d" % (len(texts), len(given)))
-            return [self._text(t, g) for t, g in zip(texts, given)]
+            return [self._text(t, g, a) for t, g, a in zip(texts, given, shares)]
         counts = [t.count(self.image_token) if isinstance(t, str) else 0 for t in texts]
         self._check_counts(sum(counts), given)
         out = []
-        for t, n in zip(texts, counts):
-            out.append(self._text(t, given[:n]))
+        for t, n, share in zip(texts, counts, shares):
+            out.append(self._text(t, given[:n], share))
             given = given[n:]
         return out
 
-    def _chats(self, several: Sequence[Any], images: Any) -> List[_Asked]:
+    def _chats(self, several: Sequence[Any], images: Any) -> List[Asked]:
         """Flat pictures are dealt out by the places of each chat; a list of lists gives each chat its own."""
         given = self._list(images)
         for c in several:
@@ -151,27 +173,30 @@ class ImageTextToTextPipeline(GenerationPipeline):
             given = given[n:]
         return out
 
-    def _chat(self, chat: Sequence[Dict[str, Any]], images: Any) -> _Asked:
-        """A chat whose places {"type": "image"} images fill, in order."""
+    def _chat(self, chat: Sequence[Dict[str, Any]], images: Any, audio: Any = None) -> Asked:
+        """A chat whose places {"type": "image"} images fill, and {"type": "audio"} audio, in order."""
         given, n = self._list(images), chats.places(chat)
         if n and images is None:
             self._check_counts(n, given)
         if images is not None and n != len(given):
             raise InputError(_MISCOUNT % (n, "" if n == 1 else "s", len(given)))
+        heard = self._sounds(audio)
+        if chats.sound_places(chat) != len(heard):
+            raise InputError(_MISCOUNT_SOUNDS % (chats.sound_places(chat), len(heard)))
         for part in chats.parts(chat):
             if part.get("type") in chats.OTHER_MODALITIES:
-                raise UnsupportedError("unsupported modality %r: whinchat takes text and images" % part["type"])
-        full = chats.filled(chat, given)
-        return _Asked(full, chats.all_images(full))
+                raise UnsupportedError("unsupported modality %r: whinchat takes text, images and audio" % part["type"])
+        full = chats.filled(chat, given, heard)
+        return Asked(full, chats.all_images(full), chats.all_sounds(full))
 
     # ---- prompts and results ----
 
     def _prompt(self, item: Any, call: Call) -> Prompt:
+        media: Any = {"images": item.images, "sounds": item.sounds, "pan_and_scan": call.pan_and_scan}
         if isinstance(item.given, str):
-            return Prompt(text=item.given, images=item.images)
+            return Prompt(text=item.given, **media)
         variables = {k: call.words[k] for k in ("enable_thinking",) if k in call.words}
-        return Prompt(chat=self._chat_request([chats.for_template(m) for m in item.given], call, variables),
-                      images=item.images)
+        return Prompt(chat=self._chat_request([chats.for_template(m) for m in item.given], call, variables), **media)
 
     def _result(self, item: Any, answer: Answer, call: Call) -> Dict[str, Any]:
         given = item.given
@@ -187,6 +212,9 @@ class ImageTextToTextPipeline(GenerationPipeline):
 
 _MISCOUNT = ("The number of images in the chat messages should be the same as the number of images passed to the pipeline. "
              "The chat has %d place%s for images, %d passed.")
+
+_MISCOUNT_SOUNDS = ("The number of places for sounds should be the same as the number of sounds passed: found %d places, %d "
+                    "sounds.")
 
 
 def _tensor(ids: List[int]) -> Any:

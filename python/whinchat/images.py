@@ -20,41 +20,48 @@ def _from_bytes(media: Any, data: bytes, keep: List[Any]) -> None:
     media.data, media.n_bytes = buffer, len(data)
 
 
-def _from_base64(text: str) -> bytes:
+def bytes_of_base64(text: str, what: str = "image") -> bytes:
+    """What base64 text stands for; what: the input's name for messages."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         shown = text if len(text) <= 80 else text[:77] + "..."
-        raise InputError("Incorrect image source: expected a path, an http(s) or data URL, base64, bytes or a PIL image; "
-                         "no such file: %r" % shown) from None
+        raise InputError("Incorrect %s source: expected a path, an http(s) or data URL, base64, bytes or %s; "
+                         "no such file: %r" % (what, "a PIL image" if what == "image" else "samples", shown)) from None
 
 
-def _from_url(url: str, allow_remote: bool, timeout: Any) -> bytes:
+def bytes_of_data_url(text: str, what: str = "image") -> bytes:
+    """What a data URL in base64 holds."""
+    head, comma, body = text.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise InputError("%s: expected data:%s/...;base64,..., found %r" % (what, what, text[:60]))
+    return bytes_of_base64(body, what)
+
+
+def bytes_of_url(url: str, allow_remote: bool, timeout: Any, what: str = "image") -> bytes:
+    """What lies at an http(s) URL, fetched only when that was allowed."""
     if not allow_remote:
-        raise InputError("image: %r is a URL and nothing leaves this machine unasked; fetch it yourself or pass "
-                         "allow_remote=True" % url[:200])
+        raise InputError("%s: %r is a URL and nothing leaves this machine unasked; fetch it yourself or pass "
+                         "allow_remote=True" % (what, url[:200]))
     try:
         with urllib.request.urlopen(url, timeout=timeout or 30) as answer:
             data = bytes(answer.read(MAX_REMOTE_BYTES + 1))
     except (OSError, ValueError) as e:
-        raise InputError("image: %r: %s" % (url[:200], e)) from None
+        raise InputError("%s: %r: %s" % (what, url[:200], e)) from None
     if len(data) > MAX_REMOTE_BYTES:
-        raise InputError("image: %r is over %d bytes" % (url[:200], MAX_REMOTE_BYTES))
+        raise InputError("%s: %r is over %d bytes" % (what, url[:200], MAX_REMOTE_BYTES))
     return data
 
 
 def _from_text(media: Any, text: str, keep: List[Any], allow_remote: bool, timeout: Any) -> None:
     if text.startswith(("http://", "https://")):
-        _from_bytes(media, _from_url(text, allow_remote, timeout), keep)
+        _from_bytes(media, bytes_of_url(text, allow_remote, timeout), keep)
     elif text.startswith("data:"):
-        head, comma, body = text.partition(",")
-        if not comma or not head.endswith(";base64"):
-            raise InputError("image: expected data:image/...;base64,..., found %r" % text[:60])
-        _from_bytes(media, _from_base64(body), keep)
+        _from_bytes(media, bytes_of_data_url(text), keep)
     elif "\0" not in text and len(text) < 4096 and os.path.isfile(text):
         _from_path(media, text, keep)
     else:
-        _from_bytes(media, _from_base64(text), keep)
+        _from_bytes(media, bytes_of_base64(text), keep)
 
 
 def _from_path(media: Any, path: Any, keep: List[Any]) -> None:

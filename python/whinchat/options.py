@@ -15,13 +15,16 @@ FINISH = {lib.WC_FINISH_NONE: "none", lib.WC_FINISH_STOP: "stop", lib.WC_FINISH_
 class Prompt:
     """What a session is asked: exactly one of chat (a request as whinchat.h describes it), text and ids.
 
-    ids: token ids [n], a picture's places already expanded.  images: pictures in the order of their places.
+    ids: token ids [n], a picture's places already expanded.  images: pictures in the order of their places; sounds: likewise.
+    pan_and_scan: whether wide and tall pictures are also looked at in pieces; None: as the model's files say.
     """
 
     chat: Optional[Dict[str, Any]] = None
     text: Optional[str] = None
     ids: Optional[Sequence[int]] = None
     images: List[Any] = field(default_factory=list)
+    sounds: List[Any] = field(default_factory=list)
+    pan_and_scan: Optional[bool] = None
 
 
 @dataclass

@@ -6,6 +6,7 @@ whinchat differs from both, and why; python/tests/test_transformers.py holds the
 import os
 from typing import Any, Dict, List, Optional, Type
 
+from .any_to_any import AnyToAnyPipeline
 from .base import Pipeline
 from .calls import warn_once
 from .errors import InputError, UnknownArgumentError
@@ -21,7 +22,7 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 NO_MEANING = ("token", "use_auth_token", "trust_remote_code", "use_fast", "framework", "processor", "image_processor",
               "feature_extractor", "config", "attn_implementation", "num_workers", "binary_output", "local_files_only",
               "pipeline_class", "low_cpu_mem_usage", "offload_folder", "max_memory", "cache_dir", "use_safetensors")
-KINDS: List[Type[Pipeline]] = [FeatureExtractionPipeline, FillMaskPipeline, ImageTextToTextPipeline,
+KINDS: List[Type[Pipeline]] = [AnyToAnyPipeline, FeatureExtractionPipeline, FillMaskPipeline, ImageTextToTextPipeline,
                                TextClassificationPipeline, TextGenerationPipeline, TokenClassificationPipeline]
 TASKS: Dict[str, Type[Pipeline]] = {kind.task: kind for kind in KINDS}
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
@@ -79,7 +80,7 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, dtype: Any = None
              mmproj: Any = None, model_kwargs: Optional[Dict[str, Any]] = None, **more: Any) -> Any:
     """A pipeline as transformers.pipeline makes it.
 
-    task: of models that generate "text-generation" or "image-text-to-text"; of encoders "feature-extraction", "fill-mask",
+    task: of models that generate "text-generation", "image-text-to-text" or "any-to-any"; of encoders "feature-extraction", "fill-mask",
     "text-classification" (or "sentiment-analysis") or "token-classification" (or "ner").
 
     model: a folder, a name in the Hugging Face cache, a shipped model, or a whinchat.Model.  dtype (torch_dtype in older

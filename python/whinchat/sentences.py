@@ -1,9 +1,8 @@
 """What SentenceTransformer and CrossEncoder share: opening a model with sentence-transformers' keywords, warnings, kinds of results."""
 import sys
-import warnings
 from typing import Any, Dict, List, Optional, Sequence
 
-from .calls import warn_once
+from .calls import warn, warn_once
 from .errors import InputError, UnknownArgumentError, UnsupportedError
 from .model import Model
 from .pipelines import check_device, dtype_name, open_model
@@ -79,8 +78,7 @@ def warn_cut(what: str, cut: Sequence[bool], most: int) -> None:
     """One warning for the texts of a call that lost their ends."""
     n = sum(bool(c) for c in cut)
     if n:
-        warnings.warn("%s: %d of %d texts had more than %d tokens and lost their ends" % (what, n, len(cut), most), UserWarning,
-                      stacklevel=4)
+        warn("%s: %d of %d texts had more than %d tokens and lost their ends" % (what, n, len(cut), most))
 
 
 def numpy_or_lists(rows: Any) -> Any:

@@ -3,7 +3,7 @@ import json
 import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from . import _native, images as pictures
+from . import _native, images as pictures, sounds as audio
 from ._native import ffi, lib
 from .errors import CancelledError, InputError
 from .options import FINISH, Answer, Prompt, Sampling
@@ -83,7 +83,12 @@ class Run:
 
     def _ask(self, session: Any, prompt: Prompt) -> None:
         media, keep = pictures.media_array(prompt.images, self.allow_remote, self.timeout)
-        p = ffi.new("wc_prompt *", {"size": ffi.sizeof("wc_prompt"), "media": media, "n_media": len(prompt.images)})
+        heard, more = audio.sound_array(prompt.sounds, self.allow_remote, self.timeout)
+        keep += more
+        p = ffi.new("wc_prompt *", {"size": ffi.sizeof("wc_prompt"), "media": media, "n_media": len(prompt.images),
+                                    "sounds": heard, "n_sounds": len(prompt.sounds)})
+        if prompt.pan_and_scan is not None:
+            p.pan_and_scan = 1 if prompt.pan_and_scan else -1
         if prompt.chat is not None:
             keep.append(ffi.new("char[]", to_json(prompt.chat)))
             p.chat = keep[-1]

@@ -1,9 +1,9 @@
 """How alike vectors are, and vectors in fewer bits, as sentence-transformers computes them; with numpy, or without."""
 import math
 import sys
-import warnings
 from typing import Any, Callable, Dict, List, Sequence
 
+from .calls import warn
 from .errors import InputError, UnsupportedError
 
 Row = Sequence[float]
@@ -94,8 +94,7 @@ def quantized(vectors: Any, precision: Any) -> Any:
         if len(vectors) < 2:
             raise InputError("precision: %r takes the range of each dimension from the vectors; one has none" % (precision,))
         if len(vectors) < 100:
-            warnings.warn("precision: ranges of only %d vectors; 100 or more make better ones" % len(vectors), UserWarning,
-                          stacklevel=3)
+            warn("precision: ranges of only %d vectors; 100 or more make better ones" % len(vectors))
         low, width = vectors.min(axis=0), vectors.max(axis=0) - vectors.min(axis=0)
         place = numpy.floor((vectors - low) * 255 / numpy.where(width > 0, width, 255)).clip(0, 255)
         return place.astype(numpy.uint8) if precision == "uint8" else (place - 128).astype(numpy.int8)

@@ -1,9 +1,8 @@
 """pipeline("token-classification")."""
-import warnings
 from typing import Any, Dict, List, Sequence, Tuple
 
 from .base import clean_up
-from .calls import warn_once
+from .calls import warn, warn_once
 from .encoder_pipeline import EncoderPipeline, not_a_text
 from .encoders import Tokens, listed, rows_of, softmax, tokens_of
 from .errors import InputError, UnsupportedError
@@ -68,8 +67,8 @@ class TokenClassificationPipeline(EncoderPipeline):
 
     def _cut(self, tokens: Tokens) -> Tokens:
         if tokens.cut:
-            warnings.warn("token-classification: a text is longer than the %d tokens that the model can read; its end is not "
-                          "labelled" % len(tokens.ids), UserWarning, stacklevel=6)
+            warn("token-classification: a text is longer than the %d tokens that the model can read; its end is not labelled"
+                 % len(tokens.ids))
         if tokens.offsets is None:
             raise UnsupportedError("token-classification: this model's tokenizer cannot tell where tokens come from")
         return tokens

@@ -323,9 +323,12 @@ static bool write_info(struct wc_model *m, wc_error *err)
             (unsigned long long)n->n_params, wc_dtype_get(n->dtype)->name, n->n_layers, n->hidden_size,
             n->n_vocab, n->context_length);
         write_defaults(m, &b);
-        if (n->audio.n_tokens)
-            wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d}", m->mel->sampling_rate,
-                          wc_sound_max_seconds(m), n->audio.n_tokens);
+        if (n->audio.n_tokens) {
+            wc_buf_printf(&b, ",\"audio\":{\"rate\":%d,\"seconds\":%g,\"tokens\":%d,\"token\":",
+                          m->mel->sampling_rate, wc_sound_max_seconds(m), n->audio.n_tokens);
+            wc_buf_json_string(&b, n->audio.token, strlen(n->audio.token));
+            wc_buf_putc(&b, '}');
+        }
         wc_buf_printf(&b, ",\"modalities\":[\"text\"%s%s]", n->image.n_tokens ? ",\"image\"" : "",
                       n->audio.n_tokens ? ",\"audio\"" : "");
         wc_task_info(m, &b);

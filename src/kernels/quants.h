@@ -8,13 +8,16 @@
 #include "tensor/blocks.h"
 #include "tensor/half.h"
 
-/* Loops over accumulators must vanish, or the accumulators lie in memory; instrumented code would take minutes to compile. */
+/* Loops over accumulators must vanish, or the accumulators lie in memory; instrumented or emulated code would take minutes to
+ * compile. */
+#ifndef UNROLL
 #ifdef WC_POISON
 #define UNROLL
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 24")
+#endif
 #endif
 
 /* X(name, values of a block, values of a group, zero, top, has minima), in the order of wc_dtype from WC_Q4_0 on. */

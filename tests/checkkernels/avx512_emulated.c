@@ -109,8 +109,9 @@ static inline simde__m512 emulated_shuffle(simde__m512 a, simde__m512 b, int whi
 #undef _mm512_shuffle_ps
 #define _mm512_shuffle_f32x4(a, b, which) emulated_quarters(a, b, which)
 #define _mm512_shuffle_ps(a, b, which)    emulated_shuffle(a, b, which)
-#define HIDE(v)                           (void)0
-#define __AVX512F__                       1
-#define wc_kernels_avx512                 emulated_avx512
+#define UNROLL
+#define HIDE(v)           (void)0
+#define __AVX512F__       1
+#define wc_kernels_avx512 emulated_avx512
 const wc_kernels *emulated_avx512(void);
 #include "kernels/avx512/avx512.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */

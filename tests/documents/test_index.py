@@ -243,6 +243,11 @@ def group_ask():
     o = json.loads(run(*ask, NEAR, "--json", "--min-score", "0.9").out)
     check("an answer as JSON", r.out.startswith(o["answer"].split("\n")[0]) and o["finish_reason"] in ("stop", "length") and
           [s["read"] for s in o["sources"]] == [True] + [False] * (len(o["sources"]) - 1), o)
+    strict = os.path.join(WORK, "strict")
+    shutil.copytree(ANSWERER, strict)
+    template = "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    write("strict/chat_template.jinja", template + "{{ m.content }}{% endfor %}")
+    exits("a template that refuses a system prompt", run("ask", "q.db", "--model", strict, "-n", "2", NEAR), 0)
     o = json.loads(run(*ask, "The tree is small.", "--json", "--min-score", "-1", "--read", "2").out)
     check("--read", [s["read"] for s in o["sources"]] == [True, True, False], o)
     o = json.loads(run(*ask, "The tree is small.", "--json", "--min-score", "-1", "--read", "3", "--ctx", "85").out)

@@ -60,90 +60,6 @@ static inline b32 b_look_up(const int8_t *table, b32 v)
     return (b32){vqtbl1q_u8(t, v.a), vqtbl1q_u8(t, v.b)};
 }
 
-/* Sums of the 16 products of each half, four lanes each. */
-typedef struct b_halves {
-    int32x4_t low, high;
-} b_halves;
-
-static inline int32x4_t dot16(uint8x16_t w, uint8x16_t x)
-{
-    const int8x16_t s = vreinterpretq_s8_u8(w), t = vreinterpretq_s8_u8(x);
-    return vpaddlq_s16(vmlal_s8(vmull_s8(vget_low_s8(s), vget_low_s8(t)), vget_high_s8(s), vget_high_s8(t)));
-}
-
-static inline b_halves b_dot(b32 w, b32 x, bool wide)
-{
-    (void)wide;
-    return (b_halves){dot16(w.a, x.a), dot16(w.b, x.b)};
-}
-#define WIDE_ZERO 0
-
-/* Two runs of 32: 16 of the first and of the second, then their other halves. */
-typedef struct b_pair {
-    b32 first, last;
-} b_pair;
-
-static inline b_pair b_pair_of(b32 a, b32 b)
-{
-    return (b_pair){{a.a, b.a}, {a.b, b.b}};
-}
-
-static inline b_pair b_pair_load(const int8_t *p)
-{
-    return b_pair_of(b_load(p), b_load(p + 32));
-}
-
-static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
-{
-    return b_pair_of(b_nibbles(a), b_nibbles(b));
-}
-
-static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
-{
-    return b_pair_of(b_bits(a, value), b_bits(b, value));
-}
-
-static inline b_pair b_pair_or(b_pair a, b_pair b)
-{
-    return (b_pair){b_or(a.first, b.first), b_or(a.last, b.last)};
-}
-
-static inline b_pair b_pair_look_up(const int8_t *table, b_pair a)
-{
-    return (b_pair){b_look_up(table, a.first), b_look_up(table, a.last)};
-}
-
-/* Four sums of eight products each of the first run, then of the second. */
-static inline b_halves b_dot_pair(b_pair w, b_pair x, bool wide)
-{
-    const b_halves first = b_dot(w.first, x.first, wide), last = b_dot(w.last, x.last, wide);
-    return (b_halves){vaddq_s32(first.low, last.low), vaddq_s32(first.high, last.high)};
-}
-
-typedef struct four_sums {
-    int32x4_t low, high;
-} four_sums;
-
-static inline four_sums b_sum4(b_halves a, b_halves b, b_halves c, b_halves d)
-{
-    return (four_sums){vpaddq_s32(vpaddq_s32(a.low, b.low), vpaddq_s32(c.low, d.low)),
-                       vpaddq_s32(vpaddq_s32(a.high, b.high), vpaddq_s32(c.high, d.high))};
-}
-
-#define b_sum4_pairs b_sum4
-
-typedef int32x4_t int4;
-#define i4_add(a, b)  vaddq_s32(a, b)
-#define i4_all(x)     vdupq_n_s32(x)
-#define i4_to_quad(a) vcvtq_f32_s32(a)
-/* Four halves widened. */
-#define q_halves(a, b, c, d)                                                                                 \
-    vcvt_f32_f16(vcreate_f16((uint64_t)(a) | (uint64_t)(b) << 16 | (uint64_t)(c) << 32 | (uint64_t)(d) << 48))
-#define q_negative(a)  vnegq_f32(a)
-#define q_all(x)       vdupq_n_f32(x)
-#define q_mul(a, b)    vmulq_f32(a, b)
-#define q_fma(a, b, c) vfmaq_f32(c, a, b)
-
 /* Eight columns of 32 bytes -> eight groups of (eight columns of 4 bytes), 64 bytes apart. */
 static inline void b_store_columns(uint8_t *to, const b32 *r)
 {
@@ -164,6 +80,56 @@ typedef int32x4_t ivec;
 #define i_load(p)   vreinterpretq_s32_u8(vld1q_u8((const uint8_t *)(p)))
 #define i_add(a, b) vaddq_s32(a, b)
 #define i_to_vec(a) vcvtq_f32_s32(a)
+
+/* ---- 16 bytes of a row, for dot_bytes ---- */
+
+typedef uint8x16_t r16;
+#define WIDE_ZERO          0 /* what a wide weight has too much */
+#define r16_load(p, at)    vld1q_u8((p)[0] + (at))
+#define r16_all(p)         vreinterpretq_u8_s8(vld1q_s8(p))
+#define r16_and(a, m)      vandq_u8(a, vdupq_n_u8((uint8_t)(m)))
+#define r16_or(a, b)       vorrq_u8(a, b)
+#define r16_left(a, n)     vshlq_u8(a, vdupq_n_s8((int8_t)(n)))
+#define r16_right(a, n)    r16_left(a, -(n))
+#define r16_look_up(t, a)  vqtbl1q_u8(r16_all(t), a)
+#define i_low(a, b)        vzip1q_s32(a, b)
+#define i_high(a, b)       vzip2q_s32(a, b)
+#define i_low_pairs(a, b)  (ivec) vzip1q_s64((int64x2_t)(a), (int64x2_t)(b))
+#define i_high_pairs(a, b) (ivec) vzip2q_s64((int64x2_t)(a), (int64x2_t)(b))
+
+/* value where a bit of 16 is set, which begin at byte `from`. */
+static inline r16 r16_bits(r16 bits, int from, int value)
+{
+    static const uint8_t bytes[16] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1},
+                         bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const r16 all = vqtbl1q_u8(bits, vorrq_u8(vld1q_u8(bytes), vdupq_n_u8((uint8_t)from)));
+    return r16_and(vtstq_u8(all, vld1q_u8(bit)), value);
+}
+
+/* Four sums of four products; of two vectors together. */
+static inline ivec r_dot(r16 w, r16 x, bool wide)
+{
+    const int8x16_t s = vreinterpretq_s8_u8(w), t = vreinterpretq_s8_u8(x);
+    (void)wide;
+    return vpaddlq_s16(vmlal_s8(vmull_s8(vget_low_s8(s), vget_low_s8(t)), vget_high_s8(s), vget_high_s8(t)));
+}
+
+static inline ivec r_dot_both(r16 w, r16 x, r16 v, r16 y, bool wide)
+{
+    return vaddq_s32(r_dot(w, x, wide), r_dot(v, y, wide));
+}
+
+/* The four sums added, of four rows. */
+static inline ivec r_sum(const ivec *d)
+{
+    return vpaddq_s32(vpaddq_s32(d[0], d[1]), vpaddq_s32(d[2], d[3]));
+}
+
+/* Four halves widened. */
+static inline vec v_of_halves(const uint16_t *d)
+{
+    return v_load_f16(d);
+}
 
 /* Products of two columns each in 16 bits; one step uses them twice. */
 typedef ivec part;

@@ -12,8 +12,8 @@ typedef __m256i b32;
 #define b_and(a, m)   _mm256_and_si256(a, _mm256_set1_epi8(m))
 #define b_or(a, b)    _mm256_or_si256(a, b)
 /* By n bits, within 16: bits that come over from a neighbour are masked off afterwards, or are none. */
-#define b_right(a, n) _mm256_srl_epi16(a, _mm_cvtsi32_si128(n))
-#define b_left(a, n)  _mm256_sll_epi16(a, _mm_cvtsi32_si128(n))
+#define b_right(a, n) _mm256_srli_epi16(a, n)
+#define b_left(a, n)  _mm256_slli_epi16(a, n)
 
 /* The low halves of 16 bytes, then their high halves. */
 static inline b32 b_nibbles(const uint8_t *p)
@@ -38,103 +38,6 @@ static inline b32 b_look_up(const int8_t *table, b32 a)
 {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), a);
 }
-
-#ifndef __AVX512VNNI__
-/* Eight sums of four products each, in order. */
-static inline __m256i b_dot(b32 w, b32 x, bool wide)
-{
-    const __m256i pairs = wide ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
-                               : _mm256_maddubs_epi16(w, x);
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-}
-
-/* ---- two runs of 32 at once ---- */
-
-/* [16 of the first | 16 of the second], then their other halves. */
-typedef struct b_pair {
-    b32 first, last;
-} b_pair;
-
-static inline b_pair b_pair_of(b32 a, b32 b)
-{
-    return (b_pair){_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31)};
-}
-
-static inline b_pair b_pair_load(const int8_t *p)
-{
-    return b_pair_of(b_load(p), b_load(p + 32));
-}
-
-static inline b_pair b_pair_nibbles(const uint8_t *a, const uint8_t *b)
-{
-    const __m256i v = _mm256_loadu2_m128i((const __m128i *)b, (const __m128i *)a);
-    return (b_pair){b_and(v, 15), b_and(_mm256_srli_epi16(v, 4), 15)};
-}
-
-static inline b_pair b_pair_bits(const uint8_t *a, const uint8_t *b, int value)
-{
-    uint32_t bits[2];
-    memcpy(&bits[0], a, sizeof *bits);
-    memcpy(&bits[1], b, sizeof *bits);
-    const __m256i v = _mm256_setr_m128i(_mm_set1_epi32((int)bits[0]), _mm_set1_epi32((int)bits[1]));
-    const __m256i place = _mm256_set_epi64x(0x0101010101010101, 0, 0x0101010101010101, 0);
-    const __m256i mask = _mm256_set1_epi64x((long long)0x8040201008040201u),
-                  set = _mm256_set1_epi8((char)value);
-    const __m256i first = _mm256_and_si256(_mm256_shuffle_epi8(v, place), mask);
-    const __m256i last = _mm256_and_si256(_mm256_shuffle_epi8(v, _mm256_or_si256(place, _mm256_set1_epi8(2))),
-                                          mask);
-    return (b_pair){_mm256_and_si256(_mm256_cmpeq_epi8(first, mask), set),
-                    _mm256_and_si256(_mm256_cmpeq_epi8(last, mask), set)};
-}
-
-/* Four sums of eight products each of the first run, then of the second. */
-typedef __m256i b_pair_dot;
-static inline b_pair_dot b_dot_pair(b_pair w, b_pair x, bool wide)
-{
-    if (wide)
-        return _mm256_add_epi32(b_dot(w.first, x.first, wide), b_dot(w.last, x.last, wide));
-    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(w.first, x.first),
-                                           _mm256_maddubs_epi16(w.last, x.last));
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-}
-
-static inline b_pair b_pair_or(b_pair a, b_pair b)
-{
-    return (b_pair){b_or(a.first, b.first), b_or(a.last, b.last)};
-}
-
-static inline b_pair b_pair_look_up(const int8_t *table, b_pair a)
-{
-    return (b_pair){b_look_up(table, a.first), b_look_up(table, a.last)};
-}
-
-#define WIDE_ZERO 0 /* what a wide weight has too much */
-
-/* Sums of the lower and of the upper halves of four b_dot. */
-typedef struct four_sums {
-    __m128i low, high;
-} four_sums;
-
-static inline four_sums b_sum4(__m256i a, __m256i b, __m256i c, __m256i d)
-{
-    const __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    return (four_sums){_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)};
-}
-
-#define b_sum4_pairs b_sum4
-
-typedef __m128i int4;
-#define i4_add(a, b)  _mm_add_epi32(a, b)
-#define i4_all(x)     _mm_set1_epi32(x)
-#define i4_to_quad(a) _mm_cvtepi32_ps(a)
-/* Four halves widened. */
-#define q_halves(a, b, c, d)                                                                                 \
-    _mm_cvtph_ps(_mm_setr_epi16((short)(a), (short)(b), (short)(c), (short)(d), 0, 0, 0, 0))
-#define q_negative(a)  _mm_xor_ps(a, _mm_set1_ps(-0.0f))
-#define q_all(x)       _mm_set1_ps(x)
-#define q_mul(a, b)    _mm_mul_ps(a, b)
-#define q_fma(a, b, c) _mm_fmadd_ps(a, b, c)
-#endif
 
 /* Eight columns of 32 bytes -> eight groups of (eight columns of 4 bytes), 64 bytes apart. */
 static inline void b_store_columns(uint8_t *to, const b32 *r)
@@ -189,6 +92,97 @@ typedef __m256i ivec;
 #define i_abs(w)      _mm256_abs_epi8(w)
 #define i_sign(x, w)  _mm256_sign_epi8(x, w)
 #endif
+
+/* ---- 16 bytes of L / 4 rows, for dot_bytes ---- */
+
+typedef ivec r16;
+#define take_16(p)   _mm_loadu_si128((const __m128i *)(p))
+#define take_2(a, b) _mm256_inserti128_si256(_mm256_castsi128_si256(take_16(a)), take_16(b), 1)
+#ifdef __AVX512F__
+#define r16_load(p, at)                                                                                      \
+    _mm512_inserti64x4(_mm512_castsi256_si512(take_2((p)[0] + (at), (p)[1] + (at))),                         \
+                       take_2((p)[2] + (at), (p)[3] + (at)), 1)
+#define r16_all(p)         _mm512_broadcast_i32x4(take_16(p))
+#define r16_and(a, m)      _mm512_and_si512(a, _mm512_set1_epi8((char)(m)))
+#define r16_or(a, b)       _mm512_or_si512(a, b)
+#define r16_right(a, n)    _mm512_srli_epi16(a, (unsigned)(n))
+#define r16_left(a, n)     _mm512_slli_epi16(a, (unsigned)(n))
+#define r16_look_up(t, a)  _mm512_shuffle_epi8(r16_all(t), a)
+#define i_low(a, b)        _mm512_unpacklo_epi32(a, b)
+#define i_high(a, b)       _mm512_unpackhi_epi32(a, b)
+#define i_low_pairs(a, b)  _mm512_unpacklo_epi64(a, b)
+#define i_high_pairs(a, b) _mm512_unpackhi_epi64(a, b)
+#else
+#define r16_load(p, at)    take_2((p)[0] + (at), (p)[1] + (at))
+#define r16_all(p)         _mm256_broadcastsi128_si256(take_16(p))
+#define r16_and(a, m)      _mm256_and_si256(a, _mm256_set1_epi8((char)(m)))
+#define r16_or(a, b)       _mm256_or_si256(a, b)
+#define r16_right(a, n)    _mm256_srli_epi16(a, n)
+#define r16_left(a, n)     _mm256_slli_epi16(a, n)
+#define r16_look_up(t, a)  _mm256_shuffle_epi8(r16_all(t), a)
+#define i_low(a, b)        _mm256_unpacklo_epi32(a, b)
+#define i_high(a, b)       _mm256_unpackhi_epi32(a, b)
+#define i_low_pairs(a, b)  _mm256_unpacklo_epi64(a, b)
+#define i_high_pairs(a, b) _mm256_unpackhi_epi64(a, b)
+#endif
+
+/* value where a bit of 16 is set, which begin at byte `from` of each row. */
+static inline r16 r16_bits(r16 bits, int from, int value)
+{
+    static const uint8_t bytes[16] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1},
+                         bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const r16 mask = r16_all(bit);
+#ifdef __AVX512F__
+    const r16 all = _mm512_shuffle_epi8(bits, r16_or(r16_all(bytes), _mm512_set1_epi8((char)from)));
+    return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(all, mask), _mm512_set1_epi8((char)value));
+#else
+    const r16 all = _mm256_shuffle_epi8(bits, r16_or(r16_all(bytes), _mm256_set1_epi8((char)from)));
+    return r16_and(_mm256_cmpeq_epi8(_mm256_and_si256(all, mask), mask), value);
+#endif
+}
+
+/* Four sums of four products to a row; of two vectors together. */
+#ifdef __AVX512VNNI__
+#define WIDE_ZERO 128 /* what a wide weight has too much */
+static inline ivec r_dot_more(ivec sum, r16 w, r16 x, bool wide)
+{
+    return i_dot(sum, wide ? i_unsigned(w) : w, x);
+}
+#define r_dot(w, x, wide)            r_dot_more(i_zero(), w, x, wide)
+#define r_dot_both(w, x, v, y, wide) r_dot_more(r_dot(w, x, wide), v, y, wide)
+#else
+#define WIDE_ZERO 0
+static inline ivec r_dot(r16 w, r16 x, bool wide)
+{
+    return i_join(wide ? i_pairs(i_abs(w), i_sign(x, w)) : i_pairs(w, x));
+}
+static inline ivec r_dot_both(r16 w, r16 x, r16 v, r16 y, bool wide)
+{
+    return wide ? i_add(r_dot(w, x, wide), r_dot(v, y, wide)) : i_join(i_add16(i_pairs(w, x), i_pairs(v, y)));
+}
+#endif
+
+/* A row's four sums added, of L rows: of those in d[0] the results are in lanes 0, 4 ..., of d[1] in 1, 5 ... */
+static inline ivec r_sum(const ivec *d)
+{
+    const ivec ab = i_add(i_low(d[0], d[1]), i_high(d[0], d[1])),
+               cd = i_add(i_low(d[2], d[3]), i_high(d[2], d[3]));
+    return i_add(i_low_pairs(ab, cd), i_high_pairs(ab, cd));
+}
+
+/* L halves widened. */
+static inline vec v_of_halves(const uint16_t *d)
+{
+#define EIGHT(d)                                                                                             \
+    _mm_setr_epi16((short)(d)[0], (short)(d)[1], (short)(d)[2], (short)(d)[3], (short)(d)[4], (short)(d)[5], \
+                   (short)(d)[6], (short)(d)[7])
+#ifdef __AVX512F__
+    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(EIGHT(d)), EIGHT(d + 8), 1));
+#else
+    return _mm256_cvtph_ps(EIGHT(d));
+#endif
+#undef EIGHT
+}
 
 /* Sums of four products in each of L lanes.  A part begins with p_start, takes STEPS steps and is joined to its sum. */
 typedef ivec part;

@@ -119,11 +119,7 @@ static void quantize(int8_t *q, float *scale, int16_t *sum, const float *x, size
     }
 }
 
-#ifdef __AVX512VNNI__
-#include "kernels/vector/dot_sixteen.h"
-#else
-#include "kernels/vector/dot_four.h"
-#endif
+#include "kernels/vector/dot_bytes.h"
 
 /* ---- many rows of x: panels ---- */
 
