@@ -8,14 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/arena.h"
-#include "base/file_map.h"
 #include "base/json.h"
+#include "copies.h"
 #include "formats/checkpoint.h"
 #include "whinchat.h"
 
@@ -420,52 +417,18 @@ static void test_rows(void **state)
 
 /* ---- modules ---- */
 
-/* A copy of minilm whose small files can be changed. */
-struct copy {
-    wc_arena *arena;
-    char folder[64];
-};
-
-static const char *const files[] = {
-    "config.json",  "model.safetensors",     "tokenizer.json",           "tokenizer_config.json",
-    "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"};
-enum { N_FILES = sizeof files / sizeof *files };
-
-static void put(const struct copy *c, const char *name, const char *data, size_t n)
-{
-    FILE *f = fopen(wc_path_join(c->arena, c->folder, name), "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
-
 static int open_copy(void **state)
 {
-    struct copy *c = calloc(1, sizeof *c);
-    c->arena = wc_arena_new(0);
-    strcpy(c->folder, "encode-XXXXXX");
-    assert_non_null(mkdtemp(c->folder));
-    assert_int_equal(mkdir(wc_path_join(c->arena, c->folder, "1_Pooling"), 0700), 0);
-    for (size_t i = 0; i < N_FILES; i++) {
-        size_t n;
-        char *data = wc_file_read(c->arena, wc_path_join(c->arena, GOLDENS "minilm", files[i]), 1 << 26, &n,
-                                  NULL);
-        assert_non_null(data);
-        put(c, files[i], data, n);
-    }
-    *state = c;
+    static const char *const files[] = {
+        "config.json",  "model.safetensors",     "tokenizer.json",           "tokenizer_config.json",
+        "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"};
+    *state = make_copy(GOLDENS "minilm", files, sizeof files / sizeof *files);
     return 0;
 }
 
 static int close_copy(void **state)
 {
-    struct copy *c = *state;
-    for (size_t i = 0; i < N_FILES; i++)
-        unlink(wc_path_join(c->arena, c->folder, files[i]));
-    rmdir(wc_path_join(c->arena, c->folder, "1_Pooling"));
-    rmdir(c->folder);
-    wc_arena_free(c->arena);
-    free(c);
+    free_copy(*state);
     return 0;
 }
 
@@ -496,13 +459,12 @@ static void test_broken_modules(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         wc_error err = {0};
         size_t n;
-        const char *path = wc_path_join(c->arena, c->folder, cases[i].file);
-        char *before = wc_file_read(c->arena, path, 1 << 20, &n, NULL);
-        put(c, cases[i].file, cases[i].text, strlen(cases[i].text));
+        const char *before = read_file(c, c->folder, cases[i].file, &n);
+        write_file(c, cases[i].file, cases[i].text, strlen(cases[i].text));
         wc_model *m = wc_model_open(c->folder, NULL, &err);
         if (m || !strstr(err.text, cases[i].part))
             fail_msg("%s: expected \"%s\", found \"%s\"", cases[i].text, cases[i].part, err.text);
-        put(c, cases[i].file, before, n);
+        write_file(c, cases[i].file, before, n);
     }
 }
 
@@ -528,11 +490,11 @@ static void test_poolings(void **state)
     const char modules[] =
         "[{\"type\": \"a.Transformer\", \"path\": \"\"}, {\"type\": \"a.Pooling\", \"path\": \"1_Pooling\"}]";
     const wc_string text = S("the cat is in the tree.");
-    put(c, "modules.json", modules, sizeof modules - 1);
+    write_file(c, "modules.json", modules, sizeof modules - 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         wc_error err = {0};
         size_t width;
-        put(c, "1_Pooling/config.json", cases[i].config, strlen(cases[i].config));
+        write_file(c, "1_Pooling/config.json", cases[i].config, strlen(cases[i].config));
         wc_model *m = open_model(c->folder);
         float *x = wc_embed(m, &text, 1, NULL, &width, &err);
         assert_non_null(x);

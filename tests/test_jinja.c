@@ -293,6 +293,7 @@ static const char *const BOMBS[] = {
     "{{ [1] | tojson(indent=10 ** 10) }}",
     "{{ 'a\nb' | indent(10 ** 10) }}",
     "{{ (['a' * 10000] * 100000) | join('b' * 10000) | length }}",
+    "{{ (['a' * 10000] * 10000,) | join('b' * 10040) | length }}",
     "{% set a = range(99999) | list %}{% for i in a %}{% if -1 in a %}{% endif %}{% endfor %}",
     "{% for i in range(90000) %}{% set a = range(90000) | sort %}{% endfor %}",
     "{{ strftime_now('%9999Y' * 1000) }}",

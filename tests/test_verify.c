@@ -12,9 +12,8 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
-#include "base/file_map.h"
 #include "base/json.h"
+#include "copies.h"
 #include "whinchat.h"
 
 #define GOLDENS SOURCE_ROOT "/tests/goldens/"
@@ -281,68 +280,22 @@ static void test_only(void **state)
 
 /* ---- copies with one thing wrong ---- */
 
-static const char *const copied_files[] = {"config.json",
-                                           "golden.json",
-                                           "golden.safetensors",
-                                           "model-00001-of-00003.safetensors",
-                                           "model-00002-of-00003.safetensors",
-                                           "model-00003-of-00003.safetensors",
-                                           "model.safetensors.index.json"};
-enum { N_COPIED = sizeof copied_files / sizeof *copied_files };
-
-/* A temporary copy of gemma3n_text_sharded. */
-struct copy {
-    wc_arena *arena;
-    char folder[64];
-};
-
-static char *read_file(struct copy *c, const char *folder, const char *name, size_t *n)
-{
-    char path[1000];
-    wc_error err = {0};
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    char *data = wc_file_read(c->arena, path, 1 << 26, n, &err);
-    if (!data)
-        fail_msg("%s", err.text);
-    return data;
-}
-
-static void write_file(const struct copy *c, const char *name, const char *data, size_t n)
-{
-    char path[1000];
-    snprintf(path, sizeof path, "%s/%s", c->folder, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
-
 static int open_copy(void **state)
 {
-    struct copy *c = calloc(1, sizeof *c);
-    c->arena = wc_arena_new(0);
-    strcpy(c->folder, "verify-XXXXXX");
-    assert_non_null(mkdtemp(c->folder));
-    for (size_t i = 0; i < N_COPIED; i++) {
-        size_t n;
-        char *data = read_file(c, GOLDENS "gemma3n_text_sharded", copied_files[i], &n);
-        write_file(c, copied_files[i], data, n);
-    }
-    *state = c;
+    static const char *const files[] = {"config.json",
+                                        "golden.json",
+                                        "golden.safetensors",
+                                        "model-00001-of-00003.safetensors",
+                                        "model-00002-of-00003.safetensors",
+                                        "model-00003-of-00003.safetensors",
+                                        "model.safetensors.index.json"};
+    *state = make_copy(GOLDENS "gemma3n_text_sharded", files, sizeof files / sizeof *files);
     return 0;
 }
 
 static int close_copy(void **state)
 {
-    struct copy *c = *state;
-    for (size_t i = 0; i < N_COPIED; i++) {
-        char path[1000];
-        snprintf(path, sizeof path, "%s/%s", c->folder, copied_files[i]);
-        unlink(path);
-    }
-    rmdir(c->folder);
-    wc_arena_free(c->arena);
-    free(c);
+    free_copy(*state);
     return 0;
 }
 

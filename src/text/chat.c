@@ -135,7 +135,8 @@ static bool tag_parts(struct chat *c, const wc_json *content, wc_json *out)
     wc_json *items = wc_arena_zalloc(c->arena, (size_t)content->n + 1, sizeof *items);
     if (!items)
         return fail_memory(c);
-    memcpy(items, content->u.items, content->n * sizeof *items);
+    if (content->n > 0)
+        memcpy(items, content->u.items, content->n * sizeof *items);
     for (size_t i = content->n; i-- > 0;) {
         struct members part;
         wc_json text = {0};

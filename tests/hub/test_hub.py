@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -148,6 +149,9 @@ def terminal(cache, world, *args, seen=None, type=b"", **changes):
     except OSError as e:
         raise NoTerminal("no terminal can be had: %s" % e)
     if pid == 0:
+        modes = termios.tcgetattr(0)  # else the terminal drops what is shown while it takes a Ctrl-C
+        modes[3] |= termios.NOFLSH
+        termios.tcsetattr(0, termios.TCSANOW, modes)
         os.execve(PROGRAM, [PROGRAM] + list(args), cache.environment(world, **changes))
     shown = b""
     while True:
