@@ -75,7 +75,7 @@ static struct block block_at(const struct job *j, const struct tile *t, int pos)
     const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim;
     if (!j->kv) {
         const size_t k_stride = width_of(&j->k), v_stride = width_of(&j->v);
-        const size_t row = (size_t)(t->origin + pos);
+        const size_t row = (size_t)t->origin + (size_t)pos;
         return (struct block){(const char *)(f32(j->k) + row * k_stride + t->kv_head * kd),
                               (const char *)(f32(j->v) + row * v_stride + t->kv_head * vd), k_stride,
                               v_stride, WC_F32};
