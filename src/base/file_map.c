@@ -108,14 +108,20 @@ static void advise(const wc_file_map *m, size_t offset, size_t n, int advice)
     madvise((char *)m->data + start, offset + n - start, advice);
 }
 
-void wc_file_map_random(const wc_file_map *m, size_t offset, size_t n)
+/* Where a hint is refused nothing is lost. */
+void wc_file_map_large_pages(const wc_file_map *m)
 {
-    advise(m, offset, n, MADV_RANDOM);
+#ifdef MADV_HUGEPAGE
+    advise(m, 0, m->size, MADV_HUGEPAGE);
+#endif
 }
 
-void wc_file_map_will_need(const wc_file_map *m, size_t offset, size_t n)
+void wc_file_map_random(const wc_file_map *m, size_t offset, size_t n)
 {
-    advise(m, offset, n, MADV_WILLNEED);
+#ifdef MADV_NOHUGEPAGE
+    advise(m, offset, n, MADV_NOHUGEPAGE);
+#endif
+    advise(m, offset, n, MADV_RANDOM);
 }
 
 void wc_file_map_done(const wc_file_map *m, size_t offset, size_t n)

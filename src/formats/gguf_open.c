@@ -28,6 +28,7 @@ static bool open_part(wc_checkpoint *c, const char *path, wc_gguf *g, wc_error *
         return false;
     for (size_t i = 0; i < g->n_tensors; i++)
         g->tensors[i].file = (uint32_t)(c->n_files - 1);
+    wc_file_map_large_pages(&f->map);
     return true;
 }
 

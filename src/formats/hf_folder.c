@@ -109,6 +109,7 @@ static bool open_file(wc_checkpoint *c, const char *path, wc_arena *scratch, wc_
         return false;
     for (size_t i = 0; i < *n; i++)
         (*tensors)[i].file = (uint32_t)(c->n_files - 1);
+    wc_file_map_large_pages(&f->map);
     return true;
 }
 

@@ -338,6 +338,8 @@ static bool find_head(wc_decoder_loader *l)
     if (!wc_decoder_need(l, own && tied ? head : embed, 2, shape, &m->embed))
         return false;
     m->head = m->embed;
+    if (!tied) /* a row to a token, where a head is read whole */
+        wc_checkpoint_random_access(l->files, &m->embed);
     return (tied || wc_decoder_need(l, head, 2, shape, &m->head)) &&
            (!l->head_bias ||
             need_module(l, m->names->head, ".bias", WC_SHAPE((size_t)l->g.vocab_size), &m->head_bias));
