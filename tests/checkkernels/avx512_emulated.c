@@ -89,6 +89,23 @@ static inline simde__m512 emulated_shuffle(simde__m512 a, simde__m512 b, int whi
     return simde__m512_from_private(r);
 }
 
+/* By a number that is known only when it runs. */
+static inline simde__m512i emulated_right(simde__m512i a, unsigned n)
+{
+    simde__m512i_private x = simde__m512i_to_private(a);
+    for (int i = 0; i < 32; i++)
+        x.u16[i] = (uint16_t)(x.u16[i] >> n);
+    return simde__m512i_from_private(x);
+}
+
+static inline simde__m512i emulated_left(simde__m512i a, unsigned n)
+{
+    simde__m512i_private x = simde__m512i_to_private(a);
+    for (int i = 0; i < 32; i++)
+        x.u16[i] = (uint16_t)(x.u16[i] << n);
+    return simde__m512i_from_private(x);
+}
+
 #undef _mm512_cvtepi32_ps
 #undef _mm512_madd_epi16
 #undef _mm512_maddubs_epi16
@@ -109,7 +126,15 @@ static inline simde__m512 emulated_shuffle(simde__m512 a, simde__m512 b, int whi
 #undef _mm512_shuffle_ps
 #define _mm512_shuffle_f32x4(a, b, which) emulated_quarters(a, b, which)
 #define _mm512_shuffle_ps(a, b, which)    emulated_shuffle(a, b, which)
-#define UNROLL
+#undef _mm512_srli_epi16
+#undef _mm512_slli_epi16
+#define _mm512_srli_epi16(a, n) emulated_right(a, n)
+#define _mm512_slli_epi16(a, n) emulated_left(a, n)
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define UNROLL _Pragma("GCC unroll 1")
+#endif
 #define HIDE(v)           (void)0
 #define __AVX512F__       1
 #define wc_kernels_avx512 emulated_avx512
