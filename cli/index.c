@@ -100,6 +100,7 @@ static bool check_settings(struct run *r, const docs_settings *s, wc_error *err)
     return docs_encoder_check(&r->encoder, s, r->path, err);
 }
 
+/* The settings of a new index; its file is made once they are right. */
 static bool set_up(struct run *r, const char *name, wc_error *err)
 {
     const struct index_args *a = r->args;
@@ -125,7 +126,9 @@ static bool set_up(struct run *r, const char *name, wc_error *err)
                            s.chunk_tokens / 2, s.overlap_tokens);
         s.overlap_tokens = s.chunk_tokens / 2;
     }
-    return docs_store_set_up(r->store, &s, err);
+    if (!r->store)
+        r->store = docs_store_open(r->path, true, err);
+    return r->store && docs_store_set_up(r->store, &s, err);
 }
 
 /* ---- the run ---- */
@@ -156,15 +159,12 @@ static int print(struct run *r, double seconds)
 
 static int update(struct run *r)
 {
-    const struct cli_list *names = &r->args->common.operands, *globs = &r->args->globs;
     const docs_events events = {on_skip, on_progress, on_stop, r};
     const double start = wc_seconds();
     wc_error err;
     const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     cli_hold_signals(nowhere); /* a signal is seen between batches, and the transaction taken back */
-    const bool ok = docs_walk(names->items, names->n - 1, globs->items, globs->n, r->path, on_skip, r,
-                              r->c->arena, &r->found, &err) &&
-                    docs_index(r->store, &r->encoder, &r->found, &events, &r->done, &err);
+    const bool ok = docs_index(r->store, &r->encoder, &r->found, &events, &r->done, &err);
     cli_progress_end(r->c);
     if (nowhere >= 0)
         close(nowhere);
@@ -179,19 +179,22 @@ static int update(struct run *r)
 
 static int open_and_update(struct run *r)
 {
+    const struct cli_list *names = &r->args->common.operands, *globs = &r->args->globs;
     wc_error err;
-    r->store = docs_store_open(r->path, true, &err);
-    if (!r->store)
+    if (!docs_walk(names->items, names->n - 1, globs->items, globs->n, r->path, on_skip, r, r->c->arena,
+                   &r->found, &err))
         return cli_fail(r->c, CLI_INPUT_PHASE, &err);
-    const docs_settings *s = docs_store_settings(r->store);
+    if (wc_path_exists(r->path) && !(r->store = docs_store_open(r->path, true, &err)))
+        return cli_fail(r->c, CLI_INPUT_PHASE, &err);
+    const docs_settings *s = r->store ? docs_store_settings(r->store) : NULL;
     const char *name = r->args->encoder ? r->args->encoder : s ? s->model : "minilm";
     r->model = cli_open_model(r->c, name, &r->args->model, &err);
     if (!r->model && err.code == WC_NOT_FOUND && !r->args->encoder)
-        cli_note(r->c,
-                 "the encoder '%s' is not here: fetch sentence-transformers/all-MiniLM-L6-v2 with 'whinchat "
-                 "pull' and "
-                 "name it with --model",
-                 name);
+        wc_fail(
+            &err, WC_NOT_FOUND,
+            "the encoder '%s' is not here: fetch sentence-transformers/all-MiniLM-L6-v2 with 'whinchat pull' "
+            "and name it with --model",
+            name);
     if (!r->model || !docs_encoder_init(&r->encoder, r->model, r->c->arena, &err))
         return cli_fail(r->c, CLI_MODEL_PHASE, &err);
     cli_warnings(r->c, r->model);

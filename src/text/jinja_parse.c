@@ -16,7 +16,6 @@
 enum {
     MAX_SOURCE = 16 << 20, /* bytes of a template */
     MAX_TREE = 256 << 20,  /* bytes of its tree */
-    MAX_STACK = 224 << 10, /* bytes of the C stack */
 };
 
 /* ---- faults ---- */
@@ -282,7 +281,7 @@ bool wc_jparse_deep(wc_jparser *p)
 {
     const char *here = __builtin_frame_address(0);
     size_t used = here < p->stack ? (size_t)(p->stack - here) : (size_t)(here - p->stack);
-    if (used < MAX_STACK)
+    if (used < WC_JINJA_STACK)
         return true;
     return wc_jparse_fail(p, p->token.line, "the template is nested too deeply");
 }

@@ -188,7 +188,11 @@ enum {
 #endif
     WC_JINJA_MEMORY = 256 << 20,
     WC_JINJA_OUTPUT = 64 << 20,
-    WC_JINJA_STACK = 224 << 10, /* bytes of the C stack that a rendering may take */
+#ifdef WC_POISON
+    WC_JINJA_STACK = 384 << 10, /* the sanitizers' frames are larger */
+#else
+    WC_JINJA_STACK = 224 << 10, /* bytes of the C stack that a template's parser, or a rendering, may take */
+#endif
     WC_JINJA_DEPTH = 200,       /* macros and recursive loops that are open at once */
     WC_JINJA_MAX_RANGE = 100000 /* as Jinja2's sandbox */
 };

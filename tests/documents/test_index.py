@@ -172,8 +172,7 @@ def group_settings():
     exits("a folder for the index", run("index", "s", "s"), 2, "folder")
     exits("no place for the index", index("s", "/nowhere/x.db"), 1, "/nowhere/x.db")
     exits("a wrong option", run("index", "s", "x.db", "--chunks", "2"), 2, "--chunk")
-    check("none of these made an index", not [f for f in os.listdir(WORK) if f.startswith(("s3", "s4"))
-                                              and os.path.getsize(os.path.join(WORK, f))])
+    check("none of these made a file", not [f for f in os.listdir(WORK) if f.startswith(("s3", "s4", "x"))], os.listdir(WORK))
 
 
 def texts(chunks):
