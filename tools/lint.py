@@ -158,6 +158,14 @@ def check_paths():
             yield "%s:%d: %s" % (path, line, m.group(1))
 
 
+def check_conflicts():
+    """No mark of an unfinished merge."""
+    for path in tracked():
+        if path.endswith((".c", ".h", ".py", ".md", ".build", ".txt", ".toml", ".json", "/dev", "/run")):
+            for line, m in matches(path, r"^(<{7} |>{7} |={7}$)", read(path)):
+                yield "%s:%d: %s" % (path, line, m.group(1))
+
+
 def check_sizes():
     """Files stay small: none over 12 MiB, the models under 20 MiB together, no C file over 1,500 lines."""
     models = 0
@@ -242,7 +250,7 @@ def check_mypy():
         yield from (line for line in r.stdout.splitlines() + r.stderr.splitlines() if line.strip())
 
 
-CHECKS = [check_includes, check_network, check_heap, check_silence, check_paths, check_sizes, check_format, check_gcc,
+CHECKS = [check_includes, check_network, check_heap, check_silence, check_paths, check_conflicts, check_sizes, check_format, check_gcc,
           check_network_symbols, check_clang, check_tidy, check_mypy]
 
 
