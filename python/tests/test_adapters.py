@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""whinchat behind LangChain and LlamaIndex: test_adapters.py SOURCE, with PYTHONPATH and WHINCHAT_LIBRARY set.
+"""whinchat behind LangChain and LlamaIndex: test_adapters.py SOURCE [NAME]..., with PYTHONPATH and WHINCHAT_LIBRARY
+set; NAME chooses groups.
 
 WHINCHAT_TEST_ADAPTERS names a Python that has langchain-core and llama-index-core; what is not there is said and not run.
 What both stand on is tested without them.  The last line is 'N passed, N failed'.
@@ -10,6 +11,9 @@ import os
 import subprocess
 import sys
 import warnings
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from tally import check, equal, run_groups  # noqa: E402
 
 SOURCE = os.path.abspath(sys.argv[1])
 MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
@@ -26,17 +30,6 @@ if python and not os.environ.get("WHINCHAT_TEST_LIVE"):
 import whinchat  # noqa: E402
 from whinchat.talker import Talker, message  # noqa: E402
 
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %.600s" % (detail,)), flush=True)
-
-
-def equal(name, got, want):
-    check(name, got == want, "got %r, want %r" % (got, want))
-
 
 def near(name, got, want):
     check(name, isinstance(got, list) and len(got) == len(want) and all(type(g) is float and abs(g - w) < 1e-6
@@ -47,7 +40,7 @@ def missing(name, error):
     print("not run: %s (%s); WHINCHAT_TEST_ADAPTERS may name a Python that has it" % (name, error))
 
 
-def test_talker(model):
+def group_talker():
     talker = Talker(model, {"max_new_tokens": 40, "temperature": None})
     ask = lambda *given, **words: "".join(talker.stream(*given, **words))  # noqa: E731
     equal("a chat", ask([message("user", "What model are you?")]), SELF)
@@ -61,7 +54,7 @@ def test_talker(model):
         equal("a picture: %s" % name, ask([message("user", [part, ASK])]), ANSWER)
 
 
-def test_langchain(model, vectors):
+def group_langchain():
     try:
         from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
         from whinchat.langchain import ChatWhinchat, WhinchatEmbeddings
@@ -101,7 +94,7 @@ def test_langchain(model, vectors):
     equal("LangChain: a vector store", store.similarity_search("the cat", 1)[0].page_content, "the cat is in the tree.")
 
 
-def test_llama_index(model, vectors):
+def group_llama_index():
     try:
         from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
         from whinchat.llama_index import WhinchatEmbedding, WhinchatLLM
@@ -133,13 +126,12 @@ def test_llama_index(model, vectors):
     equal("LlamaIndex: a retriever", found[0].node.get_content(), "the cat is in the tree.")
 
 
+def group_sizes():
+    for name in ("langchain", "llama_index"):
+        lines = len(open(os.path.join(SOURCE, "python", "whinchat", name + ".py"), encoding="utf-8").readlines())
+        check("%s.py has under 100 lines" % name, lines < 100, lines)
+
+
 model = whinchat.Model(MODEL)
 vectors = whinchat.SentenceTransformer(MINILM)
-test_talker(model)
-test_langchain(model, vectors)
-test_llama_index(model, vectors)
-for name in ("langchain", "llama_index"):
-    lines = len(open(os.path.join(SOURCE, "python", "whinchat", name + ".py"), encoding="utf-8").readlines())
-    check("%s.py has under 100 lines" % name, lines < 100, lines)
-print("%d passed, %d failed" % (count[True], count[False]))
-sys.exit(1 if count[False] else 0)
+sys.exit(run_groups(globals(), sys.argv[2:]))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Encoders and sounds with what nobody should pass, and what the peers have no call for: test_encoders.py SOURCE, with
-PYTHONPATH and WHINCHAT_LIBRARY set.
+"""Encoders and sounds with what nobody should pass, and what the peers have no call for: test_encoders.py SOURCE [NAME]...,
+with PYTHONPATH and WHINCHAT_LIBRARY set; NAME chooses groups.
 
 What they give for good input is test_transformers.py's and test_sentence_transformers.py's.  Whatever goes in here, out comes
 an answer or a documented exception, and the next call is answered.  The last line is 'N passed, N failed'.
@@ -12,6 +12,9 @@ import threading
 import warnings
 from array import array
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from tally import check, equal, raises, run_groups  # noqa: E402
+
 SOURCE = os.path.abspath(sys.argv[1])
 warnings.simplefilter("ignore")
 
@@ -21,7 +24,6 @@ from whinchat.encoders import rows_of, tokens_of  # noqa: E402
 EXPECTED = (whinchat.WhinchatError, TypeError, ValueError, KeyError, IndexError)
 ODD = (None, True, -1, 0, 2**40, 1.5, float("nan"), "", "\0", "\udc80", "a\ufffd", "x" * 5000, b"a", [], [[]], {}, {"text": 3}, (),
        object(), ["a", None], [b"a"], {"text": "a", "text_pair": None}, "[MASK]" * 200, "\U0010ffff", "e\u0301\u0323" * 40)
-count = {True: 0, False: 0}
 
 
 def golden(name):
@@ -29,24 +31,6 @@ def golden(name):
 
 
 SOUND = os.path.join(golden("gemma3n_mm"), "sound_a.wav")
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %.800s" % (detail,)), flush=True)
-
-
-def equal(name, got, want):
-    check(name, got == want, "got %r, want %r" % (got, want))
-
-
-def raises(name, kind, call, words=""):
-    try:
-        got = call()
-    except Exception as e:
-        check(name, isinstance(e, kind) and words in str(e) and "\n" not in str(e), "%s: %s" % (type(e).__name__, e))
-    else:
-        check(name, False, "no exception but %r" % (got,))
 
 
 def survives(name, calls, again):
@@ -63,7 +47,7 @@ def survives(name, calls, again):
     check(name, not bad and repr(again()) == want, bad[:3])
 
 
-def test_odd():
+def group_odd():
     for task, model, text in (("fill-mask", "bert", "a [MASK]"), ("text-classification", "bert_classify", "a cat"),
                               ("token-classification", "bert_tokens", "a cat"), ("feature-extraction", "minilm", "a cat")):
         with whinchat.pipeline(task, golden(model)) as pipe:
@@ -85,7 +69,7 @@ def test_odd():
     raises("no head for pairs", ValueError, lambda: whinchat.CrossEncoder(golden("minilm")), "text-classification")
 
 
-def test_tokens():
+def group_tokens():
     """Offsets point into the text in order, whatever the text; a text's rows are the same bits alone and among others."""
     model, rng = whinchat.Model(golden("bert_tokens")), random.Random(1)
     alphabet = "abcthe  \u00e9e\u0301\u0323\u200b\u4e2d\u00df\u0130\U0001f600\x00\ufffd##[SEP].,'\u1e9b\u0323\uac00\u1100\u1161"
@@ -116,7 +100,7 @@ def test_tokens():
     equal("6 threads", results, [want] * 6)
 
 
-def test_warnings():
+def group_warnings():
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         whinchat.SentenceTransformer(golden("minilm")).encode(["cat " * 300, "a"])
@@ -129,7 +113,7 @@ def test_warnings():
           [(str(w.message), w.filename) for w in heard])
 
 
-def test_sounds():
+def group_sounds():
     pipe = whinchat.pipeline("any-to-any", golden("gemma3n_mm"))
     data = open(SOUND, "rb").read()
     token = pipe.audio_token
@@ -163,9 +147,4 @@ def test_sounds():
     equal("stream", "".join(deaf.stream([{"role": "user", "content": "What model are you?"}], max_new_tokens=3)), "I am a")
 
 
-test_odd()
-test_tokens()
-test_warnings()
-test_sounds()
-print("%d passed, %d failed" % (count[True], count[False]))
-sys.exit(1 if count[False] else 0)
+sys.exit(run_groups(globals(), sys.argv[2:]))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What nobody should pass, and what should not happen to a process: test_hostile.py SOURCE, with PYTHONPATH and
-WHINCHAT_LIBRARY set.
+"""What nobody should pass, and what should not happen to a process: test_hostile.py SOURCE [NAME]..., with
+PYTHONPATH and WHINCHAT_LIBRARY set; NAME chooses groups.
 
 Whatever goes in, out comes an answer or one of the exceptions that are documented, and the library answers the next call.
 Where hypothesis is installed it chooses the arguments.  The last line is 'N passed, N failed'.
@@ -14,30 +14,19 @@ import tempfile
 import threading
 import warnings
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from tally import check, raises, run_groups  # noqa: E402
+
 SOURCE = os.path.abspath(sys.argv[1])
 MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
 PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
+EXAMPLES = int(os.environ.get("WHINCHAT_TEST_EXAMPLES", "150"))
 warnings.simplefilter("ignore")
 
 import whinchat  # noqa: E402
 from whinchat.calls import IMAGE_WORDS, TEXT_WORDS  # noqa: E402
 
 EXPECTED = (whinchat.WhinchatError, TypeError, ValueError, KeyError, IndexError)
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %.1000s" % (detail,)), flush=True)
-
-
-def raises(name, kind, call, words=""):
-    try:
-        got = call()
-    except Exception as e:
-        check(name, isinstance(e, kind) and words in str(e) and "\n" not in str(e), "%s: %s" % (type(e).__name__, e))
-    else:
-        check(name, False, "no exception but %r" % (got,))
 
 
 def answers(text):
@@ -46,7 +35,7 @@ def answers(text):
 
 # ---- pictures ----
 
-def test_pictures(pipe):
+def group_pictures():
     data = open(PICTURE, "rb").read()
     ask = lambda image: pipe(text=[{"role": "user", "content": [{"type": "image", "image": image}]}],  # noqa: E731
                              max_new_tokens=1)
@@ -75,7 +64,7 @@ def test_pictures(pipe):
 
 # ---- life ----
 
-def test_life(text):
+def group_life():
     def failing():
         yield "hello"
         raise KeyError("from the generator")
@@ -113,7 +102,7 @@ def test_life(text):
     check("a stream closed early", answers(text))
 
 
-def test_folder(work):
+def group_folder():
     raises("a folder that is not there", OSError, lambda: whinchat.pipeline("text-generation", os.path.join(work, "none")))
     folder = os.path.join(work, "model")
     shutil.copytree(MODEL, folder)
@@ -133,7 +122,7 @@ def test_folder(work):
         shutil.rmtree(folder)
 
 
-def test_fork(text):
+def group_fork():
     child = os.fork()
     if child == 0:  # the parent's model is refused, one of its own answers
         good = False
@@ -141,41 +130,10 @@ def test_fork(text):
             text("hello")
         except whinchat.ForkError:
             good = answers(whinchat.pipeline("text-generation", MODEL))
-        os._exit(0 if good else 1)
+        finally:
+            os._exit(0 if good else 1)
     check("fork after load: the child says so and may open a model of its own", os.waitpid(child, 0)[1] == 0)
     check("the parent goes on", answers(text))
-
-
-SUB = """
-import sys
-sys.path[:0] = %r
-import whinchat
-text = whinchat.pipeline("text-generation", %r)
-assert text("hello", max_new_tokens=3)[0]["generated_text"].startswith("hello")
-"""
-
-
-def test_interpreters(text):
-    """Two interpreters of one process; not where Python or cffi refuse a second one themselves."""
-    try:
-        import _xxsubinterpreters as interpreters
-    except ImportError:  # from 3.13 on it has another name
-        print("not run: two interpreters' threads: this Python has no _xxsubinterpreters")
-        return
-    failed = []
-
-    def work():
-        other = interpreters.create()
-        try:
-            interpreters.run_string(other, SUB % (sys.path, MODEL))
-        except BaseException as e:
-            failed.append(e)
-        interpreters.destroy(other)
-    thread = threading.Thread(target=work)
-    thread.start()
-    good = all(answers(text) for _ in range(5))
-    thread.join()
-    check("two interpreters' threads", good and (not failed or "ImportError" in str(failed[0])), failed)
 
 
 # ---- arguments ----
@@ -190,7 +148,7 @@ def survives(call, pipe, text):
         return "\n" not in str(e) or isinstance(e, whinchat.TemplateError)
 
 
-def test_arguments(pipe, text, work, examples):
+def group_arguments():
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = work
     try:
         from hypothesis import HealthCheck, given, settings, strategies as st
@@ -215,7 +173,7 @@ def test_arguments(pipe, text, work, examples):
         return st.dictionaries(st.sampled_from([n for n in names if n not in ("streamer", "allow_remote", "max_new_tokens",
                                                                                "max_length", "num_return_sequences")]),
                                small, max_size=3)
-    common = settings(max_examples=examples, deadline=None, database=None, derandomize=True,
+    common = settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
                       suppress_health_check=list(HealthCheck))
 
     @common
@@ -248,24 +206,49 @@ def test_arguments(pipe, text, work, examples):
             check("hypothesis: %s" % f.__name__, False, traceback.format_exc()[-900:] if not isinstance(e, SystemExit) else e)
 
 
-def main():
-    pipe = whinchat.pipeline("image-text-to-text", MODEL, dtype="float32")
-    text = whinchat.pipeline("text-generation", pipe.model, dtype="float32")
-    work = tempfile.mkdtemp(prefix="whinchat-hostile-")
+# ---- interpreters ----
+
+SUB = """
+import sys
+sys.path[:0] = %r
+import whinchat
+text = whinchat.pipeline("text-generation", %r)
+assert text("hello", max_new_tokens=3)[0]["generated_text"].startswith("hello")
+"""
+
+
+def group_interpreters():
+    """Two interpreters of one process; not where Python or cffi refuse a second one themselves."""
     try:
-        test_pictures(pipe)
-        test_life(text)
-        test_folder(work)
-        test_fork(text)
-        test_arguments(pipe, text, work, int(os.environ.get("WHINCHAT_TEST_EXAMPLES", "150")))
-        test_interpreters(text)
-        raises("a chat too deep", ValueError, lambda: text([{"role": "user", "content": json.loads("[" * 900 + "]" * 900)}]))
-        raises("a prompt too long", ValueError, lambda: text("a " * 100000), "2048")
-        check("the library answers after all that", answers(text))
-    finally:
-        shutil.rmtree(work)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] else 0
+        import _xxsubinterpreters as interpreters
+    except ImportError:  # from 3.13 on it has another name
+        print("not run: two interpreters' threads: this Python has no _xxsubinterpreters")
+        return
+    failed = []
+
+    def work():
+        other = interpreters.create()
+        try:
+            interpreters.run_string(other, SUB % (sys.path, MODEL))
+        except BaseException as e:
+            failed.append(e)
+        interpreters.destroy(other)
+    thread = threading.Thread(target=work)
+    thread.start()
+    good = all(answers(text) for _ in range(5))
+    thread.join()
+    check("two interpreters' threads", good and (not failed or "ImportError" in str(failed[0])), failed)
 
 
-sys.exit(main())
+# ---- sizes ----
+
+def group_sizes():
+    raises("a chat too deep", ValueError, lambda: text([{"role": "user", "content": json.loads("[" * 900 + "]" * 900)}]))
+    raises("a prompt too long", ValueError, lambda: text("a " * 100000), "2048")
+    check("the library answers after all that", answers(text))
+
+
+pipe = whinchat.pipeline("image-text-to-text", MODEL, dtype="float32")
+text = whinchat.pipeline("text-generation", pipe.model, dtype="float32")
+work = tempfile.mkdtemp(prefix="whinchat-hostile-")
+sys.exit(run_groups(globals(), sys.argv[2:], work))

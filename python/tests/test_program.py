@@ -13,6 +13,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from tally import check, finish  # noqa: E402
+
 SOURCE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", ".."))
 ANSWER = "The person in the image is playing an electric guitar.\n"
 PROGRAM = '''\
@@ -33,12 +36,6 @@ class dtype:
         return "torch.bfloat16"
 bfloat16 = dtype()
 '''
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail):
-    count[good] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %.2000s" % (detail,)), flush=True)
 
 
 def run(name, program, **env):
@@ -89,8 +86,7 @@ def main():
         run("the cache below HF_HOME", PROGRAM, PYTHONPATH=paths, HF_HOME=work, HF_HUB_CACHE=None)
     finally:
         shutil.rmtree(work)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] else 0
+    return finish()
 
 
 sys.exit(main())

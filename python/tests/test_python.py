@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The Python package from outside: test_python.py SOURCE, with PYTHONPATH and WHINCHAT_LIBRARY set.
+"""The Python package from outside: test_python.py SOURCE [NAME]..., with PYTHONPATH and
+WHINCHAT_LIBRARY set; NAME chooses groups.
 
 Needs Python's own library and cffi.  A line a case; the last one is 'N passed, N failed'.
 """
@@ -14,6 +15,9 @@ import threading
 import time
 import warnings
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from tally import check, equal, raises, run_groups  # noqa: E402
+
 SOURCE = os.path.abspath(sys.argv[1])
 EXPECTED = os.path.join(SOURCE, "tests", "goldens", "expected")
 MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
@@ -24,26 +28,6 @@ warnings.simplefilter("ignore")
 
 import whinchat  # noqa: E402
 
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %.600s" % (detail,)), flush=True)
-
-
-def equal(name, got, want):
-    check(name, got == want, "got %r, want %r" % (got, want))
-
-
-def raises(name, kind, words, call):
-    try:
-        got = call()
-    except Exception as e:
-        check(name, isinstance(e, kind) and words in str(e), "%s: %s" % (type(e).__name__, e))
-    else:
-        check(name, False, "no exception but %r" % (got,))
-
 
 def chat(*parts):
     return [{"role": "user", "content": list(parts)}]
@@ -53,7 +37,7 @@ def pictured(**part):
     return chat(dict(part, type="image"), QUESTION)
 
 
-def test_expected(pipe):
+def group_expected():
     """Every turn of the recorded conversations, in batches; word for word where the reference is not undecided."""
     asked, wanted = [], []
     for c in json.load(open(os.path.join(EXPECTED, "expected.json")))["conversations"]:
@@ -75,7 +59,7 @@ def test_expected(pipe):
     equal("a batch gives what each gives alone", got[:12], alone)
 
 
-def test_forms(pipe, text):
+def group_forms():
     data = open(PICTURE, "rb").read()
     encoded = base64.b64encode(data).decode()
     for name, image in (("path", PICTURE), ("bytes", data), ("base64", encoded),
@@ -105,25 +89,24 @@ def test_forms(pipe, text):
     thread.join()
 
 
-def test_bad_input(pipe, text):
+def group_bad_input():
     place = chat({"type": "image"}, QUESTION)
-    raises("too many pictures", ValueError, "has 1 place for images, 2 passed", lambda: pipe(text=place, images=[PICTURE] * 2))
-    raises("no picture for a place", ValueError, "Found 1 <image_soft_token>", lambda: pipe(text=place))
-    raises("a picture that is none", ValueError, "", lambda: pipe(text=place, images=[b"not a picture"]))
-    raises("a picture that is not there", ValueError, "no such file", lambda: pipe(text=pictured(path="/none.png")))
-    raises("a URL", ValueError, "allow_remote", lambda: pipe(text=pictured(url="http://localhost/a.png")))
-    raises("nothing", ValueError, "at least provide", pipe)
-    raises("wrong roles", whinchat.TemplateError, "must alternate", lambda: pipe(text=[{"role": "x", "content": "hi"}]))
-    raises("unknown word", TypeError, "foo", lambda: text("hello", foo=1))
-    raises("unknown word at construction", TypeError, "foo",
-           lambda: whinchat.pipeline("text-generation", MODEL, foo=1))
-    raises("a number as text", TypeError, "int", lambda: text(3))
-    raises("no such model", OSError, "none-such", lambda: whinchat.pipeline("text-generation", "none-such"))
-    raises("temperature 0", ValueError, "strictly positive", lambda: text("a", do_sample=True, temperature=0.0))
-    raises("what JSON cannot hold", ValueError, "JSON", lambda: text([{"role": "user", "content": object()}]))
+    raises("too many pictures", ValueError, lambda: pipe(text=place, images=[PICTURE] * 2), "has 1 place for images, 2 passed")
+    raises("no picture for a place", ValueError, lambda: pipe(text=place), "Found 1 <image_soft_token>")
+    raises("a picture that is none", ValueError, lambda: pipe(text=place, images=[b"not a picture"]))
+    raises("a picture that is not there", ValueError, lambda: pipe(text=pictured(path="/none.png")), "no such file")
+    raises("a URL", ValueError, lambda: pipe(text=pictured(url="http://localhost/a.png")), "allow_remote")
+    raises("nothing", ValueError, pipe, "at least provide")
+    raises("wrong roles", whinchat.TemplateError, lambda: pipe(text=[{"role": "x", "content": "hi"}]), "must alternate")
+    raises("unknown word", TypeError, lambda: text("hello", foo=1), "foo")
+    raises("unknown word at construction", TypeError, lambda: whinchat.pipeline("text-generation", MODEL, foo=1), "foo")
+    raises("a number as text", TypeError, lambda: text(3), "int")
+    raises("no such model", OSError, lambda: whinchat.pipeline("text-generation", "none-such"), "none-such")
+    raises("temperature 0", ValueError, lambda: text("a", do_sample=True, temperature=0.0), "strictly positive")
+    raises("what JSON cannot hold", ValueError, lambda: text([{"role": "user", "content": object()}]), "JSON")
     with whinchat.pipeline("text-generation", MODEL) as closed:
         pass
-    raises("a closed pipeline", whinchat.ClosedError, "closed", lambda: closed("hello"))
+    raises("a closed pipeline", whinchat.ClosedError, lambda: closed("hello"), "closed")
     r, w = os.pipe()
     child = os.fork()
     if child == 0:
@@ -131,20 +114,21 @@ def test_bad_input(pipe, text):
             text("hello")
         except whinchat.ForkError as e:
             os.write(w, str(e).encode())
-        os._exit(0)
+        finally:
+            os._exit(0)
     os.close(w)
     equal("a fork after load ends with an exception", (b"load it after the fork" in os.read(r, 4096),
                                                        os.waitpid(child, 0)[1]), (True, 0))
 
 
-def test_parts(pipe):
+def group_parts():
     tokenizer = whinchat.Tokenizer.from_pretrained(MODEL)
     equal("encode and decode", tokenizer.decode(tokenizer.encode("hello person", False)), "hello person")
     ids, offsets = tokenizer.encode_with_offsets("hello person")
     equal("offsets cover the text", "".join("hello person"[a:b] for a, b in offsets), "hello person")
     equal("template", whinchat.ChatTemplate("{{ bos_token }}{{ messages[0].content }}", bos_token="<b>").render(
         [{"role": "user", "content": "x"}]), "<b>x")
-    raises("a broken template", whinchat.TemplateError, "", lambda: whinchat.ChatTemplate("{% if %}").render([]))
+    raises("a broken template", whinchat.TemplateError, lambda: whinchat.ChatTemplate("{% if %}").render([]))
     logits = pipe.model.logits("hello")
     best = max(range(len(logits)), key=lambda i: logits[i])
     answer = pipe.model.generate([whinchat.Prompt(text="hello")], whinchat.Sampling(max_new_tokens=1, do_sample=False))[0]
@@ -153,7 +137,7 @@ def test_parts(pipe):
           ["text_config"]["hidden_size"])
 
 
-def test_mmproj(pipe):
+def group_mmproj():
     """A GGUF model with its pictures in a file of its own answers as the folder."""
     folder = tempfile.mkdtemp(prefix="whinchat-python-")
     try:
@@ -168,14 +152,15 @@ def test_mmproj(pipe):
             equal("mmproj: its file", model.info["mmproj"], tower)
         other = whinchat.pipeline("image-text-to-text", model=text, mmproj=tower)
         equal("mmproj of pipeline", other(text=asked, return_full_text=False, do_sample=False)[0]["generated_text"], ANSWER)
-        raises("without it", whinchat.InputError, "mmproj", lambda: whinchat.pipeline("image-text-to-text", model=text)(text=asked))
-        raises("none of that name", OSError, "nosuch.gguf", lambda: whinchat.Model(text, mmproj="nosuch.gguf"))
-        raises("no path", TypeError, "os.PathLike", lambda: whinchat.Model(text, mmproj=3))
+        raises("without it", whinchat.InputError, lambda: whinchat.pipeline("image-text-to-text", model=text)(text=asked),
+               "mmproj")
+        raises("none of that name", OSError, lambda: whinchat.Model(text, mmproj="nosuch.gguf"), "nosuch.gguf")
+        raises("no path", TypeError, lambda: whinchat.Model(text, mmproj=3), "os.PathLike")
     finally:
         shutil.rmtree(folder)
 
 
-def test_words(pipe, text):
+def group_words():
     """Keywords that the recorded calls of test_transformers.py do not reach."""
     info = pipe.model.info
     equal("info tells the picture's token and the defaults", (info["image"]["token"], info["generation"]["eos_token_id"],
@@ -185,8 +170,8 @@ def test_words(pipe, text):
     n = len(pipe(text=asked, return_tensors=True, max_new_tokens=1)[0]["generated_token_ids"]) - 1
     equal("max_length counts every place of a picture", len(pipe(text=asked, return_tensors=True, max_length=n + 4)[0]
                                                             ["generated_token_ids"]), n + 4)
-    raises("max_length below the prompt", ValueError, "Input length of input_ids is %d" % n,
-           lambda: pipe(text=asked, max_length=n))
+    raises("max_length below the prompt", ValueError, lambda: pipe(text=asked, max_length=n),
+           "Input length of input_ids is %d" % n)
     equal("max_length of a batch", [len(t[0]["generated_token_ids"]) for t in text(["hello", "What model are you?"],
                                     return_tensors=True, max_length=12, eos_token_id=3, batch_size=2)], [12, 12])
     seen = []
@@ -208,10 +193,10 @@ def test_words(pipe, text):
     two = text("hello", num_return_sequences=2, do_sample=True, temperature=3.0, seed=7)
     equal("two sequences of a seed", text("hello", num_return_sequences=2, do_sample=True, temperature=3.0, seed=7), two)
     check("two sequences differ", two[0] != two[1], two)
-    raises("words that would change the answer", whinchat.UnsupportedError, "bad_words_ids",
-           lambda: text("hello", bad_words_ids=[[3]]))
-    raises("handle_long_generation without room", ValueError, "hole",
-           lambda: text("hello", handle_long_generation="hole", max_new_tokens=5000))
+    raises("words that would change the answer", whinchat.UnsupportedError, lambda: text("hello", bad_words_ids=[[3]]),
+           "bad_words_ids")
+    raises("handle_long_generation without room", ValueError,
+           lambda: text("hello", handle_long_generation="hole", max_new_tokens=5000), "hole")
     equal("handle_long_generation", len(text("a " * 2040, handle_long_generation="hole", max_new_tokens=8,
                                              return_tensors=True)[0]["generated_token_ids"]) <= 2048, True)
     equal("a text with NUL", text("a\0b", max_new_tokens=1)[0]["generated_text"][:3], "a\0b")
@@ -222,7 +207,7 @@ def test_words(pipe, text):
     equal("a word without meaning warns once", ["use_cache" in str(w.message) for w in heard], [True])
 
 
-def test_threads(pipe):
+def group_threads():
     questions = ["What model are you?", "hello", "Who made you?", "What can you do?"] * 2
     ask = lambda q: pipe(text=chat({"type": "text", "text": q}), return_full_text=False)[0]["generated_text"]  # noqa: E731
     want, got = [ask(q) for q in questions], [None] * len(questions)
@@ -235,7 +220,7 @@ def test_threads(pipe):
     equal("8 threads on one model answer as one", got, want)
 
 
-def test_overhead(text):
+def group_overhead():
     """What a call costs over the same calls of the C library: the least of many, in turns."""
     from whinchat._native import ffi, lib
     model, err = text.model, ffi.new("wc_error *")
@@ -261,7 +246,7 @@ def test_overhead(text):
     check("a call costs %.2f ms more than the C API's %.2f, less than 2" % (over, 1000 * least["C"]), over < 2, least)
 
 
-def test_interrupt(text):
+def group_interrupt():
     start = time.time()
     threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     try:
@@ -273,14 +258,4 @@ def test_interrupt(text):
 
 pipe = whinchat.pipeline("image-text-to-text", MODEL, dtype="float32")
 text = whinchat.pipeline("text-generation", pipe.model, dtype="float32")
-test_forms(pipe, text)
-test_parts(pipe)
-test_bad_input(pipe, text)
-test_words(pipe, text)
-test_mmproj(pipe)
-test_threads(pipe)
-test_overhead(text)
-test_interrupt(text)
-test_expected(pipe)
-print("%d passed, %d failed" % (count[True], count[False]))
-sys.exit(1 if count[False] else 0)
+sys.exit(run_groups(globals(), sys.argv[2:]))

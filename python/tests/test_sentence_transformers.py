@@ -13,7 +13,7 @@ import subprocess
 import sys
 import warnings
 
-from test_transformers import SOURCE, agree, comparable, outcome, without_tensors
+from test_transformers import SOURCE, chosen, compared, finish_compared, outcome, without_tensors
 
 RECORDED = os.path.join(SOURCE, "python", "tests", "recorded_sentence_transformers.json")
 TEXTS = ["the cat is in the tree.", "", "a small city", "the cat is in the tree, and the small cat runs in the city."]
@@ -206,13 +206,12 @@ def main():
             have[name] = __import__(name)
         except ImportError:
             print("# no %s" % name)
-    differ, count, seen = listed(), {True: 0, False: 0}, {}
-    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+    differ, seen = listed(), {}
     for kind, model, forms in GROUPS:
         pair = [(lib, name) for lib, name in ((theirs, "theirs"), (whinchat, "ours")) if lib]
         made = {name: getattr(lib, kind)(golden(model)) if kind else lib for lib, name in pair}
         for name, form in forms.items():
-            if only and not name.startswith(only):
+            if not chosen(name):
                 seen[name] = None
                 continue
             want = recorded[name] if theirs is None else outcome(form, made["theirs"], "theirs")[0]
@@ -223,22 +222,10 @@ def main():
                 continue
             if "torch" not in have:
                 want, got = without_tensors(want), without_tensors(got)
-            same, wanted = agree(want, got, error), name not in differ
             if "torch" not in have and (name.startswith(("e_kind", "e_empty", "c_kind", "c_empty"))) and "numpy" not in have:
                 continue
-            count[same == wanted] += 1
-            print("%s %s%s" % ("ok  " if same == wanted else "FAIL", name, "" if wanted else " (differs)"), flush=True)
-            if same != wanted or "-v" in sys.argv:
-                print("     theirs %.500r\n     ours   %.500r" % (want, got), flush=True)
-    check = not differ - set(seen)
-    count[check] += 1
-    print("%s docs/PYTHON.md names calls that are there%s" % ("ok  " if check else "FAIL", "" if check else
-                                                             ": %s" % sorted(differ - set(seen))))
-    print("%d passed, %d failed" % (count[True], count[False]))
-    if "--record" in sys.argv:
-        with open(RECORDED, "w", encoding="utf-8") as f:
-            f.write("{\n%s\n}\n" % ",\n".join("%s: %s" % (json.dumps(k), json.dumps(comparable(v))) for k, v in seen.items()))
-    return 1 if count[False] else 0
+            compared(name, want, got, error, differ)
+    return finish_compared(differ, set(seen), RECORDED, seen)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ import encoder_forms
 import media_forms
 from encoder_forms import Items, drained
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from tally import check, count, finish  # noqa: E402
+
 SOURCE = os.path.abspath(sys.argv[1])
 MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
 EXPECTED = os.path.join(SOURCE, "tests", "goldens", "expected")
@@ -378,6 +381,28 @@ def close(a, b):
     return a == b
 
 
+def compared(name, theirs, ours, error, differ):
+    """A case: what came back agrees, or differs where docs/PYTHON.md says so (differ has the name)."""
+    same, wanted = agree(theirs, ours, error), name not in differ
+    check(name + ("" if wanted else " (differs)"), same == wanted)
+    if same != wanted or "-v" in sys.argv:
+        print("     theirs %.700r\n     ours   %.700r" % (theirs, ours), flush=True)
+
+
+def chosen(name):
+    """Whether --only, where it is given, begins this name."""
+    return "--only" not in sys.argv or name.startswith(sys.argv[sys.argv.index("--only") + 1])
+
+
+def finish_compared(differ, names, path, seen):
+    """docs/PYTHON.md names no others than names; with --record what was seen is written to path. The exit status."""
+    check("docs/PYTHON.md names what is there", differ <= names, sorted(differ - names))
+    if "--record" in sys.argv:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("{\n%s\n}\n" % ",\n".join("%s: %s" % (json.dumps(k), json.dumps(v)) for k, v in seen.items()))
+    return finish()
+
+
 def listed(version):
     """The forms that docs/PYTHON.md says to differ for this version ("4", "5"): cells `name` of rows "| 4, 5 | ... |"."""
     names = set()
@@ -488,8 +513,7 @@ def compare(reference, kit):
     def make(task, model, **words):
         return whinchat.pipeline(task, model, **dict({"dtype": "float32"}, **words))
 
-    differ, count, seen = listed(reference.version.split(".")[0]), {True: 0, False: 0}, {"version": reference.version}
-    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+    differ, seen = listed(reference.version.split(".")[0]), {"version": reference.version}
     groups = [("image-text-to-text", MODEL, IMAGE_FORMS), ("text-generation", MODEL, TEXT_FORMS),
               (None, MODEL, dict(MAKE_FORMS, **encoder_forms.MAKE))]
     groups += [(task, kit.golden(model), forms) for (task, model), forms in encoder_forms.GROUPS.items()]
@@ -498,7 +522,7 @@ def compare(reference, kit):
     for task, model, forms in groups:
         ours = make if task is None else make(task, model)
         for name, form in forms.items():
-            if only and not name.startswith(only):
+            if not chosen(name):
                 seen[name] = None
                 continue
             seen[name] = theirs = reference.outcome(task, model, name, form)
@@ -506,38 +530,24 @@ def compare(reference, kit):
             if isinstance(error, AttributeError) and "'Kit'" in str(error):
                 print("skip %s: %s" % (name, error))
                 continue
-            same, want = agree(theirs, got, error), name not in differ
-            count[same == want] += 1
-            print("%s %s%s" % ("ok  " if same == want else "FAIL", name, "" if want else " (differs)"), flush=True)
-            if same != want or "-v" in sys.argv:
-                print("     theirs %.700r\n     ours   %.700r" % (theirs, got), flush=True)
-    names = set(seen).union(*media_forms.GROUPS.values())
-    check = not differ - names
-    count[check] += 1
-    print("%s docs/PYTHON.md names forms that are there%s" % ("ok  " if check else "FAIL", "" if check else
-                                                             ": %s" % sorted(differ - names)))
-    print("%d passed, %d failed" % (count[True], count[False]))
-    if "--record" in sys.argv:
-        with open(RECORDED, "w", encoding="utf-8") as f:
-            lines = ",\n".join("%s: %s" % (json.dumps(k), json.dumps(v)) for k, v in seen.items())
-            f.write("{\n%s\n}\n" % lines)
-    return 1 if count[False] else 0
+            compared(name, theirs, got, error, differ)
+    return finish_compared(differ, set(seen).union(*media_forms.GROUPS.values()), RECORDED, seen)
 
 
 def in_each(pythons):
     """This test once more in other Pythons; the sum of their cases."""
     env = {k: v for k, v in os.environ.items() if k != "WHINCHAT_TEST_TRANSFORMERS"}
     env.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", WHINCHAT_TEST_LIVE="1")
-    passed = failed = 0
     for python in pythons:
         p = subprocess.run([python] + sys.argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         print(p.stdout, end="", flush=True)
         last = re.search(r"^(\d+) passed, (\d+) failed$", p.stdout, re.M)
-        if not last:
-            print("FAIL %s: %s" % (python, p.stderr[-2000:]))
-        passed, failed = passed + int(last.group(1) if last else 0), failed + int(last.group(2) if last else 1)
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+        if last:
+            count[True] += int(last.group(1))
+            count[False] += int(last.group(2))
+        else:
+            check(python, False, p.stderr[-2000:])
+    return finish()
 
 
 def main():

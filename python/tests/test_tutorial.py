@@ -14,15 +14,12 @@ import sys
 import traceback
 import warnings
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests"))
+from tally import check, finish  # noqa: E402
+
 SOURCE = os.path.abspath(sys.argv[1])
 PAGE = os.path.join(SOURCE, "docs", "TUTORIAL.md")
 CELL = re.compile(r"```python\n(.*?)```\n```text\n(.*?)```\n", re.S)
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % (detail,)), flush=True)
 
 
 def run_cells(page):
@@ -72,5 +69,4 @@ if "--write" in sys.argv:
     with open(PAGE, "w", encoding="utf-8") as f:
         f.write(new)
 check_docstrings()
-print("%d passed, %d failed" % (count[True], count[False]))
-sys.exit(1 if count[False] else 0)
+sys.exit(finish())

@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from tally import check, finish  # noqa: E402
+
 BUILD, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 HEADER = os.path.join(SOURCE, "include", "whinchat.h")
 ABI = os.path.join(SOURCE, "tests", "api", "whinchat.abi")
@@ -23,13 +26,6 @@ EXPECTED = os.path.join(SOURCE, "tests", "goldens", "expected")
 ANSWER = "The person in the image is playing an electric guitar.\n"
 WORK = tempfile.mkdtemp(prefix="whinchat-api-")
 ROOT = os.path.join(WORK, "root")
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % (detail,)), flush=True)
-    return good
 
 
 def run(command, stdin="", **env):
@@ -162,5 +158,4 @@ if check("meson install", code == 0, out + err):
     check_cpp(flags, library)
     check_abi(os.path.realpath(library), header_folder)
 shutil.rmtree(WORK)
-print("%d passed, %d failed" % (count[True], count[False]))
-sys.exit(1 if count[False] else 0)
+sys.exit(finish())

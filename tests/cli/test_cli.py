@@ -19,6 +19,10 @@ import tempfile
 import termios
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from program import TIME, exits, plain_environment, result_of, write_file  # noqa: E402
+from tally import check, run_groups  # noqa: E402
+
 PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
 PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
@@ -26,69 +30,29 @@ GOLDENS = os.path.join(SOURCE, "tests", "goldens")
 QUESTION = "What musical instrument is the person playing?"
 ANSWER = "The person in the image is playing an electric guitar."
 COMMANDS = "run chat embed rerank classify fill index ask show verify tokenize template bench perplexity compare convert pull rm list doctor completion help version".split()
-TIME = 120.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))  # what takes longer hangs; nothing else here asks for a time
 WORK = tempfile.mkdtemp(prefix="whinchat-cli-")
-count = {True: 0, False: 0}
 
 
 # ---- running ----
 
 def environment(**changes):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("WHINCHAT_")}
-    env.update(TERM="xterm", LC_ALL="C.UTF-8", XDG_STATE_HOME=os.path.join(WORK, "state"),
-               WHINCHAT_MODELS=os.path.dirname(MODEL))
-    env.pop("NO_COLOR", None)
-    for name, value in changes.items():
-        env.pop(name, None)
-        if value is not None:
-            env[name] = value
-    return env
-
-
-class Result:
-    def __init__(self, code, out, err):
-        self.code, self.raw, self.out, self.err = code, out, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
-        self.first = self.err.split("\n")[0]
-
-    def __str__(self):
-        return "exit %d, stdout %r, stderr %r" % (self.code, self.out[:300], self.err[:300])
+    own = dict(TERM="xterm", LC_ALL="C.UTF-8", XDG_STATE_HOME=os.path.join(WORK, "state"), WHINCHAT_MODELS=os.path.dirname(MODEL),
+               NO_COLOR=None)
+    return plain_environment(**dict(own, **changes))
 
 
 def run(*args, stdin=b"", env=None, cwd=None, **more):
     """The program with these arguments; stdin: bytes, or a file."""
-    feed = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
-    p = subprocess.run([PROGRAM] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIME,
-                       env=env or environment(), cwd=cwd or WORK, **feed, **more)
-    return Result(p.returncode, p.stdout, p.stderr)
+    return result_of([PROGRAM] + list(args), stdin, env=env or environment(), cwd=cwd or WORK, **more)
 
 
 def shell(script, env=None):
     """A line of sh, in which "$W" is the program and "$M" the model."""
-    p = subprocess.run(["/bin/sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, timeout=TIME, cwd=WORK, env=environment(W=PROGRAM, M=MODEL, P=PICTURE))
-    return Result(p.returncode, p.stdout, p.stderr)
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % detail), flush=True)
-    return good
-
-
-def exits(name, result, code, err=None, out=None):
-    """The exit status, words on the first line of stderr, all of stdout."""
-    good = result.code == code and (err is None or err in result.first) and (out is None or result.out == out)
-    if code not in (0, 130, 143):
-        good = good and result.first.startswith("whinchat: ") and len(result.err.strip().split("\n")) <= 2
-    return check(name, good, "%s; wanted exit %d%s%s" % (result, code, "" if err is None else ", stderr %r" % err,
-                                                       "" if out is None else ", stdout %r" % out))
+    return result_of(["/bin/sh", "-c", script], subprocess.DEVNULL, cwd=WORK, env=environment(W=PROGRAM, M=MODEL, P=PICTURE))
 
 
 def write(name, data):
-    path = os.path.join(WORK, name)
-    with open(path, "wb") as f:
-        f.write(data if isinstance(data, bytes) else data.encode())
-    return path
+    return write_file(os.path.join(WORK, name), data)
 
 
 def object_of(name, result):
@@ -1008,21 +972,5 @@ def group_chat_sound():
     step("leaves", t.end() == 0)
 
 
-def main():
-    groups = {n[6:]: f for n, f in globals().items() if n.startswith("group_")}
-    chosen = sys.argv[3:] or list(groups)
-    try:
-        for name in chosen:
-            print("-- %s" % name)
-            try:
-                groups[name]()
-            except Exception as e:  # a group that breaks off is a failure, and the others still run
-                check("%s: ran to its end" % name, False, "%s: %s" % (type(e).__name__, e))
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] or not count[True] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_groups(globals(), sys.argv[3:], WORK))

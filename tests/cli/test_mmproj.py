@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""GGUF models with their pictures in a file of its own: test_mmproj.py PROGRAM SOURCE
+"""GGUF models with their pictures in a file of its own: test_mmproj.py PROGRAM SOURCE [NAME]...
 
 Converts the miniature Gemma 3n and the golden Gemma 3 to a text file and a tower (mmproj), and looks whether the pair
 answers as the folder does: given, found, in the forms that llama.cpp's converters wrote over time, and broken in many
@@ -14,51 +14,43 @@ import sys
 import tempfile
 
 PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-sys.path.insert(0, os.path.join(SOURCE, "tests", "badinput"))
+sys.path[:0] = [os.path.join(SOURCE, "tests"), os.path.join(SOURCE, "tests", "badinput")]
 from badlib.common import ARR, BOOL, F32, G, I32, STR, U32, _FMT  # noqa: E402
+from program import plain_environment, result_of, write_file  # noqa: E402
+from tally import check, run_groups  # noqa: E402
 
 MODEL = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
 PICTURE = os.path.join(SOURCE, "examples", "guitarist.png")
 GOLDEN = os.path.join(SOURCE, "tests", "goldens", "gemma3_mm")
-TIME = 120.0 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))
 ASK = ("--image", PICTURE, "-p", "Describe this picture.", "--json", "-q")
 WORK = tempfile.mkdtemp(prefix="whinchat-mmproj-")
-count = {True: 0, False: 0}
 
 
 def run(*args):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("WHINCHAT_")}
-    p = subprocess.run([PROGRAM] + list(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       text=True, errors="replace", timeout=TIME, env=env, cwd=WORK)
-    return p
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % (detail,)), flush=True)
+    return result_of([PROGRAM] + list(args), subprocess.DEVNULL, env=plain_environment(), cwd=WORK)
 
 
 def answers(name, want, *args):
     """The program's answer to a picture has the ids of want, prompt and answer."""
     r = run("run", *args, *ASK)
-    got = json.loads(r.stdout) if r.returncode == 0 else {}
+    got = json.loads(r.out) if r.code == 0 else {}
     same = [got.get(k) == want[k] for k in ("prompt_ids", "ids", "text")]
-    check(name, all(same), (r.returncode, r.stderr, got))
+    check(name, all(same), (r.code, r.err, got))
 
 
 def refused(name, words, *args):
     """One line that has these words, a status that is no crash."""
     r = run(*args)
-    lines = r.stderr.strip().split("\n")
-    good = r.returncode in (2, 3, 6) and lines[0].startswith("whinchat: ") and len(lines) <= 2 and words in lines[0]
-    check(name, good, (r.returncode, r.stderr))
+    lines = r.err.strip().split("\n")
+    good = r.code in (2, 3, 6) and lines[0].startswith("whinchat: ") and len(lines) <= 2 and words in lines[0]
+    check(name, good, (r.code, r.err))
 
 
 def convert(source, out, *options):
     os.makedirs(os.path.dirname(os.path.join(WORK, out)), exist_ok=True)
     r = run("convert", source, os.path.join(WORK, out), "-q", *options)
-    if r.returncode:
-        raise SystemExit("convert %s: %s" % (source, r.stderr))
+    if r.code:
+        raise RuntimeError("convert %s: %s" % (source, r.err))
     return os.path.join(WORK, out)
 
 
@@ -110,11 +102,7 @@ def read_gguf(path):
 
 
 def write(g, name):
-    path = os.path.join(WORK, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(g if isinstance(g, bytes) else g.bytes())
-    return path
+    return write_file(os.path.join(WORK, name), g if isinstance(g, bytes) else g.bytes())
 
 
 def changed(tower, edit):
@@ -131,9 +119,9 @@ def as_half(t):
 
 # ---- Gemma 3n ----
 
-def gemma3n():
+def group_gemma3n():
     r = run("run", MODEL, *ASK)
-    want = json.loads(r.stdout)
+    want = json.loads(r.out)
     text, tower = convert(MODEL, "n/text.gguf"), convert(MODEL, "towers/n.gguf", "--mmproj")
     towers = [convert(MODEL, "towers/n-%s.gguf" % t, "--mmproj", "--type", t) for t in ("f32", "f16", "q8_0")]
     answers("given", want, text, "--mmproj", tower)
@@ -142,15 +130,15 @@ def gemma3n():
     types(towers[0], "f32")
     types(towers[1], "f16")
     twice = ("--image", PICTURE, "--image", PICTURE, "-p", "Are these the same?", "--json", "-q")
-    two = [json.loads(run("run", *m, *twice).stdout or "{}") for m in ((MODEL,), (text, "--mmproj", tower))]
+    two = [json.loads(run("run", *m, *twice).out or "{}") for m in ((MODEL,), (text, "--mmproj", tower))]
     check("two pictures", two[0] and two[0]["ids"] == two[1].get("ids") and two[0]["prompt_ids"] == two[1]["prompt_ids"], two)
     r = run("run", text, "-p", "Describe this picture.", "-q")
-    check("without a tower: text", r.returncode == 0 and r.stdout, r)
+    check("without a tower: text", r.code == 0 and r.out, r)
     refused("without a tower: no pictures", "takes no pictures (its GGUF file holds the text model; --mmproj names", "run", text, *ASK)
     shutil.copy(tower, os.path.join(WORK, "n", "text-mmproj-bf16.gguf"))
     answers("found", want, text)
     answers("found beside the only model of a folder", want, os.path.join(WORK, "n"))
-    show = json.loads(run("show", text, "--json").stdout)
+    show = json.loads(run("show", text, "--json").out)
     check("show", show["modalities"] == ["text", "image"] and show["image"]["tokens"] == 36 and
           show["mmproj"] == os.path.join(WORK, "n", "text-mmproj-bf16.gguf"), show)
     refused("sound", "takes no sound (its GGUF files hold no sound tower", "run", text, "--audio", os.path.join(SOURCE, "tests", "goldens", "gemma3n_mm", "sound_a.wav"), "-p", "hi")
@@ -193,7 +181,7 @@ def forms(want, text, tower):
     tokens[1537] = "<unused>"
     bare = write(tower.copy().drop("clip.vision.image_token_id"), "towers/bare.gguf")
     r = run("run", write(words, "unknown/text.gguf"), "--mmproj", bare, *ASK)
-    got = json.loads(r.stdout) if r.returncode == 0 else {}
+    got = json.loads(r.out) if r.code == 0 else {}
     check("the vocabulary has no token for a picture's row: the one behind it",
           got.get("prompt_ids") == [1552 if i == 1537 else i for i in want["prompt_ids"]] and got["text"], (r, got))
     tokens[1537] = "<image_soft_token>"     # and the table of layer inputs, filled up with zeros
@@ -245,7 +233,7 @@ def broken(text, tower):
 
 # ---- Gemma 3 ----
 
-def gemma3():
+def group_gemma3():
     """The golden's vocabulary is none that GGUF files have, so that prompts are ids; a picture has 9 rows of the id 8."""
     plain = os.path.join(WORK, "plain")
     os.makedirs(plain)
@@ -257,8 +245,8 @@ def gemma3():
         prompt = ",".join(map(str, [2, 30, 6] + 9 * [place] + [7, 40, 50]))
         r = run("run", *args, "--prompt-ids", prompt, "--image", os.path.join(GOLDEN, "image_a.png"), "-n", "12", "--greedy", "--json",
                 "--logprobs", "5", "-q", "--compute", "f32")
-        got = json.loads(r.stdout) if r.returncode == 0 else {}
-        return got.get("ids"), got.get("logprobs"), r.stderr
+        got = json.loads(r.out) if r.code == 0 else {}
+        return got.get("ids"), got.get("logprobs"), r.err
     want = ids(8, GOLDEN)
     check("Gemma 3: ids of a picture", want[0], want)
 
@@ -308,18 +296,5 @@ def gemma3():
         refused("Gemma 3: a processor with another " + name, name, "convert", plain, os.path.join(WORK, "out.gguf"), "--mmproj")
 
 
-def main():
-    try:
-        for group in (gemma3n, gemma3):
-            try:
-                group()
-            except Exception as e:  # what breaks off is a failure, and the rest still runs
-                check("%s: ran to its end" % group.__name__, False, "%s: %s" % (type(e).__name__, e))
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] or not count[True] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_groups(globals(), sys.argv[3:], WORK))

@@ -17,50 +17,25 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from program import TIME, exits, plain_environment, result_of, write_file  # noqa: E402
+from tally import check, run_groups  # noqa: E402
+
 PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 ENCODER = os.path.join(SOURCE, "tests", "goldens", "minilm")
 OTHER = os.path.join(SOURCE, "tests", "goldens", "bert_pooled")
 ANSWERER = os.path.join(SOURCE, "models", "gemma-3n-mini-it")
-TIME = 120 * float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))
 WIDTH = 36
 NEAR = "Birds > Trees\nThe tree is small."
 WORK = os.path.realpath(tempfile.mkdtemp(prefix="whinchat-index-"))
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % (detail,)), flush=True)
-    return good
-
-
-class Result:
-    def __init__(self, p):
-        self.code, self.out, self.err = p.returncode, p.stdout, p.stderr
-
-    def __str__(self):
-        return "exit %d, stdout %r, stderr %r" % (self.code, self.out[:400], self.err[:400])
 
 
 def run(*args, stdin="", cwd=None, **env):
-    e = {k: v for k, v in os.environ.items() if not k.startswith("WHINCHAT_")}
-    return Result(subprocess.run([PROGRAM] + list(args), input=stdin, capture_output=True, text=True, timeout=TIME,
-                                 cwd=cwd or WORK, env=dict(e, LC_ALL="C.UTF-8", **env)))
-
-
-def exits(name, r, code, err="", out=None):
-    good = r.code == code and err in r.err.split("\n")[0] and (out is None or r.out == out)
-    if code:
-        good = good and r.err.startswith("whinchat: ") and len(r.err.strip().split("\n")) <= 2
-    return check(name, good, "%s; wanted exit %d, %r" % (r, code, err))
+    return result_of([PROGRAM] + list(args), stdin, env=plain_environment(LC_ALL="C.UTF-8", **env), cwd=cwd or WORK)
 
 
 def write(path, data=""):
-    path = os.path.join(WORK, path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data if isinstance(data, bytes) else data.encode())
-    return path
+    return write_file(os.path.join(WORK, path), data)
 
 
 def index(*args, **more):
@@ -281,9 +256,8 @@ def group_example():
     write("x/b.txt", "search and rank data fast!\n")
 
     def ask(question):
-        p = subprocess.run([sys.executable, os.path.join(SOURCE, "examples", "ask_documents.py"), "x", question, "--encoder", ENCODER,
-                            "--model", ANSWERER], cwd=WORK, capture_output=True, text=True, timeout=TIME)
-        return Result(p)
+        script = os.path.join(SOURCE, "examples", "ask_documents.py")
+        return result_of([sys.executable, script, "x", question, "--encoder", ENCODER, "--model", ANSWERER], cwd=WORK)
     r = ask("Birds > Trees\nThe tree is small.")
     check("the example answers and names its sources", r.code == 0 and "\n\nSources:\nx/a.md:5  1.00\n" in r.out
           and r.out.index("\n\nSources") > 0, r)
@@ -390,20 +364,5 @@ def group_damage():
     check("60 damaged indexes", not odd, odd[:3])
 
 
-def main():
-    groups = {n[6:]: f for n, f in globals().items() if n.startswith("group_")}
-    try:
-        for name in sys.argv[3:] or list(groups):
-            print("-- %s" % name)
-            try:
-                groups[name]()
-            except Exception as e:  # a group that breaks off is a failure, and the others still run
-                check("%s: ran to its end" % name, False, "%s: %s" % (type(e).__name__, e))
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] or not count[True] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_groups(globals(), sys.argv[3:], WORK))

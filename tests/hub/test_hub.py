@@ -20,15 +20,14 @@ import tempfile
 import termios
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from standin import Repo, StandIn, git_sum, random_bytes  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from program import SLOWNESS, TIME, Result, result_of  # noqa: E402
+from standin import Repo, StandIn, random_bytes  # noqa: E402
+from tally import broke_off, check, finish, groups_of  # noqa: E402
 
 PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-SLOWNESS = float(os.environ.get("WHINCHAT_TEST_SLOWNESS", "1"))
 KILLS = int(os.environ.get("WHINCHAT_TEST_KILLS", "20"))
-TIME = 120 * SLOWNESS
 WORK = tempfile.mkdtemp(prefix="whinchat-hub-")
-count = {True: 0, False: 0}
 
 FILES = {
     "config.json": b'{"model_type": "llama"}', "tokenizer.json": b'{"a": 1}' * 300, "tokenizer_config.json": b"{}",
@@ -42,12 +41,6 @@ NEEDED = ["1_Pooling/config.json", "chat_template.jinja", "config.json", "model.
 
 
 # ---- running ----
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % (detail,)), flush=True)
-    return good
-
 
 class Cache:
     """A home of its own, empty."""
@@ -87,18 +80,8 @@ class Cache:
             return None
 
 
-class Result:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
-
-    def __str__(self):
-        return "exit %d, stdout %r, stderr %r" % (self.code, self.out[:300], self.err[-600:])
-
-
 def run(cache, world, *args, **changes):
-    p = subprocess.run([PROGRAM] + list(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       timeout=TIME, env=cache.environment(world, **changes))
-    return Result(p.returncode, p.stdout, p.stderr)
+    return result_of([PROGRAM] + list(args), subprocess.DEVNULL, env=cache.environment(world, **changes))
 
 
 def pull(cache, world, name="Org/Tiny", **changes):
@@ -636,9 +619,7 @@ def group_huggingface_hub(world):
               "i = scan_cache_dir()\nprint(len(i.warnings), [(r.repo_id, r.nb_files, len(r.revisions)) for r in i.repos])\n")
     pull(cache, world)
     world.clear()
-    p = subprocess.run([python, "-c", script], env=cache.environment(world), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       timeout=TIME)
-    r = Result(p.returncode, p.stdout, p.stderr)
+    r = result_of([python, "-c", script], env=cache.environment(world))
     lines = r.out.split("\n")
     check("huggingface_hub opens what we fetched", r.code == 0 and lines[0] == cache.path("snapshots", repo.commit)
           and lines[1] == FILES["config.json"].decode() and
@@ -671,17 +652,16 @@ def run_group(fn):
 
 def main():
     """The groups run at the same time: they mostly wait."""
-    groups = {n[len("group_"):]: f for n, f in globals().items() if n.startswith("group_")}
+    groups = groups_of(globals())
     with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
         running = {n: pool.submit(run_group, groups[n]) for n in sys.argv[3:] or groups}
     for name, job in running.items():
         if isinstance(job.exception(), NoTerminal):
             print("not run: the rest of %s: %s" % (name, job.exception()))
         elif job.exception():
-            check(name, False, repr(job.exception()))
+            broke_off(name, job.exception())
     shutil.rmtree(WORK, ignore_errors=True)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] else 0
+    return finish()
 
 
 if __name__ == "__main__":

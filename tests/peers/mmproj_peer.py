@@ -17,6 +17,9 @@ import tempfile
 
 import numpy as np
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from tally import check, finish  # noqa: E402
+
 LLAMA = os.path.abspath(sys.argv[1])
 sys.path.insert(0, os.path.join(LLAMA, "gguf-py"))
 from gguf import GGUFReader  # noqa: E402
@@ -29,12 +32,6 @@ FOLDERS = [os.path.join(ROOT, "tests", "goldens", n) for n in ("gemma3_mm", "gem
 OWN_WORDS = ("general.", "GGUF.", "clip.audio.", "clip.has_audio_encoder", "clip.vision.image_token_id")
 # The converter forces this one to 16 bits; ours is as --type says.
 F16_THERE = "mm.input_projection.weight"
-count = {True: 0, False: 0}
-
-
-def check(name, good, detail=""):
-    count[bool(good)] += 1
-    print("%s %s%s" % ("ok  " if good else "FAIL", name, "" if good else ": %s" % (detail,)), flush=True)
 
 
 def as_the_hub_has_it(source, to):
@@ -113,8 +110,7 @@ def main():
         check("the answer to a picture", said[0] and len(set(said)) == 1, said)
     finally:
         shutil.rmtree(work)
-    print("%d passed, %d failed" % (count[True], count[False]))
-    return 1 if count[False] else 0
+    return finish()
 
 
 if __name__ == "__main__":
