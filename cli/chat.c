@@ -337,9 +337,7 @@ static bool command_load(struct chat *t, const char *argument, wc_error *err)
     static const struct cli_attached none[CLI_KINDS];
     const char *path = file_argument(t, argument);
     struct cli_attached attached[CLI_KINDS];
-    size_t n;
-    const char *text = wc_file_read(t->c->arena, path, CLI_INPUT_BYTES, &n, err);
-    const wc_json *root = text ? wc_json_parse(t->c->arena, text, n, path, 0, err) : NULL;
+    const wc_json *root = wc_json_read(t->c->arena, path, CLI_INPUT_BYTES, 0, err);
     const wc_json *messages = root ? cli_chat_messages(root, path, err) : NULL;
     if (!messages || !cli_chat_attached(t->c, messages, path, none, attached, err))
         return false;

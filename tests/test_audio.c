@@ -68,10 +68,7 @@ static void test_formats(void **state)
 {
     wc_error err = {0};
     wc_arena *a = wc_arena_new(0);
-    size_t n;
-    const char *text = wc_file_read(a, FORMATS "/golden.json", 1 << 20, &n, &err);
-    assert_non_null(text);
-    const wc_json *doc = wc_json_parse(a, text, n, "golden.json", 0, &err),
+    const wc_json *doc = wc_json_read(a, FORMATS "/golden.json", 1 << 20, 0, &err),
                   *files = wc_json_get(doc, "files");
     wc_checkpoint *values = wc_checkpoint_open_tensors(FORMATS "/golden.safetensors", &err);
     assert_non_null(values);

@@ -34,14 +34,12 @@ static void open_goldens(struct goldens *g, const char *dir)
     wc_error err = {0};
     size_t n;
     *g = (struct goldens){.arena = wc_arena_new(0), .dir = dir};
-    char *text = wc_file_read(g->arena, wc_path_join(g->arena, dir, "golden.json"), 1 << 24, &n, &err);
-    assert_non_null(text);
-    g->doc = wc_json_parse(g->arena, text, n, "golden.json", 0, &err);
+    g->doc = wc_json_read(g->arena, wc_path_join(g->arena, dir, "golden.json"), 1 << 24, 0, &err);
     assert_non_null(g->doc);
     const char *path = wc_path_join(g->arena, dir, "golden.safetensors");
     if (!wc_file_exists(path))
         return;
-    text = wc_file_read(g->arena, path, 1 << 24, &n, &err);
+    char *text = wc_file_read(g->arena, path, 1 << 24, &n, &err);
     assert_non_null(text);
     uint64_t header;
     memcpy(&header, text, sizeof header);

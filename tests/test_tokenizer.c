@@ -26,12 +26,8 @@ static const wc_json *load_json(wc_arena *a, const char *folder, const char *fil
 {
     char *path = wc_path_join(a, folder, file);
     wc_error err = {0};
-    size_t n;
-    if (!wc_file_exists(path))
-        return NULL;
-    char *text = wc_file_read(a, path, 1 << 28, &n, &err);
-    const wc_json *v = text ? wc_json_parse(a, text, n, file, 0, &err) : NULL;
-    if (!v)
+    const wc_json *v = wc_file_exists(path) ? wc_json_read(a, path, 1 << 28, 0, &err) : NULL;
+    if (!v && err.text[0])
         fail_msg("%s: %s", path, err.text);
     return v;
 }

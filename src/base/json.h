@@ -45,6 +45,8 @@ enum wc_json_flags {
 /* The tree of text [bytes], valid as long as the arena; NULL on failure.  name: what messages call the text. */
 const wc_json *wc_json_parse(wc_arena *a, const char *text, size_t bytes, const char *name, unsigned flags,
                              wc_error *err);
+/* The same of the file path, which holds at most max bytes; text and tree lie in the arena. */
+const wc_json *wc_json_read(wc_arena *a, const char *path, size_t max, unsigned flags, wc_error *err);
 
 /* All of these take NULL for an absent value. */
 bool wc_json_is(const wc_json *v, wc_json_type type);

@@ -1,8 +1,16 @@
-/* json_tree.c - looking into parsed JSON, and writing it out again. */
+/* json_tree.c - JSON of a file; looking into parsed JSON, and writing it out again. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file_map.h"
 #include "base/json.h"
+
+const wc_json *wc_json_read(wc_arena *a, const char *path, size_t max, unsigned flags, wc_error *err)
+{
+    size_t n;
+    const char *text = wc_file_read(a, path, max, &n, err);
+    return text ? wc_json_parse(a, text, n, path, flags, err) : NULL;
+}
 
 bool wc_json_is(const wc_json *v, wc_json_type type)
 {

@@ -28,14 +28,12 @@ enum {
 /* DIR/name as a JSON object.  An absent file is NULL without an error unless it is required. */
 static bool read_object(wc_checkpoint *c, const char *path, bool required, const wc_json **out, wc_error *err)
 {
-    size_t n;
     *out = NULL;
     if (!path)
         return wc_fail_memory(err, 1);
     if (!required && !wc_path_exists(path))
         return true;
-    const char *text = wc_file_read(c->arena, path, MAX_CONFIG, &n, err);
-    const wc_json *v = text ? wc_json_parse(c->arena, text, n, path, 0, err) : NULL;
+    const wc_json *v = wc_json_read(c->arena, path, MAX_CONFIG, 0, err);
     if (v && !wc_json_is(v, WC_JSON_OBJECT))
         return wc_fail(err, WC_BAD_FILE, "%s: expected a JSON object, found %s", path, wc_json_type_name(v));
     *out = v;
@@ -157,9 +155,7 @@ static bool check_shard_name(const char *index, const wc_json *tensor, const wc_
 /* weight_map, checked and sorted by shard, then tensor. */
 static struct mapping *read_index(wc_arena *a, const char *index, size_t *n, wc_error *err)
 {
-    size_t bytes;
-    const char *text = wc_file_read(a, index, MAX_INDEX, &bytes, err);
-    const wc_json *v = text ? wc_json_parse(a, text, bytes, index, WC_JSON_UNIQUE_KEYS, err) : NULL;
+    const wc_json *v = wc_json_read(a, index, MAX_INDEX, WC_JSON_UNIQUE_KEYS, err);
     if (!v)
         return NULL;
     const wc_json *map = wc_json_get(v, "weight_map");

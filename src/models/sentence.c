@@ -80,15 +80,13 @@ struct loader {
 static bool read_json(const struct loader *l, const char *dir, const char *name, wc_json_type type,
                       const char **path, const wc_json **out)
 {
-    size_t n;
     *out = NULL;
     *path = wc_path_join(l->arena, dir, name);
     if (!*path)
         return wc_fail_memory(l->err, strlen(dir));
     if (!wc_path_exists(*path))
         return true;
-    const char *text = wc_file_read(l->arena, *path, MAX_JSON, &n, l->err);
-    const wc_json *v = text ? wc_json_parse(l->arena, text, n, *path, 0, l->err) : NULL;
+    const wc_json *v = wc_json_read(l->arena, *path, MAX_JSON, 0, l->err);
     if (v && !wc_json_is(v, type))
         return wc_fail(l->err, WC_BAD_FILE, "%s: expected %s, found %s", *path,
                        type == WC_JSON_ARRAY ? "an array" : "an object", wc_json_type_name(v));

@@ -93,15 +93,13 @@ static void allow_distance(wc_golden *g)
 bool wc_golden_open(wc_golden *g, const char *folder, wc_error *err)
 {
     *g = (wc_golden){.arena = wc_arena_new(0)};
-    size_t n;
     if (!g->arena)
         return wc_fail_memory(err, 100);
     g->folder = wc_arena_strdup(g->arena, folder);
     g->file = wc_path_join(g->arena, folder, "golden.json");
     const char *values = wc_path_join(g->arena, folder, "golden.safetensors");
     bool ok = (g->folder && g->file && values) || wc_fail_memory(err, 3 * strlen(folder));
-    char *text = ok ? wc_file_read(g->arena, g->file, MAX_JSON_BYTES, &n, err) : NULL;
-    g->json = text ? wc_json_parse(g->arena, text, n, g->file, WC_JSON_UNIQUE_KEYS, err) : NULL;
+    g->json = ok ? wc_json_read(g->arena, g->file, MAX_JSON_BYTES, WC_JSON_UNIQUE_KEYS, err) : NULL;
     g->values = g->json ? wc_checkpoint_open_tensors(values, err) : NULL;
     ok = g->values != NULL;
     const wc_json *format = wc_json_get(g->json, "format"), *name = wc_json_get(g->json, "case");

@@ -185,11 +185,10 @@ static void check_tables(wc_checks *c, const wc_mel *m)
 bool wc_verify_sounds(wc_checks *c, wc_error *err)
 {
     const wc_golden *g = &c->golden;
-    size_t n;
     wc_mel m;
     const char *file = wc_path_join(g->arena, g->folder, "preprocessor_config.json");
-    const char *text = file ? wc_file_read(g->arena, file, MAX_JSON_BYTES, &n, err) : NULL;
-    const wc_json *config = text ? wc_json_parse(g->arena, text, n, file, WC_JSON_UNIQUE_KEYS, err) : NULL;
+    const wc_json *config = file ? wc_json_read(g->arena, file, MAX_JSON_BYTES, WC_JSON_UNIQUE_KEYS, err)
+                                 : NULL;
     if (!config || !wc_mel_from_config(&m, g->arena, config, file, err))
         return false;
     check_tables(c, &m);
