@@ -5,41 +5,27 @@
  * are one number, or one of each of several rows; HALF(type, field) is a field of 16 bits widened, BYTE(type, field, i) byte i
  * of one, 0 .. 255, and real_of makes a whole number real. */
 
-SCALES(q4_0)
-{
-    scale[0] = HALF(q4_0, d);
-    (void)min;
-}
-
-SCALES(q4_1)
-{
-    scale[0] = HALF(q4_1, d);
-    min[0] = -HALF(q4_1, m);
-}
-
-SCALES(q5_0)
-{
-    scale[0] = HALF(q5_0, d);
-    (void)min;
-}
-
-SCALES(q5_1)
-{
-    scale[0] = HALF(q5_1, d);
-    min[0] = -HALF(q5_1, m);
-}
-
-SCALES(q8_0)
-{
-    scale[0] = HALF(q8_0, d);
-    (void)min;
-}
-
-SCALES(iq4_nl)
-{
-    scale[0] = HALF(iq4_nl, d);
-    (void)min;
-}
+/* One scale a block; or one and a minimum. */
+#define SCALE(type)                                                                                          \
+    SCALES(type)                                                                                             \
+    {                                                                                                        \
+        scale[0] = HALF(type, d);                                                                            \
+        (void)min;                                                                                           \
+    }
+#define SCALE_AND_MIN(type)                                                                                  \
+    SCALES(type)                                                                                             \
+    {                                                                                                        \
+        scale[0] = HALF(type, d);                                                                            \
+        min[0] = -HALF(type, m);                                                                             \
+    }
+SCALE(q4_0)
+SCALE_AND_MIN(q4_1)
+SCALE(q5_0)
+SCALE_AND_MIN(q5_1)
+SCALE(q8_0)
+SCALE(iq4_nl)
+#undef SCALE
+#undef SCALE_AND_MIN
 
 SCALES(q2_k)
 {
