@@ -122,6 +122,23 @@ bool same_bits(const float *a, const float *b, size_t n)
     return true;
 }
 
+bool same_rows(const float *a, const float *b, size_t n, size_t m, size_t stride)
+{
+    for (size_t r = 0; r < n; r++)
+        if (!same_bits(a + r * stride, b + r * stride, m))
+            return false;
+    return true;
+}
+
+bool gaps_kept(const float *y, size_t n, size_t m, size_t stride)
+{
+    for (size_t r = 0; r + 1 < n; r++)
+        for (size_t j = m; j < stride; j++)
+            if (!isnan(y[r * stride + j]))
+                return false;
+    return true;
+}
+
 void verdict(bool ok, const wc_kernels *k, const char *name, const char *format, ...)
 {
     if (ok) {

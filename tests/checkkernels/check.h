@@ -26,6 +26,10 @@ size_t stored_size(wc_dtype type);
 /* Distance of got from want in units in the last place of want (at least those of the smallest normal number). */
 double ulps(float got, double want);
 bool same_bits(const float *a, const float *b, size_t n); /* NaN equals NaN, 0 equals -0 */
+/* The same of n rows of m numbers, which begin stride numbers apart. */
+bool same_rows(const float *a, const float *b, size_t n, size_t m, size_t stride);
+/* Whether what lies between such rows of guarded memory was not written. */
+bool gaps_kept(const float *y, size_t n, size_t m, size_t stride);
 
 /* One check's verdict: counts, and on failure prints level, name and the case as printf would. */
 void verdict(bool ok, const wc_kernels *k, const char *name, const char *format, ...)

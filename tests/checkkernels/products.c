@@ -99,24 +99,6 @@ static bool close_to_exact(const struct problem *p, const float *y, bool whole)
     return true;
 }
 
-static bool rows_same(const struct problem *p, const float *a, const float *b, size_t first, size_t n)
-{
-    for (size_t r = first; r < first + n; r++)
-        if (!same_bits(a + r * p->y_stride, b + r * p->y_stride, p->m))
-            return false;
-    return true;
-}
-
-/* What lies between the rows of y is not written. */
-static bool gaps_kept(const struct problem *p, const float *y)
-{
-    for (size_t r = 0; r + 1 < p->n; r++)
-        for (size_t j = p->m; j < p->y_stride; j++)
-            if (!isnan(y[r * p->y_stride + j]))
-                return false;
-    return true;
-}
-
 static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc_dtype type, bool whole,
                        bool at_end)
 {
@@ -131,11 +113,12 @@ static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc
 #define CASE "%s, %zu rows, %zu columns of %zu%s", name, n, m, width, whole ? ", whole numbers" : ""
     verdict(close_to_exact(&p, dot, whole), k, "dot", CASE);
     verdict(close_to_exact(&p, tile, whole), k, "unpack and tile", CASE);
-    verdict(gaps_kept(&p, dot) && gaps_kept(&p, tile), k, "written beside y", CASE);
-    verdict(rows_same(&p, dot, tile, 0, n), k, "dot and tile differ", CASE);
-    verdict(rows_same(&p, one, tile, 0, n), k, "one row and many differ", CASE);
+    verdict(gaps_kept(dot, n, m, p.y_stride) && gaps_kept(tile, n, m, p.y_stride), k, "written beside y",
+            CASE);
+    verdict(same_rows(dot, tile, n, p.m, p.y_stride), k, "dot and tile differ", CASE);
+    verdict(same_rows(one, tile, n, p.m, p.y_stride), k, "one row and many differ", CASE);
     by_dot(k, &p, one, 1);
-    verdict(rows_same(&p, one, dot, 0, 1), k, "dot of one row and of many differ", CASE);
+    verdict(same_rows(one, dot, 1, p.m, p.y_stride), k, "dot of one row and of many differ", CASE);
 #undef CASE
     guarded_free_all();
 }
@@ -168,9 +151,10 @@ static void check_pairs_size(const wc_kernels *k, size_t n, size_t m, size_t wid
 #define CASE "%zu rows, %zu columns of %zu%s", n, m, width, whole ? ", whole numbers" : ""
     verdict(close_to_exact(&p, dot, whole), k, "dot_pairs", CASE);
     verdict(close_to_exact(&p, tile, whole), k, "unpack_pairs and tile_pairs", CASE);
-    verdict(gaps_kept(&p, dot) && gaps_kept(&p, tile), k, "pairs: written beside y", CASE);
-    verdict(rows_same(&p, dot, tile, 0, n), k, "dot_pairs and tile_pairs differ", CASE);
-    verdict(rows_same(&p, one, dot, 0, n), k, "dot_pairs of one row and of many differ", CASE);
+    verdict(gaps_kept(dot, n, m, p.y_stride) && gaps_kept(tile, n, m, p.y_stride), k,
+            "pairs: written beside y", CASE);
+    verdict(same_rows(dot, tile, n, p.m, p.y_stride), k, "dot_pairs and tile_pairs differ", CASE);
+    verdict(same_rows(one, dot, n, p.m, p.y_stride), k, "dot_pairs of one row and of many differ", CASE);
 #undef CASE
     guarded_free_all();
 }
@@ -194,7 +178,7 @@ static void check_special(const wc_kernels *k, wc_dtype type)
                     float want = specials[s] * stored_at(type, p.w, j * p.w_stride + at) + 0.0f;
                     ok = ok && same_bits(&want, &dot[r * p.y_stride + j], 1);
                 }
-            verdict(ok && rows_same(&p, dot, tile, 0, p.n), k, "special values", "%s, %g at %zu",
+            verdict(ok && same_rows(dot, tile, p.n, p.m, p.y_stride), k, "special values", "%s, %g at %zu",
                     type_names[type], (double)specials[s], at);
             guarded_free_all();
         }

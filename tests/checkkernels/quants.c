@@ -82,23 +82,6 @@ static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, fl
         }
 }
 
-static bool same_rows(const struct problem *p, const float *a, const float *b, size_t n)
-{
-    for (size_t r = 0; r < n; r++)
-        if (!same_bits(a + r * p->y_stride, b + r * p->y_stride, p->m))
-            return false;
-    return true;
-}
-
-static bool gaps_kept(const struct problem *p, const float *y)
-{
-    for (size_t r = 0; r + 1 < p->n; r++)
-        for (size_t j = p->m; j < p->y_stride; j++)
-            if (!isnan(y[r * p->y_stride + j]))
-                return false;
-    return true;
-}
-
 static void check_size(const wc_kernels *k, wc_dtype type, size_t n, size_t m, size_t width, bool nasty,
                        bool at_end)
 {
@@ -112,17 +95,19 @@ static void check_size(const wc_kernels *k, wc_dtype type, size_t n, size_t m, s
 #define CASE "%s, %zu rows, %zu columns of %zu%s", name, n, m, width, nasty ? ", odd scales" : ""
     k->dot[type](dot, p.y_stride, p.x, width, n, p.w, p.w_stride, m, width);
     by_tile(k, &p, false, tile);
-    verdict(same_rows(&p, dot, tile, n), k, "widened: dot and tile differ", CASE);
+    verdict(same_rows(dot, tile, n, m, p.y_stride), k, "widened: dot and tile differ", CASE);
     k->dot[type](one, p.y_stride, p.x, width, 1, p.w, p.w_stride, m, width);
-    verdict(same_rows(&p, dot, one, 1), k, "widened: dot of one row and of many differ", CASE);
+    verdict(same_rows(dot, one, 1, m, p.y_stride), k, "widened: dot of one row and of many differ", CASE);
 
     take_bytes(k, &p, at_end);
     reference->dot_bytes[type - WC_Q4_0](want, p.y_stride, &p.bytes, n, p.w, p.w_stride, m, width);
     k->dot_bytes[type - WC_Q4_0](dot, p.y_stride, &p.bytes, n, p.w, p.w_stride, m, width);
     by_tile(k, &p, true, tile);
-    verdict(same_rows(&p, want, dot, n), k, "dot_bytes and the reference's differ", CASE);
-    verdict(same_rows(&p, want, tile, n), k, "tile_bytes and the reference's dot_bytes differ", CASE);
-    verdict(gaps_kept(&p, dot) && gaps_kept(&p, tile), k, "bytes: written beside y", CASE);
+    verdict(same_rows(want, dot, n, m, p.y_stride), k, "dot_bytes and the reference's differ", CASE);
+    verdict(same_rows(want, tile, n, m, p.y_stride), k, "tile_bytes and the reference's dot_bytes differ",
+            CASE);
+    verdict(gaps_kept(dot, n, m, p.y_stride) && gaps_kept(tile, n, m, p.y_stride), k,
+            "bytes: written beside y", CASE);
 #undef CASE
     guarded_free_all();
 }

@@ -1,13 +1,7 @@
 /* fuzz_gguf.c - a GGUF file is opened: its configuration is read by a model, every tensor is found again and every value is
  * read, and its tokenizer cuts a text and puts it together again. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "formats/checkpoint.h"
+#include "fuzz_file.h"
 #include "kernels/kernels.h"
 #include "models/model.h"
 #include "text/tokenizer.h"
@@ -51,10 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[64];
     wc_error err = {0};
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-        abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const int fd = wc_fuzz_file(data, size, path);
     const wc_checkpoint_options text_only = {.flags = WC_CHECKPOINT_NO_WEIGHTS};
     wc_checkpoint *c = wc_checkpoint_open(path, NULL, &err);
     if (!c && !err.text[0])

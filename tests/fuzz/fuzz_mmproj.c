@@ -1,27 +1,13 @@
 /* fuzz_mmproj.c - a GGUF text model and its picture tower are opened together: 4 bytes say how long the first is, the second is
  * the rest.  A model reads the configuration of both, and every tensor is found again. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "formats/checkpoint.h"
+#include "fuzz_file.h"
 #include "models/model.h"
 #include "text/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* A file without a name, and its path. */
-static int file_of(const uint8_t *data, size_t size, char path[64])
-{
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-        abort();
-    snprintf(path, 64, "/proc/self/fd/%d", fd);
-    return fd;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -35,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size -= sizeof n;
     if (n > size)
         n = (uint32_t)size;
-    const int a = file_of(data, n, text), b = file_of(data + n, size - n, tower);
+    const int a = wc_fuzz_file(data, n, text), b = wc_fuzz_file(data + n, size - n, tower);
     const wc_checkpoint_options options = {.mmproj = tower};
     wc_checkpoint *c = wc_checkpoint_open(text, &options, &err);
     if (!c && !err.text[0])

@@ -1,12 +1,8 @@
 /* fuzz_safetensors.c - a file of tensors is opened, every tensor is found again by its name, and every value is read. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "formats/checkpoint.h"
+#include "fuzz_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,10 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[64];
     wc_error err = {0};
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-        abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const int fd = wc_fuzz_file(data, size, path);
     wc_checkpoint *c = wc_checkpoint_open_tensors(path, &err);
     if (c)
         read_back(c);
