@@ -91,6 +91,20 @@ FILL = {
     "fm_mask_token": lambda p, lib, kit: [p.tokenizer.mask_token, p.tokenizer.mask_token_id],
 }
 
+
+def common(prefix):
+    """What classifiers are called with by mistake, and their task."""
+    forms = {
+        "unknown_word": lambda p, lib, kit: p(WORDS, foo=1),
+        "number": lambda p, lib, kit: p(3),
+        "none_text": lambda p, lib, kit: p(None),
+        "empty_list": lambda p, lib, kit: p([]),
+        "nothing": lambda p, lib, kit: p(),
+        "task": lambda p, lib, kit: p.task,
+    }
+    return {prefix + name: form for name, form in forms.items()}
+
+
 CLASSES = {
     "tc_text": lambda p, lib, kit: p(WORDS),
     "tc_texts": lambda p, lib, kit: p([WORDS, "a city"]),
@@ -125,12 +139,7 @@ CLASSES = {
     "tc_padding": lambda p, lib, kit: p(WORDS, padding=True),
     "tc_no_special": lambda p, lib, kit: p(WORDS, add_special_tokens=False),
     "tc_all_scores": lambda p, lib, kit: p([WORDS], return_all_scores=True),
-    "tc_unknown_word": lambda p, lib, kit: p(WORDS, foo=1),
-    "tc_number": lambda p, lib, kit: p(3),
-    "tc_none_text": lambda p, lib, kit: p(None),
-    "tc_empty_list": lambda p, lib, kit: p([]),
-    "tc_nothing": lambda p, lib, kit: p(),
-    "tc_task": lambda p, lib, kit: p.task,
+    **common("tc_"),
 }
 
 TOKENS = {
@@ -163,12 +172,7 @@ TOKENS = {
     "ner_stride": lambda p, lib, kit: len(p(LONG, stride=4, aggregation_strategy="simple")),
     "ner_offsets": lambda p, lib, kit: p("a cat", offset_mapping=[(0, 0), (0, 1), (2, 5), (0, 0)]),
     "ner_grouped": lambda p, lib, kit: p(NAMES, grouped_entities=True),
-    "ner_unknown_word": lambda p, lib, kit: p(WORDS, foo=1),
-    "ner_number": lambda p, lib, kit: p(3),
-    "ner_none_text": lambda p, lib, kit: p(None),
-    "ner_empty_list": lambda p, lib, kit: p([]),
-    "ner_nothing": lambda p, lib, kit: p(),
-    "ner_task": lambda p, lib, kit: p.task,
+    **common("ner_"),
 }
 
 

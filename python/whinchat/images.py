@@ -1,75 +1,11 @@
 """Pictures as people have them - PIL images, paths, bytes, base64, data URLs, arrays - as wc_media of the C library."""
-import base64
-import binascii
-import os
-import urllib.request
 from typing import Any, Dict, List, Tuple
 
-from ._native import ffi, path_bytes
+from . import sources
+from ._native import ffi
 from .errors import InputError
 
-MAX_REMOTE_BYTES = 256 << 20
 IMAGE_KEYS = ("image", "url", "path", "base64")
-
-
-def _from_bytes(media: Any, data: bytes, keep: List[Any]) -> None:
-    if not data:
-        raise InputError("image: expected an encoded picture, found 0 bytes")
-    buffer = ffi.from_buffer(data)
-    keep.append(buffer)
-    media.data, media.n_bytes = buffer, len(data)
-
-
-def bytes_of_base64(text: str, what: str = "image") -> bytes:
-    """What base64 text stands for; what: the input's name for messages."""
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        shown = text if len(text) <= 80 else text[:77] + "..."
-        raise InputError("Incorrect %s source: expected a path, an http(s) or data URL, base64, bytes or %s; "
-                         "no such file: %r" % (what, "a PIL image" if what == "image" else "samples", shown)) from None
-
-
-def bytes_of_data_url(text: str, what: str = "image") -> bytes:
-    """What a data URL in base64 holds."""
-    head, comma, body = text.partition(",")
-    if not comma or not head.endswith(";base64"):
-        raise InputError("%s: expected data:%s/...;base64,..., found %r" % (what, what, text[:60]))
-    return bytes_of_base64(body, what)
-
-
-def bytes_of_url(url: str, allow_remote: bool, timeout: Any, what: str = "image") -> bytes:
-    """What lies at an http(s) URL, fetched only when that was allowed."""
-    if not allow_remote:
-        raise InputError("%s: %r is a URL and nothing leaves this machine unasked; fetch it yourself or pass "
-                         "allow_remote=True" % (what, url[:200]))
-    try:
-        with urllib.request.urlopen(url, timeout=timeout or 30) as answer:
-            data = bytes(answer.read(MAX_REMOTE_BYTES + 1))
-    except (OSError, ValueError) as e:
-        raise InputError("%s: %r: %s" % (what, url[:200], e)) from None
-    if len(data) > MAX_REMOTE_BYTES:
-        raise InputError("%s: %r is over %d bytes" % (what, url[:200], MAX_REMOTE_BYTES))
-    return data
-
-
-def _from_text(media: Any, text: str, keep: List[Any], allow_remote: bool, timeout: Any) -> None:
-    if text.startswith(("http://", "https://")):
-        _from_bytes(media, bytes_of_url(text, allow_remote, timeout), keep)
-    elif text.startswith("data:"):
-        _from_bytes(media, bytes_of_data_url(text), keep)
-    elif "\0" not in text and len(text) < 4096 and os.path.isfile(text):
-        _from_path(media, text, keep)
-    else:
-        _from_bytes(media, bytes_of_base64(text), keep)
-
-
-def _from_path(media: Any, path: Any, keep: List[Any]) -> None:
-    c_path = ffi.new("char[]", path_bytes(path, "image"))
-    if not os.path.exists(path):
-        raise InputError("image: no such file: %r" % os.fspath(path))
-    keep.append(c_path)
-    media.path = c_path
 
 
 def _from_pixels(media: Any, pixels: bytes, width: int, height: int, keep: List[Any]) -> None:
@@ -99,13 +35,9 @@ def _from_array(media: Any, array: Any, keep: List[Any]) -> None:
 
 def fill(media: Any, image: Any, keep: List[Any], allow_remote: bool = False, timeout: Any = None) -> None:
     """Fills one wc_media; what it points to goes into keep, which must live as long as media."""
-    if isinstance(image, str):
-        _from_text(media, image, keep, allow_remote, timeout)
-    elif isinstance(image, os.PathLike):
-        _from_path(media, image, keep)
-    elif isinstance(image, (bytes, bytearray)):
-        _from_bytes(media, bytes(image), keep)
-    elif hasattr(image, "convert") and hasattr(image, "tobytes") and hasattr(image, "getexif"):
+    if sources.fill(media, image, "image", keep, allow_remote, timeout):
+        return
+    if hasattr(image, "convert") and hasattr(image, "tobytes") and hasattr(image, "getexif"):
         _from_pil(media, image, keep)
     else:
         try:
@@ -118,11 +50,7 @@ def fill(media: Any, image: Any, keep: List[Any], allow_remote: bool = False, ti
 
 def media_array(images: List[Any], allow_remote: bool = False, timeout: Any = None) -> Tuple[Any, List[Any]]:
     """wc_media[len(images)] and what must stay alive with it."""
-    keep: List[Any] = []
-    array = ffi.new("wc_media[]", max(1, len(images)))
-    for i, image in enumerate(images):
-        fill(array[i], image, keep, allow_remote, timeout)
-    return array, keep
+    return sources.structs("wc_media", fill, images, allow_remote, timeout)
 
 
 def is_image_part(part: Dict[str, Any]) -> bool:

@@ -1,11 +1,10 @@
 """Sounds as people have them - paths, bytes, base64, data URLs, arrays with a rate - as wc_sound of the C library."""
-import os
 from array import array
 from typing import Any, Dict, List, Tuple
 
-from ._native import ffi, path_bytes
+from . import sources
+from ._native import ffi
 from .errors import InputError
-from .images import bytes_of_base64, bytes_of_data_url, bytes_of_url
 
 AUDIO_KEYS = ("audio", "url", "path")
 DEFAULT_RATE = 16000  # of an array that comes without one, as in transformers
@@ -22,31 +21,6 @@ def sound_of_part(part: Dict[str, Any]) -> Any:
             rate = part.get("sampling_rate")
             return part[key] if rate is None else (part[key], rate)
     return None
-
-
-def _set_bytes(sound: Any, data: bytes, keep: List[Any]) -> None:
-    if not data:
-        raise InputError("audio: expected an encoded sound, found 0 bytes")
-    keep.append(ffi.from_buffer(data))
-    sound.data, sound.n_bytes = keep[-1], len(data)
-
-
-def _set_path(sound: Any, path: Any, keep: List[Any]) -> None:
-    if not os.path.exists(path):
-        raise InputError("audio: no such file: %r" % os.fspath(path))
-    keep.append(ffi.new("char[]", path_bytes(path, "audio")))
-    sound.path = keep[-1]
-
-
-def _set_text(sound: Any, text: str, keep: List[Any], allow_remote: bool, timeout: Any) -> None:
-    if text.startswith(("http://", "https://")):
-        _set_bytes(sound, bytes_of_url(text, allow_remote, timeout, "audio"), keep)
-    elif text.startswith("data:"):
-        _set_bytes(sound, bytes_of_data_url(text, "audio"), keep)
-    elif "\0" not in text and len(text) < 4096 and os.path.isfile(text):
-        _set_path(sound, text, keep)
-    else:
-        _set_bytes(sound, bytes_of_base64(text, "audio"), keep)
 
 
 def _floats(samples: Any) -> Any:
@@ -87,13 +61,9 @@ def fill(sound: Any, given: Any, keep: List[Any], allow_remote: bool = False, ti
     rate = DEFAULT_RATE
     if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], (int, float)):
         given, rate = given
-    if isinstance(given, str):
-        _set_text(sound, given, keep, allow_remote, timeout)
-    elif isinstance(given, os.PathLike):
-        _set_path(sound, given, keep)
-    elif isinstance(given, (bytes, bytearray)):
-        _set_bytes(sound, bytes(given), keep)
-    elif isinstance(given, (list, tuple, array)) or hasattr(given, "shape"):
+    if sources.fill(sound, given, "audio", keep, allow_remote, timeout):
+        return
+    if isinstance(given, (list, tuple, array)) or hasattr(given, "shape"):
         _set_samples(sound, given, rate, keep)
     else:
         raise TypeError("audio: expected a path, bytes, base64, a data URL, or samples (with their rate: (samples, rate)), "
@@ -102,8 +72,4 @@ def fill(sound: Any, given: Any, keep: List[Any], allow_remote: bool = False, ti
 
 def sound_array(sounds: List[Any], allow_remote: bool = False, timeout: Any = None) -> Tuple[Any, List[Any]]:
     """wc_sound[len(sounds)] and what must stay alive with it."""
-    keep: List[Any] = []
-    out = ffi.new("wc_sound[]", max(1, len(sounds)))
-    for i, given in enumerate(sounds):
-        fill(out[i], given, keep, allow_remote, timeout)
-    return out, keep
+    return sources.structs("wc_sound", fill, sounds, allow_remote, timeout)
