@@ -11,7 +11,8 @@ enum {
     BLOCK_COLS = 192, /* columns of y that a chunk of a product with many rows computes */
     BLOCK_ROWS = 576, /* and rows */
     PATCH_ROWS = 96,  /* pixels whose patches a convolution gathers at once */
-    TILE_ROWS = 24,   /* rows of x that pass by a panel together */
+    PASS_ROWS = 96,   /* rows of x that pass by a panel together, which stays in the first cache */
+    EVEN_ROWS = 24,   /* of which a block has a multiple */
     QUERY_ROWS = 96,  /* query rows that attention takes at once */
     MAX_HEAD_DIM = 4096,
     PANEL_PAIRS = BLOCK_COLS * 2 * WC_SPAN, /* bf16 values that scratch's panels hold */
@@ -21,7 +22,7 @@ enum {
 struct scratch {
     struct scratch *next;
     float *panels; /* [BLOCK_COLS, WC_SPAN] panels of weights */
-    float *rows;   /* [PATCH_ROWS, WC_SPAN]: patches of a convolution, or TILE_ROWS rows of x */
+    float *rows;   /* [PATCH_ROWS, WC_SPAN]: patches of a convolution, or PASS_ROWS rows of x */
     uint16_t *panel_pairs, *row_pairs; /* the same memory, as bf16: [.., 2 * WC_SPAN] */
     float *sums;                       /* [BLOCK_ROWS, BLOCK_COLS] of y */
     float *queries;                    /* [QUERY_ROWS, MAX_HEAD_DIM] */

@@ -191,13 +191,6 @@ static void few_rows(void *job, size_t first, size_t n)
     wc_cpu_put_scratch(p->c, s);
 }
 
-/* Asks for n floats that will be read soon. */
-static void fetch(const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i += 16)
-        __builtin_prefetch(x + i);
-}
-
 /* Rows of x as it is that end within a vector are copied, with zeros behind them. */
 static bool copies_rows(const struct product *p)
 {
@@ -301,12 +294,8 @@ static void many_rows(void *job, int thread, size_t chunk)
     for (size_t i = 0; i == 0 || i < p->k; i += p->span) {
         const size_t span = wc_min_size(p->span, p->k - i);
         unpack_columns(p, s, col, n_cols, i, span);
-        for (size_t r = 0; r < n_rows; r += TILE_ROWS) {
-            const size_t some = wc_min_size(TILE_ROWS, n_rows - r);
-            for (size_t q = 0; copies_rows(p) && q < TILE_ROWS && r + some + q < n_rows; q++)
-                fetch(f32(p->x) + (row + r + some + q) * p->k + i, span);
-            tile_rows(p, s, row, r, some, col, n_cols, i, span);
-        }
+        for (size_t r = 0; r < n_rows; r += PASS_ROWS)
+            tile_rows(p, s, row, r, wc_min_size(PASS_ROWS, n_rows - r), col, n_cols, i, span);
     }
     wc_cpu_put_scratch(p->c, s);
 }
@@ -323,7 +312,7 @@ static void plan_blocks(struct product *p, size_t threads)
     size_t col_blocks = wc_max_size((p->m + BLOCK_COLS - 1) / BLOCK_COLS, least);
     if (row_blocks % threads != 0)
         col_blocks = round_up(col_blocks, threads);
-    p->block_rows = round_up((p->n + row_blocks - 1) / row_blocks, TILE_ROWS);
+    p->block_rows = round_up((p->n + row_blocks - 1) / row_blocks, EVEN_ROWS);
     p->block_cols = round_up((p->m + col_blocks - 1) / col_blocks, panel_cols(p));
     p->n_col_blocks = (p->m + p->block_cols - 1) / p->block_cols;
 }
