@@ -71,10 +71,14 @@ static inline void store_some(float *out, const float *add, quad sums, size_t n)
 ALWAYS_INLINE void sum_rows(quad sums[TILE_ROWS], vec acc[TILE_ROWS][4], const int rows)
 {
     int r = 0;
-#ifdef V_SUMS_4_ROWS
+#ifdef V_SUMS_OF_ROWS
     if (rows >= 4) {
-        v_sum4_rows(sums, acc[0], acc[1], acc[2], acc[3]);
+        v_sum4_of_4(sums, acc[0], acc[1], acc[2], acc[3]);
         r = 4;
+    }
+    if (rows - r >= 2) {
+        v_sum4_of_2(sums + r, acc[r], acc[r + 1]);
+        r += 2;
     }
 #endif
     UNROLL

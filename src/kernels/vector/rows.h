@@ -196,11 +196,7 @@ static float maximum(const float *x, size_t n)
     size_t i = 0;
     for (; i + L <= n; i += L)
         top = v_max(v_load(x + i), top);
-    float t[L];
-    v_store(t, top);
-    float m = t[0];
-    for (int l = 1; l < L; l++)
-        m = t[l] > m ? t[l] : m;
+    float m = v_top(top);
     for (; i < n; i++)
         m = x[i] > m ? x[i] : m;
     return m;
@@ -243,12 +239,8 @@ static float weigh(float *s, size_t n, float factor, float cap, float *m, float 
         s[i] *= factor;
     if (cap > 0)
         soft_cap(s, s, cap, n);
-    v_store(lanes, highest);
-    if (cap > 0 || n % L != 0)
-        top = fmaxf(top, maximum(s, n));
-    else
-        for (int l = 0; l < L; l++)
-            top = fmaxf(top, lanes[l]);
+    const float now = cap > 0 || n % L != 0 ? maximum(s, n) : v_top(highest);
+    top = now > top ? now : top;
     v_store(lanes, v_exp(v_all(*m - top)));
     *z = *z * lanes[0] + exp_sum(s, s, top, n);
     *m = top;
