@@ -167,6 +167,7 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
 #define TILES(name, type)                                                                                    \
     TILE_6(name, type)                                                                                       \
     TILE(name, 3, type)                                                                                      \
+    TILE(name, 2, type)                                                                                      \
     TILE(name, 1, type)                                                                                      \
     static void name(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,         \
                      size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)            \
@@ -176,6 +177,7 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
             size_t r = 0;                                                                                    \
             RUN_6(name)                                                                                      \
             RUN(name, 3)                                                                                     \
+            RUN(name, 2)                                                                                     \
             RUN(name, 1)                                                                                     \
         }                                                                                                    \
     }
