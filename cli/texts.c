@@ -116,9 +116,17 @@ bool cli_texts_of_json(const wc_json *v, const char *name, struct cli_texts *out
 
 void cli_texts_warn(struct cli *c, const struct cli_texts *texts)
 {
+    size_t n = 0, first = 0;
     for (size_t i = 0; i < texts->n; i++)
-        if (texts->cut[i])
-            cli_note(c, "warning: text %zu is longer than the model reads, and its end was cut", i + 1);
+        if (texts->cut[i] && n++ == 0)
+            first = i + 1;
+    if (n == 1)
+        cli_note(c, "warning: text %zu is longer than the model reads, and its end was cut", first);
+    else if (n > 1)
+        cli_note(c,
+                 "warning: %zu of %zu texts are longer than the model reads, text %zu is the first; their "
+                 "ends were cut (--json tells which)",
+                 n, texts->n, first);
 }
 
 /* ---- numbers ---- */

@@ -23,7 +23,7 @@ wc_encode_options cli_encode_of(const struct cli_encode_args *a, const struct cl
 /* The strings of an array, or one string, of a line of JSON; name: of the member.  Release with cli_texts_release. */
 bool cli_texts_of_json(const wc_json *v, const char *name, struct cli_texts *out, wc_error *err);
 void cli_texts_release(struct cli_texts *texts);
-/* A warning for each text that was cut. */
+/* One warning when texts were cut: which one, or how many. */
 void cli_texts_warn(struct cli *c, const struct cli_texts *texts);
 
 /* A float in as many digits as it needs; null for what is not finite. */

@@ -90,8 +90,8 @@ typedef struct wc_kernels {
                 const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d);
 
     /* The same of bf16 pairs, NULL like those above: o[r,i] = o[r,i] * alpha[r] + sum_j (p[r,2j] v[j,2i] + p[r,2j+1] v[j,2i+1])
-     * for j < n_pairs; v's rows can be read to whole vectors, strides are even.  interleave makes a row of such a v out of two: to[2i] is
-     * a[i], to[2i+1] is b[i], to nearest, ties to even. */
+     * for j < n_pairs; v's rows can be read to whole vectors, strides are even; with alpha NULL o begins with zeros.  interleave makes
+     * a row of such a v out of two: to[2i] is a[i], to[2i+1] is b[i], to nearest, ties to even. */
     void (*mix_pairs)(float *o, size_t o_stride, const float *alpha, const uint16_t *p, size_t p_stride,
                       const uint16_t *v, size_t v_stride, size_t n_rows, size_t n_pairs, size_t d);
     void (*interleave)(uint16_t *to, const float *a, const float *b, size_t n);
@@ -100,6 +100,8 @@ typedef struct wc_kernels {
      * m' = max(*m, max t_i); s_i = exp(t_i - m'); *z = *z exp(*m - m') + sum s_i; *m = m'.  Returns exp(*m - m'), 0 for the
      * first block (*m -inf, *z 0).  n >= 1. */
     float (*weigh)(float *s, size_t n, float scale, float soft_cap, float *m, float *z);
+    /* The same, the weights going to p as narrow_bf16 rounds them; what s holds then is not said.  NULL with mix_pairs. */
+    float (*weigh_pairs)(uint16_t *p, float *s, size_t n, float scale, float soft_cap, float *m, float *z);
 
     void (*widen[WC_WEIGHT_TYPES])(float *y, const void *x, size_t n);
     void (*narrow_bf16)(uint16_t *y, const float *x, size_t n); /* to nearest, ties to even */

@@ -242,6 +242,13 @@ static void check_mix_pairs_size(const wc_kernels *k, size_t n, size_t pairs, si
     k->mix_pairs(o, d, alpha, p_pairs, p_stride, v_pairs, v_stride, n, pairs, d);
     verdict(same_bits(o, want, n * d), k, "interleave and mix_pairs", "%zu rows, %zu keys of %zu", n, keys,
             d);
+    for (size_t i = 0; i < n * d; i++) {
+        o[i] = NAN;
+        want[i] = 0;
+    }
+    k->mix(want, d, alpha, p, keys, v, d, n, keys, d);
+    k->mix_pairs(o, d, NULL, p_pairs, p_stride, v_pairs, v_stride, n, pairs, d);
+    verdict(same_bits(o, want, n * d), k, "mix_pairs", "%zu rows, %zu keys of %zu, from zeros", n, keys, d);
     guarded_free_all();
 }
 

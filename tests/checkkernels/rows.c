@@ -202,6 +202,28 @@ static void check_reductions(const wc_kernels *k)
     }
 }
 
+static void check_weigh_pairs(const wc_kernels *k)
+{
+    for (size_t n = 1; k->weigh_pairs && n <= 64; n++)
+        for (int capped = 0; capped < 2; capped++) {
+            float *s = guarded_floats(n, n % 2), *copy = guarded_floats(n, 0), m[2] = {-INFINITY, -INFINITY},
+                  z[2] = {0, 0};
+            uint16_t p[64], want[64];
+            bool ok = true;
+            for (int block = 0; block < 3; block++) { /* the largest score rises, and stays */
+                fill_random(s, n);
+                for (size_t j = 0; j < n; j++)
+                    copy[j] = s[j] *= block < 2 ? 20.0f + 20.0f * (float)block : 1;
+                const float alpha = k->weigh(copy, n, 0.75f, capped ? 2.5f : 0, &m[0], &z[0]);
+                k->narrow_bf16(want, copy, n);
+                ok = ok && k->weigh_pairs(p, s, n, 0.75f, capped ? 2.5f : 0, &m[1], &z[1]) == alpha &&
+                     m[0] == m[1] && z[0] == z[1] && memcmp(p, want, n * sizeof *p) == 0;
+            }
+            verdict(ok, k, "weigh_pairs", "%zu scores are as weigh and narrow_bf16 make them", n);
+            guarded_free_all();
+        }
+}
+
 /* Two blocks of a row's scores one after the other, as attention takes them. */
 static void check_weigh(const wc_kernels *k)
 {
@@ -326,6 +348,7 @@ void check_rows(const wc_kernels *k)
     check_against_reference(k);
     check_reductions(k);
     check_weigh(k);
+    check_weigh_pairs(k);
     check_stored(k);
     check_depthwise(k);
 }

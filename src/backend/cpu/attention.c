@@ -220,8 +220,11 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
         }
         seen[r].from -= from;
         seen[r].to -= from;
-        alpha[r] = j->c->k->weigh(s->scores + r * WC_KV_PAGE + seen[r].from, seen[r].to - seen[r].from,
-                                  j->a.scale, j->a.soft_cap, &st->m[r], &st->z[r]);
+        if (j->pairs) /* every row sees all keys */
+            alpha[r] = wc_cpu_pairs_weigh(j->pairs, r, to, &st->m[r], &st->z[r], s);
+        else
+            alpha[r] = j->c->k->weigh(s->scores + r * WC_KV_PAGE + seen[r].from, seen[r].to - seen[r].from,
+                                      j->a.scale, j->a.soft_cap, &st->m[r], &st->z[r]);
     }
     if (j->pairs) {
         wc_cpu_pairs_mix(j->pairs, t->kv_head, (size_t)pos, t->rows, to, alpha, st->out, s);

@@ -84,9 +84,15 @@ void wc_cpu_pairs_make(struct attention_pairs *p, struct cpu *c, const wc_attent
     wc_cpu_for(c, pair_blocks, p, blocks, 1);
 }
 
+/* Queries lie close together: a stride of a power of two would put them all in the same few places of the cache. */
+static size_t query_stride(const struct attention_pairs *p)
+{
+    return whole_pairs(p->c, (size_t)p->a->key_dim);
+}
+
 void wc_cpu_pairs_query(const struct attention_pairs *p, size_t r, const float *q, struct scratch *s)
 {
-    wc_cpu_narrow(p->c, s->row_pairs + r * 2 * WC_SPAN, q, (size_t)p->a->key_dim);
+    wc_cpu_narrow(p->c, s->row_pairs + r * query_stride(p), q, (size_t)p->a->key_dim);
 }
 
 static size_t block_index(const struct attention_pairs *p, size_t head, size_t pos)
@@ -97,25 +103,31 @@ static size_t block_index(const struct attention_pairs *p, size_t head, size_t p
 void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows,
                         struct scratch *s)
 {
-    static const float none[QUERY_ROWS];
-    memset(s->scores, 0, rows * WC_KV_PAGE * sizeof *s->scores);
-    p->c->k->mix_pairs(s->scores, WC_KV_PAGE, none, s->row_pairs, 2 * WC_SPAN,
+    p->c->k->mix_pairs(s->scores, WC_KV_PAGE, NULL, s->row_pairs, query_stride(p),
                        p->keys + block_index(p, head, pos) * key_block(p->a), 2 * WC_KV_PAGE, rows,
                        ((size_t)p->a->key_dim + 1) / 2, WC_KV_PAGE);
+}
+
+/* Row r of the tile's weights: they take the place of queries, which are in row_pairs. */
+static uint16_t *weights_at(const struct scratch *s, size_t r)
+{
+    return (uint16_t *)s->queries + r * WC_KV_PAGE;
+}
+
+float wc_cpu_pairs_weigh(const struct attention_pairs *p, size_t r, size_t n, float *m, float *z,
+                         struct scratch *s)
+{
+    uint16_t *row = weights_at(s, r);
+    if (n % 2)
+        row[n] = 0;
+    return p->c->k->weigh_pairs(row, s->scores + r * WC_KV_PAGE, n, p->a->scale, p->a->soft_cap, m, z);
 }
 
 void wc_cpu_pairs_mix(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
                       const float *alpha, float *out, struct scratch *s)
 {
     const size_t vd = (size_t)p->a->value_dim;
-    uint16_t *weights = (uint16_t *)s->queries; /* [rows, WC_KV_PAGE] */
-    for (size_t r = 0; r < rows; r++) {
-        uint16_t *row = weights + r * WC_KV_PAGE;
-        p->c->k->narrow_bf16(row, s->scores + r * WC_KV_PAGE, n);
-        if (n % 2)
-            row[n] = 0;
-    }
-    p->c->k->mix_pairs(out, vd, alpha, weights, WC_KV_PAGE,
+    p->c->k->mix_pairs(out, vd, alpha, weights_at(s, 0), WC_KV_PAGE,
                        p->values + block_index(p, head, pos) * value_block(p->c, p->a),
                        2 * whole_vectors(p->c, vd), rows, (n + 1) / 2, vd);
 }

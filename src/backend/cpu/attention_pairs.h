@@ -25,7 +25,10 @@ void wc_cpu_pairs_query(const struct attention_pairs *p, size_t r, const float *
 /* s->scores [rows, WC_KV_PAGE]: all rows against the head's block at position pos. */
 void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows,
                         struct scratch *s);
-/* out [rows, value_dim] = alpha [rows] times itself, plus the block's first n values under the weights in s->scores. */
+/* Makes weights of row r's scores against the block's first n keys, as the kernel weigh does; returns its alpha. */
+float wc_cpu_pairs_weigh(const struct attention_pairs *p, size_t r, size_t n, float *m, float *z,
+                         struct scratch *s);
+/* out [rows, value_dim] = alpha [rows] times itself, plus the block's first n values under these weights. */
 void wc_cpu_pairs_mix(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
                       const float *alpha, float *out, struct scratch *s);
 #endif

@@ -16,7 +16,9 @@
 #ifdef __AVX512BF16__
 #include "kernels/vector/simd_avx512bf16.h"
 #else
-#define v_pairs(a, b, c) v_fma(a, b, c) /* named, never run */
+#define v_pairs(a, b, c)       v_fma(a, b, c) /* named, never run */
+#define v_load_first(p, n)     v_load(p)      /* n is L */
+#define v_store_first(p, a, n) v_store(p, a)
 #endif
 #if defined(__AVX2__)
 #include "kernels/vector/bytes_x86.h"
@@ -30,7 +32,7 @@
 #ifdef __AVX512BF16__
 #define LEVEL_PAIRS                                                                                          \
     , .unpack_pairs = unpack_pairs, .tile_pairs = tile_pairs, .dot_pairs = dot_pairs,                        \
-      .burn_pairs = burn_pairs, .mix_pairs = mix_pairs, .interleave = interleave
+      .burn_pairs = burn_pairs, .mix_pairs = mix_pairs, .interleave = interleave, .weigh_pairs = weigh_pairs
 #else
 #define LEVEL_PAIRS
 #endif

@@ -314,17 +314,21 @@ static void dot_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_str
 }
 #endif
 
-/* rows x (1 or 2) L values of o from column i on; a weight, and a value of v, is a float or a bf16 pair. */
+/* rows x (1 or 2) L values of o from column i on, `last` of the last vector; a weight, and a value of v, is a float or a
+ * bf16 pair.  v can be read to whole vectors. */
 ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                              const float *v, size_t v_stride, size_t n_keys, const int rows, const int wide,
-                             const loader type)
+                             const size_t last, const loader type)
 {
     vec c[MIX_ROWS][2];
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
-    for (int i = 0; i < wide; i++)
-        c[r][i] = v_mul(v_load(o + (size_t)r * o_stride + i * L), v_all(alpha[r]));
+    for (int i = 0; i < wide; i++) {
+        const float *from = o + (size_t)r * o_stride + i * L;
+        c[r][i] = alpha ? v_mul(i + 1 < wide ? v_load(from) : v_load_first(from, last), v_all(alpha[r]))
+                        : v_zero();
+    }
     for (size_t j = 0; j < n_keys; j++) {
         const vec b0 = v_load(v + j * v_stride), b1 = wide > 1 ? v_load(v + j * v_stride + L) : b0;
         UNROLL
@@ -338,8 +342,13 @@ ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, cons
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
-    for (int i = 0; i < wide; i++)
-        v_store(o + (size_t)r * o_stride + i * L, c[r][i]);
+    for (int i = 0; i < wide; i++) {
+        float *to = o + (size_t)r * o_stride + i * L;
+        if (i + 1 < wide)
+            v_store(to, c[r][i]);
+        else
+            v_store_first(to, c[r][i], last);
+    }
 }
 
 /* The columns that fill whole blocks; returns how many. */
@@ -352,8 +361,8 @@ ALWAYS_INLINE size_t mix_whole(float *o, size_t o_stride, const float *alpha, co
         size_t r = 0;
 #define RUN(rows)                                                                                            \
     for (; n_rows - r >= rows; r += rows)                                                                    \
-        mix_block(o + r * o_stride + i, o_stride, alpha + r, p + r * p_stride, p_stride, v + i, v_stride,    \
-                  n_keys, rows, 2, type);
+        mix_block(o + r * o_stride + i, o_stride, alpha ? alpha + r : NULL, p + r * p_stride, p_stride,      \
+                  v + i, v_stride, n_keys, rows, 2, L, type);
 #if MIX_ROWS == 12
         RUN(12)
 #endif
@@ -380,19 +389,14 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
 }
 
 #ifdef __AVX512BF16__
-/* n < 2L columns of some rows, in a copy of theirs; v goes on to whole vectors. */
+/* n < 2L columns of some rows. */
 ALWAYS_INLINE void mix_rest(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                             const float *v, size_t v_stride, size_t n_pairs, size_t n, const int rows)
 {
-    float rest[MIX_ROWS * 2 * L] = {0};
-    for (int r = 0; r < rows; r++)
-        memcpy(rest + r * 2 * L, o + (size_t)r * o_stride, n * sizeof *o);
     if (n > L)
-        mix_block(rest, 2 * L, alpha, p, p_stride, v, v_stride, n_pairs, rows, 2, LOAD_PAIRS);
+        mix_block(o, o_stride, alpha, p, p_stride, v, v_stride, n_pairs, rows, 2, n - L, LOAD_PAIRS);
     else
-        mix_block(rest, 2 * L, alpha, p, p_stride, v, v_stride, n_pairs, rows, 1, LOAD_PAIRS);
-    for (int r = 0; r < rows; r++)
-        memcpy(o + (size_t)r * o_stride, rest + r * 2 * L, n * sizeof *o);
+        mix_block(o, o_stride, alpha, p, p_stride, v, v_stride, n_pairs, rows, 1, n, LOAD_PAIRS);
 }
 
 static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint16_t *p, size_t p_stride,
@@ -406,8 +410,8 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
         return;
 #define RUN(rows)                                                                                            \
     for (; n_rows - r >= rows; r += rows)                                                                    \
-        mix_rest(o + r * o_stride + i, o_stride, alpha + r, weights + r * (p_stride / 2), p_stride / 2,      \
-                 values + i, v_stride / 2, n_pairs, d - i, rows);
+        mix_rest(o + r * o_stride + i, o_stride, alpha ? alpha + r : NULL, weights + r * (p_stride / 2),     \
+                 p_stride / 2, values + i, v_stride / 2, n_pairs, d - i, rows);
     RUN(12)
     RUN(4)
     RUN(1)

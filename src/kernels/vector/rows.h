@@ -224,11 +224,21 @@ static float exp_sum(float *y, const float *x, float shift, size_t n)
     return v_sum(total);
 }
 
+/* exp(m - top), what of the sums so far is left under a new largest score; mostly there is no new one. */
+static float left_of(float m, float top)
+{
+    float lanes[L];
+    if (m == top)
+        return 1;
+    v_store(lanes, v_exp(v_all(m - top)));
+    return lanes[0];
+}
+
 static float weigh(float *s, size_t n, float factor, float cap, float *m, float *z)
 {
     const vec by = v_all(factor);
     vec highest = v_all(-INFINITY);
-    float top = *m, lanes[L];
+    float top = *m;
     size_t i = 0;
     for (; i + L <= n; i += L) {
         const vec t = v_mul(v_load(s + i), by);
@@ -241,10 +251,10 @@ static float weigh(float *s, size_t n, float factor, float cap, float *m, float 
         soft_cap(s, s, cap, n);
     const float now = cap > 0 || n % L != 0 ? maximum(s, n) : v_top(highest);
     top = now > top ? now : top;
-    v_store(lanes, v_exp(v_all(*m - top)));
-    *z = *z * lanes[0] + exp_sum(s, s, top, n);
+    const float alpha = left_of(*m, top);
+    *z = *z * alpha + exp_sum(s, s, top, n);
     *m = top;
-    return lanes[0];
+    return alpha;
 }
 
 static void widen_f32(float *y, const void *x, size_t n)
@@ -282,6 +292,30 @@ static void narrow_bf16(uint16_t *y, const float *x, size_t n)
 }
 
 #ifdef __AVX512BF16__
+static float weigh_pairs(uint16_t *p, float *s, size_t n, float factor, float cap, float *m, float *z)
+{
+    if (cap > 0 || n % (2 * L) != 0) {
+        const float alpha = weigh(s, n, factor, cap, m, z);
+        narrow_bf16(p, s, n);
+        return alpha;
+    }
+    const vec by = v_all(factor);
+    vec highest = v_all(-INFINITY), total = v_zero();
+    for (size_t i = 0; i < n; i += L)
+        highest = v_max(v_mul(v_load(s + i), by), highest);
+    const float now = v_top(highest), top = now > *m ? now : *m, alpha = left_of(*m, top);
+    const vec shift = v_all(top);
+    for (size_t i = 0; i < n; i += 2 * L) {
+        const vec a = v_exp(v_sub(v_mul(v_load(s + i), by), shift));
+        const vec b = v_exp(v_sub(v_mul(v_load(s + i + L), by), shift));
+        v_store_pairs(p + i, a, b);
+        total = v_add(v_add(total, a), b);
+    }
+    *z = *z * alpha + v_sum(total);
+    *m = top;
+    return alpha;
+}
+
 static void interleave(uint16_t *to, const float *a, const float *b, size_t n)
 {
     uint32_t *words = (uint32_t *)to;
