@@ -187,17 +187,32 @@ static const float *adjust(wc_sampler *s, const float *logits, const int32_t *hi
                                            : NULL; /* a penalty near 0 overflows; a mask is not ours */
 }
 
+/* The largest of x [n]; lane by lane, so that the compiler makes vectors of it. */
+static float largest(const float *x, size_t n)
+{
+    enum { LANES = 16 };
+    float lanes[LANES], most = -INFINITY;
+    size_t i = 0;
+    for (int l = 0; l < LANES; l++)
+        lanes[l] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++)
+            lanes[l] = x[i + (size_t)l] > lanes[l] ? x[i + (size_t)l] : lanes[l];
+    for (int l = 0; l < LANES; l++)
+        most = lanes[l] > most ? lanes[l] : most;
+    for (; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
 /* The first of the largest of x [n]; -1 when all are minus infinity. */
 static int32_t argmax(const float *x, size_t n)
 {
-    int32_t best = -1;
-    float most = -INFINITY;
-    for (size_t i = 0; i < n; i++)
-        if (x[i] > most) {
-            most = x[i];
-            best = (int32_t)i;
-        }
-    return best;
+    const float most = largest(x, n);
+    for (size_t i = 0; i < n && most > -INFINITY; i++)
+        if (x[i] == most)
+            return (int32_t)i;
+    return -1;
 }
 
 /* ---- top_k ---- */

@@ -174,19 +174,22 @@ static void few_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
     const wc_kernels *k = p->c->k;
+    const bool direct = !p->bias.data && p->act == WC_ACT_NONE && !p->add.data; /* the sums are y */
     struct scratch *s = wc_cpu_take_scratch(p->c);
     for (size_t col = first, end = first + n, some; col < end; col += some) {
         const char *w = weights_at(p, col, 0);
+        float *y = direct ? f32(p->y) + col : s->sums;
+        const size_t stride = direct ? p->m : SUM_COLS;
         some = wc_min_size(rows_until_turn(p, col), wc_min_size(SUM_COLS, end - col));
         if (p->bytes.q)
-            k->dot_bytes[p->w.dtype - WC_Q4_0](s->sums, SUM_COLS, &p->bytes, p->n, w, p->w_stride, some,
-                                               p->k);
+            k->dot_bytes[p->w.dtype - WC_Q4_0](y, stride, &p->bytes, p->n, w, p->w_stride, some, p->k);
         else if (p->rounded)
-            k->dot_pairs(s->sums, SUM_COLS, p->rounded, whole_pairs(p->c, p->k), p->n, (const uint16_t *)w,
+            k->dot_pairs(y, stride, p->rounded, whole_pairs(p->c, p->k), p->n, (const uint16_t *)w,
                          p->w_stride, some, p->k);
         else
-            k->dot[p->w.dtype](s->sums, SUM_COLS, f32(p->x), p->k, p->n, w, p->w_stride, some, p->k);
-        finish(p, s->sums, SUM_COLS, 0, p->n, col, some, true);
+            k->dot[p->w.dtype](y, stride, f32(p->x), p->k, p->n, w, p->w_stride, some, p->k);
+        if (!direct)
+            finish(p, y, stride, 0, p->n, col, some, true);
     }
     wc_cpu_put_scratch(p->c, s);
 }
