@@ -221,6 +221,51 @@ static void test_other_files(void **state)
     }
 }
 
+/* bytes of chunks put in at byte `at` of a sound of 1,000 values. */
+static bool decode_with(size_t at, const char *chunks, size_t n, struct wc_audio *out, wc_error *err)
+{
+    size_t bytes;
+    uint8_t *wav = make_wav(16000, 1, 1000, NULL, &bytes), *with = malloc(bytes + n);
+    memcpy(with, wav, at);
+    memcpy(with + at, chunks, n);
+    memcpy(with + at + n, wav + at, bytes - at);
+    const bool ok = wc_audio_decode(with, bytes + n, "s", NULL, out, NULL, err);
+    free(wav);
+    free(with);
+    return ok;
+}
+
+/* A list that claims 4 GB is not looked for beyond the end of the file. */
+static void test_chunks(void **state)
+{
+    static const char list[] = "LIST\x0c\0\0\0INFOIART\0\0\0\0", endless[] = "LIST\xf0\xff\xff\xffINFO",
+                      nameless[] = "\0\1\2\3\4\0\0\0....";
+    const size_t end = HEADER + 2000;
+    struct wc_audio plain, out;
+    wc_error err = {0};
+    assert_true(decode_wav(16000, 1, 1000, NULL, &plain, NULL, &err));
+    const struct {
+        size_t at;
+        const char *chunks;
+        size_t n;
+        bool read;
+    } cases[] = {{36, list, 20, true},     {end, list, 20, true},     {36, endless, 12, false},
+                 {end, endless, 12, true}, {36, nameless, 12, false}, {end, nameless, 12, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool ok = decode_with(cases[i].at, cases[i].chunks, cases[i].n, &out, &err);
+        assert_int_equal(ok, cases[i].read);
+        if (!ok) {
+            assert_int_equal(err.code, WC_BAD_FILE);
+            assert_non_null(strstr(err.text, "s: WAV: the chunk at byte 36: expected"));
+            continue;
+        }
+        assert_int_equal(out.n, plain.n);
+        assert_memory_equal(out.samples, plain.samples, plain.n * sizeof *plain.samples);
+        wc_audio_free(&out);
+    }
+    wc_audio_free(&plain);
+}
+
 /* No cut of a file does harm, and none is read as more than there is. */
 static void test_broken_files(void **state)
 {
@@ -381,7 +426,7 @@ int main(void)
         cmocka_unit_test(test_other_files), cmocka_unit_test(test_broken_files),
         cmocka_unit_test(test_no_memory),   cmocka_unit_test(test_fft),
         cmocka_unit_test(test_frames),      cmocka_unit_test(test_options),
-        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_config),      cmocka_unit_test(test_chunks),
     };
     return cmocka_run_group_tests_name("audio", tests, NULL, NULL);
 }

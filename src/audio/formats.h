@@ -28,6 +28,8 @@ struct wc_audio_source {
 
 /* Each opens s->bytes; the format's own name is part of every message.  container: libsndfile's. */
 bool wc_sndfile_open(struct wc_audio_source *s, const char *format, int container, wc_error *err);
+/* Of a WAV file, before it is opened: chunks that libsndfile would look for in vain are an error, or cut off. */
+bool wc_riff_check(struct wc_audio_source *s, wc_error *err);
 bool wc_mp3_open(struct wc_audio_source *s, wc_error *err);
 bool wc_vorbis_open(struct wc_audio_source *s, wc_error *err);
 #endif

@@ -77,6 +77,8 @@ bool wc_sndfile_open(struct wc_audio_source *s, const char *format, int containe
 {
     SF_VIRTUAL_IO io = {bytes_length, bytes_seek, bytes_read, bytes_write, bytes_tell};
     SF_INFO info = {0};
+    if (is_wav(container) && !wc_riff_check(s, err))
+        return false;
     SNDFILE *file = sf_open_virtual(&io, SFM_READ, &info, &s->bytes);
     if (!file)
         return wc_fail(err, WC_BAD_FILE, "%s: %s: cannot be read: %s", s->name, format,
