@@ -13,7 +13,7 @@ enum {
     PATCH_ROWS = 96,  /* pixels whose patches a convolution gathers at once */
     PASS_ROWS = 96,   /* rows of x that pass by a panel together, which stays in the first cache */
     EVEN_ROWS = 24,   /* of which a block has a multiple */
-    QUERY_ROWS = 96,  /* query rows that attention takes at once */
+    QUERY_ROWS = 192, /* query rows that attention takes at once */
     MAX_HEAD_DIM = 4096,
     PANEL_PAIRS = BLOCK_COLS * 2 * WC_SPAN, /* bf16 values that scratch's panels hold */
 };
