@@ -16,12 +16,23 @@
 #include "base/arena.h"
 #include "base/file_map.h"
 
+enum { FOLDER_SIZE = 256 };
+
 struct copy {
     wc_arena *arena; /* what is read and computed on the way, until the copy goes */
     const char *const *files;
     size_t n_files;
-    char folder[64];
+    char folder[FOLDER_SIZE];
 };
+
+/* Makes a folder of its own below TMPDIR, whose path it writes. */
+static inline void make_folder(char *path)
+{
+    const char *tmp = getenv("TMPDIR");
+    assert_true(snprintf(path, FOLDER_SIZE, "%s/whinchat-test-XXXXXX", tmp && *tmp ? tmp : "/tmp") <
+                FOLDER_SIZE);
+    assert_non_null(mkdtemp(path));
+}
 
 static inline char *read_file(struct copy *c, const char *folder, const char *name, size_t *n)
 {
@@ -53,8 +64,8 @@ static inline struct copy *make_copy(const char *from, const char *const *files,
 {
     struct copy *c = calloc(1, sizeof *c);
     assert_non_null(c);
-    *c = (struct copy){.arena = wc_arena_new(0), .files = files, .n_files = n_files, .folder = "copy-XXXXXX"};
-    assert_non_null(mkdtemp(c->folder));
+    *c = (struct copy){.arena = wc_arena_new(0), .files = files, .n_files = n_files};
+    make_folder(c->folder);
     for (size_t i = 0; i < n_files; i++) {
         size_t n;
         const char *below = copied_subfolder(c, files[i]), *data = read_file(c, from, files[i], &n);
@@ -63,6 +74,20 @@ static inline struct copy *make_copy(const char *from, const char *const *files,
         write_file(c, files[i], data, n);
     }
     return c;
+}
+
+/* Replaces the first occurrence of from by to. */
+static inline void edit_copy(struct copy *c, const char *name, const char *from, const char *to)
+{
+    size_t n;
+    char *data = read_file(c, c->folder, name, &n), *at = memmem(data, n, from, strlen(from));
+    assert_non_null(at);
+    size_t before = (size_t)(at - data), after = n - before - strlen(from);
+    char *out = wc_arena_alloc(c->arena, n + strlen(to));
+    memcpy(out, data, before);
+    memcpy(out + before, to, strlen(to));
+    memcpy(out + before + strlen(to), at + strlen(from), after);
+    write_file(c, name, out, before + strlen(to) + after);
 }
 
 static inline void free_copy(struct copy *c)

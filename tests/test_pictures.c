@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "base/file_map.h"
+#include "copies.h"
 #include "image/pan_and_scan.h"
 #include "sessions.h"
 
@@ -261,34 +261,13 @@ static void test_prompt_refusals(void **state)
 static void expect_open_error(const char *file, const char *from, const char *to, int code, const char *part)
 {
     static const char *const files[] = {"config.json", "processor_config.json", "model.safetensors"};
-    char folder[] = "pictures-XXXXXX", path[1000];
-    wc_arena *arena = wc_arena_new(0);
+    struct copy *c = make_copy(FOLDER, files, sizeof files / sizeof *files);
     wc_error err = {0};
-    size_t n;
-    assert_non_null(mkdtemp(folder));
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, FOLDER "/%s", files[i]);
-        char *data = wc_file_read(arena, path, 1 << 26, &n, &err), *at = strstr(data, from);
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        FILE *f = fopen(path, "wb");
-        assert_non_null(f);
-        if (strcmp(files[i], file) == 0) {
-            assert_non_null(at);
-            fprintf(f, "%.*s%s%s", (int)(at - data), data, to, at + strlen(from));
-        } else {
-            assert_int_equal(fwrite(data, 1, n, f), n);
-        }
-        fclose(f);
-    }
-    wc_model *m = wc_model_open(folder, NULL, &err);
+    edit_copy(c, file, from, to);
+    wc_model *m = wc_model_open(c->folder, NULL, &err);
     if (m || err.code != code || !strstr(err.text, part))
         fail_msg("%s: expected code %d and \"%s\", found %d: %s", to, code, part, err.code, err.text);
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    rmdir(folder);
-    wc_arena_free(arena);
+    free_copy(c);
 }
 
 static void test_file_refusals(void **state)

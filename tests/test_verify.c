@@ -141,8 +141,8 @@ static void test_encoders(void **state)
 /* A folder of its own for the weights of a golden and one of its configurations, without a tokenizer. */
 static void link_folder(char *folder, const char *golden, const char *config)
 {
-    char from[500], to[100];
-    assert_non_null(mkdtemp(folder));
+    char from[500], to[300];
+    make_folder(folder);
     snprintf(from, sizeof from, "%s/model.safetensors", golden);
     snprintf(to, sizeof to, "%s/model.safetensors", folder);
     assert_int_equal(symlink(from, to), 0);
@@ -153,7 +153,7 @@ static void link_folder(char *folder, const char *golden, const char *config)
 
 static void unlink_folder(const char *folder)
 {
-    char path[100];
+    char path[300];
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     unlink(path);
     snprintf(path, sizeof path, "%s/config.json", folder);
@@ -186,7 +186,7 @@ static void test_families_as_gguf(void **state)
     char out[400], folder[400];
     snprintf(out, sizeof out, "%s/whinchat-verify-%d.gguf", tmp ? tmp : "/tmp", (int)getpid());
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char linked[] = "verify-XXXXXX", config[440];
+        char linked[FOLDER_SIZE], config[440];
         snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
         expect_converted(folder, folder, out, cases[i].points);
         snprintf(config, sizeof config, "%s/config_hub.json", folder);
@@ -212,7 +212,7 @@ static void test_pictures_as_gguf(void **state)
     } cases[] = {{"gemma3_mm", "pan_scan.,two_pan_scan.", 88},
                  {"gemma3n_mm", "aud.,aud2.,imgaud.,sound_a.,sound_b.", 102}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char linked[] = "verify-XXXXXX", folder[400], text[100], tower[100];
+        char linked[FOLDER_SIZE], folder[400], text[300], tower[300];
         wc_error err = {0};
         snprintf(folder, sizeof folder, GOLDENS "%s", cases[i].name);
         link_folder(linked, folder, "config.json");
@@ -233,7 +233,7 @@ static void test_pictures_as_gguf(void **state)
 /* A file of gemma3 could not tell that rows see both ways: read again it would be another model. */
 static void test_encoder_is_not_converted(void **state)
 {
-    char folder[] = "verify-XXXXXX";
+    char folder[FOLDER_SIZE];
     wc_error err = {0};
     link_folder(folder, GOLDENS "embeddinggemma", "config.json");
     assert_false(wc_convert(folder, "verify-encoder.gguf", "f32", NULL, NULL, &err));
@@ -299,20 +299,6 @@ static int close_copy(void **state)
     return 0;
 }
 
-/* Replaces the first occurrence of from by to. */
-static void edit(struct copy *c, const char *name, const char *from, const char *to)
-{
-    size_t n;
-    char *data = read_file(c, c->folder, name, &n), *at = memmem(data, n, from, strlen(from));
-    assert_non_null(at);
-    size_t before = (size_t)(at - data), after = n - before - strlen(from);
-    char *out = wc_arena_alloc(c->arena, n + strlen(to));
-    memcpy(out, data, before);
-    memcpy(out + before, to, strlen(to));
-    memcpy(out + before + strlen(to), at + strlen(from), after);
-    write_file(c, name, out, before + strlen(to) + after);
-}
-
 /* Changes element i of an f32 tensor: added to it, or in its place when it is NaN. */
 static void disturb(struct copy *c, const char *name, const char *tensor, size_t i, float by)
 {
@@ -370,15 +356,15 @@ static void test_nan_in_weights(void **state)
 
 static void test_wrong_answer(void **state)
 {
-    edit(*state, "golden.json", "\"greedy_ids\": [", "\"greedy_ids\": [ 7, ");
+    edit_copy(*state, "golden.json", "\"greedy_ids\": [", "\"greedy_ids\": [ 7, ");
     struct outcome o = expect_first_failure(*state, "p6.greedy_ids", "p6.greedy_ids");
     assert_memory_equal(o.note, "id 0: expected 7, found ", 24);
 }
 
 static void test_unknown_point(void **state)
 {
-    edit(*state, "golden.json", "\"p18.merged\"", "\"p18.merge2\"");
-    edit(*state, "golden.safetensors", "\"p18.merged\"", "\"p18.merge2\"");
+    edit_copy(*state, "golden.json", "\"p18.merged\"", "\"p18.merge2\"");
+    edit_copy(*state, "golden.safetensors", "\"p18.merged\"", "\"p18.merge2\"");
     struct outcome o = expect_first_failure(*state, NULL, "p18.merge2");
     assert_string_equal(o.note, "the model has no such point");
     assert_int_equal(o.n_failed, 1);
@@ -398,27 +384,27 @@ static void expect_refusal(const struct copy *c, int code, const char *part)
 
 static void test_value_missing(void **state)
 {
-    edit(*state, "golden.json", "\"p18.merged\"", "\"p18.absent\"");
+    edit_copy(*state, "golden.json", "\"p18.merged\"", "\"p18.absent\"");
     expect_refusal(*state, WC_BAD_FILE,
                    "golden.json: tensors: p18.absent: expected it in golden.safetensors");
 }
 
 static void test_id_out_of_range(void **state)
 {
-    edit(*state, "golden.json", "\"greedy_ids\": [", "\"greedy_ids\": [ 288, ");
+    edit_copy(*state, "golden.json", "\"greedy_ids\": [", "\"greedy_ids\": [ 288, ");
     expect_refusal(*state, WC_BAD_FILE, "prompt p6: greedy_ids: entry 0: expected an id from 0 to 287");
 }
 
 static void test_bad_format(void **state)
 {
-    edit(*state, "golden.json", "whinchat-golden-1", "whinchat-golden-9");
+    edit_copy(*state, "golden.json", "whinchat-golden-1", "whinchat-golden-9");
     expect_refusal(*state, WC_BAD_FILE,
                    "golden.json: format: expected \"whinchat-golden-1\", found whinchat-golden-9");
 }
 
 static void test_negative_tolerance(void **state)
 {
-    edit(*state, "golden.json", "\"atol\": ", "\"atol\": -");
+    edit_copy(*state, "golden.json", "\"atol\": ", "\"atol\": -");
     expect_refusal(*state, WC_BAD_FILE, "atol, rtol: expected 0 or more");
 }
 
