@@ -43,7 +43,7 @@ enum {
 typedef struct wc_bytes {
     const int8_t *q;    /* [n, k] */
     const float *scale; /* [n, k / 32] */
-    const int16_t *sum; /* [n, k / 16] sums of q */
+    const int16_t *sum; /* [n, k / 16, 2] sums of 16 q: of the first two of every four, and of the last two */
     size_t k;           /* from row to row; a part of the columns begins further on in all three */
 } wc_bytes;
 

@@ -7,14 +7,16 @@
 #include "check.h"
 #include "tensor/dtype.h"
 
-/* Bytes of n values, all random but the f16 scales; nasty: some of these are infinite, NaN or subnormal. */
+/* Bytes of n values, all random but the f16 scales; nasty: some of these are infinite, NaN or subnormal, and some blocks have
+ * the least or the largest numbers only. */
 static void fill_blocks(wc_dtype type, char *w, size_t n, bool nasty)
 {
     static const uint16_t odd[] = {0x7c00, 0xfc00, 0x7e00, 0x0001, 0x83ff, 0x7bff, 0x0000, 0x8000};
     const struct wc_dtype_row *row = wc_dtype_get(type);
     for (size_t b = 0; b < n / row->block_elems; b++, w += row->block_bytes) {
+        const uint32_t kind = nasty ? next_random() % 4 : 2;
         for (size_t i = 0; i < row->block_bytes; i++)
-            w[i] = (char)next_random();
+            w[i] = (char)(kind < 2 ? -(int)kind : (int)next_random());
         for (size_t s = 0; s < row->n_scales; s++) {
             uint16_t half = (uint16_t)(0x2000 + next_random() % 0x1800) | (uint16_t)(next_random() % 2 << 15);
             if (nasty && next_random() % 4 == 0)
@@ -43,6 +45,10 @@ static struct problem problem_new(wc_dtype type, size_t n, size_t m, size_t k, b
     fill_blocks(type, p.w, values, nasty);
     p.x = guarded_floats(n * k, at_end);
     fill_random(p.x, n * k);
+    for (size_t i = 0; nasty && i < n * k; i += 16) /* the largest sums that there are */
+        if (next_random() % 2)
+            for (size_t j = 0; j < 16; j++)
+                p.x[i + j] = i / 16 % 3 ? 1 : -1;
     return p;
 }
 
@@ -50,9 +56,9 @@ static void take_bytes(const wc_kernels *k, struct problem *p, bool at_end)
 {
     int8_t *q = guarded(p->n * p->k, 1, at_end);
     float *scale = guarded(p->n * p->k / 8, 4, at_end);
-    int16_t *sum = guarded(p->n * p->k / 8, 2, at_end);
+    int16_t *sum = guarded(p->n * p->k / 4, 2, at_end);
     for (size_t r = 0; r < p->n; r++)
-        k->quantize(q + r * p->k, scale + r * p->k / 32, sum + r * p->k / 16, p->x + r * p->k, p->k);
+        k->quantize(q + r * p->k, scale + r * p->k / 32, sum + r * p->k / 8, p->x + r * p->k, p->k);
     p->bytes = (wc_bytes){q, scale, sum, p->k};
 }
 
@@ -70,7 +76,7 @@ static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, fl
             const size_t n_cols = p->m - j < cols ? p->m - j : cols;
             const size_t span = p->k - i < WC_SPAN ? p->k - i : WC_SPAN;
             if (bytes) {
-                const wc_bytes part = {p->bytes.q + i, p->bytes.scale + i / 32, p->bytes.sum + i / 16, p->k};
+                const wc_bytes part = {p->bytes.q + i, p->bytes.scale + i / 32, p->bytes.sum + i / 8, p->k};
                 k->unpack_bytes[p->type - WC_Q4_0](panel, w_at(p, j, i), p->w_stride, n_cols, span);
                 k->tile_bytes[p->type - WC_Q4_0](y + j, p->y_stride, i > 0 ? y + j : NULL, p->y_stride, &part,
                                                  panel, p->n, n_cols, span);
@@ -138,13 +144,13 @@ static void check_quantize(const wc_kernels *k)
         for (int i = 0; i < 2; i++) {
             q[i] = guarded(N, 1, round % 2);
             scale[i] = guarded_floats(N / 32, round % 2);
-            sum[i] = guarded(N / 8, 2, round % 2);
+            sum[i] = guarded(N / 4, 2, round % 2);
             (i ? wc_kernels_reference() : k)->quantize(q[i], scale[i], sum[i], x, N);
         }
         bool ok = same_bits(scale[0], scale[1], N / 32);
         for (size_t b = 0; b < N / 32; b++)
             ok = ok && (isnan(scale[1][b]) || (memcmp(q[0] + 32 * b, q[1] + 32 * b, 32) == 0 &&
-                                               memcmp(sum[0] + 2 * b, sum[1] + 2 * b, 4) == 0));
+                                               memcmp(sum[0] + 4 * b, sum[1] + 4 * b, 8) == 0));
         verdict(ok, k, "quantize", "round %zu", round);
         guarded_free_all();
     }

@@ -68,8 +68,9 @@ struct layout {
 
 static struct layout layout_of(size_t n, size_t k)
 {
-    const size_t values = (n * k / 4 + 15) / 16 * 16, each_32 = (n * k / 32 + 15) / 16 * 16;
-    return (struct layout){values, each_32, each_32};
+    const size_t values = (n * k / 4 + 15) / 16 * 16, scales = (n * k / 32 + 15) / 16 * 16,
+                 sums = (n * k / 16 + 15) / 16 * 16;
+    return (struct layout){values, scales, sums};
 }
 
 /* Rows from r on, values from i on. */
@@ -77,7 +78,7 @@ static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
 {
     const wc_bytes *x = &p->bytes;
     const size_t at = r * p->k + i;
-    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 16, p->k};
+    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 8, p->k};
 }
 
 static void quantize_rows(void *job, size_t first, size_t n)

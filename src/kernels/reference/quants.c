@@ -181,10 +181,10 @@ void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, const float *x
             const float v = rintf(x[j] * inverse);
             q[j] = (int8_t)(isnan(v) ? 0 : v > 127 ? 127 : v < -127 ? -127 : v);
         }
-        for (size_t half = 0; half < 2; half++) {
-            sum[i / 16 + half] = 0;
-            for (size_t j = 0; j < 16; j++)
-                sum[i / 16 + half] = (int16_t)(sum[i / 16 + half] + q[i + 16 * half + j]);
+        memset(sum + i / 8, 0, 4 * sizeof *sum);
+        for (size_t j = i; j < i + 32; j++) {
+            int16_t *to = &sum[j / 16 * 2 + j % 4 / 2];
+            *to = (int16_t)(*to + q[j]);
         }
     }
 }

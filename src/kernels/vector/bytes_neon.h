@@ -72,6 +72,18 @@ static inline void b_store_columns(uint8_t *to, const b32 *r)
     }
 }
 
+/* The sums of 16 q that wc_bytes wants, of 32. */
+static inline void b_sums(int16_t *sum, const int8_t *q)
+{
+    for (int i = 0; i < 2; i++) {
+        const int8x16_t v = vld1q_s8(q + 16 * i);
+        const int16x8_t pairs = vpaddlq_s8(v); /* a b a b .. */
+        const int16x8_t apart = vpaddq_s16(vuzp1q_s16(pairs, pairs), vuzp2q_s16(pairs, pairs));
+        sum[2 * i] = (int16_t)(apart[0] + apart[1]);
+        sum[2 * i + 1] = (int16_t)(apart[4] + apart[5]);
+    }
+}
+
 /* ---- four columns at once, for tile_bytes ---- */
 
 typedef int32x4_t ivec;
@@ -131,25 +143,26 @@ static inline vec v_of_halves(const uint16_t *d)
     return v_load_f16(d);
 }
 
-/* Products of two columns each in 16 bits; one step uses them twice. */
-typedef ivec part;
-#define BYTES_ROWS 4
-#define BYTES_COLS 16
-#define STEPS(top) 1
-static inline part p_start(ivec sum)
+/* The sum of a group of x, which has one or two of 16 (kernels.h); and `by` times it. */
+static inline ivec x_sums(const int16_t *sum, bool two)
 {
-    return sum;
+    return i_all(sum[0] + sum[1] + (two ? sum[2] + sum[3] : 0));
 }
+#define x_total(sums, by) vmulq_n_s32(sums, by)
+
+/* A group's products in L lanes, less zero times the sum of x: begun with p_start, in p_step a vector of weights and one of
+ * x, four values of each lane. */
+typedef ivec part;
+#define BYTES_ROWS       4
+#define BYTES_COLS       16
+#define CENTRE(t)        ZERO(t)
+#define p_start(sums, t) x_total(sums, -ZERO(t))
+#define p_join(p, wide)  (p)
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
     const int8x16_t s = vreinterpretq_s8_s32(w), t = vreinterpretq_s8_s32(x);
     (void)wide;
     return vaddq_s32(p, vpaddq_s32(vpaddlq_s16(vmull_s8(vget_low_s8(s), vget_low_s8(t))),
                                    vpaddlq_s16(vmull_s8(vget_high_s8(s), vget_high_s8(t)))));
-}
-static inline ivec p_join(ivec sum, part p)
-{
-    (void)sum;
-    return p;
 }
 #define HIDE(v) __asm__("" : "+w"(v))

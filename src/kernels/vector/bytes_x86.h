@@ -1,9 +1,9 @@
 /* bytes_x86.h - small whole numbers on AVX2 and AVX-512: 32 of them in a vector (b32) while they are unpacked, and dot
  * products of unsigned weights with signed x.
  *
- * maddubs multiplies unsigned by signed bytes and adds neighbours in 16 bits, which saturate: products of weights up to 15
- * may be added eight times there, up to 31 four times, up to 63 twice.  Weights of 8 bits are signed ("wide"): their sign is
- * moved to x.  With VNNI there is no such bound; wide weights are made unsigned, which the caller takes off again. */
+ * maddubs multiplies unsigned by signed bytes and adds neighbours in 16 bits, which saturate: enough for weights up to 63.
+ * Weights of 8 bits are signed ("wide"): their sign is moved to x.  With VNNI there is no such bound; wide weights are made
+ * unsigned, which the caller takes off again. */
 
 typedef __m256i b32;
 
@@ -59,38 +59,52 @@ static inline void b_store_columns(uint8_t *to, const b32 *r)
     }
 }
 
+/* The sums of 16 q that wc_bytes wants, of 32. */
+static inline void b_sums(int16_t *sum, const int8_t *q)
+{
+    __m256i s = _mm256_maddubs_epi16(_mm256_set1_epi8(1), b_load(q));
+    s = _mm256_add_epi16(s, _mm256_srli_si256(s, 8));
+    s = _mm256_add_epi16(s, _mm256_srli_si256(s, 4));
+    const int32_t pairs[2] = {_mm256_extract_epi32(s, 0), _mm256_extract_epi32(s, 4)};
+    memcpy(sum, pairs, sizeof pairs);
+}
+
 /* ---- L columns at once, for tile_bytes ---- */
 
 #ifdef __AVX512F__
 typedef __m512i ivec;
-#define i_zero()    _mm512_setzero_si512()
-#define i_all(x)    _mm512_set1_epi32(x)
-#define i_load(p)   _mm512_loadu_si512(p)
-#define i_add(a, b) _mm512_add_epi32(a, b)
-#define i_to_vec(a) _mm512_cvtepi32_ps(a)
+#define i_zero()           _mm512_setzero_si512()
+#define i_all(x)           _mm512_set1_epi32(x)
+#define i_load(p)          _mm512_loadu_si512(p)
+#define i_add(a, b)        _mm512_add_epi32(a, b)
+#define i_to_vec(a)        _mm512_cvtepi32_ps(a)
+#define i_add16(a, b)      _mm512_add_epi16(a, b)
+#define i_pair_sums(a, by) _mm512_madd_epi16(a, _mm512_set1_epi16((short)(by)))
 #ifdef __AVX512VNNI__
 #define i_dot(acc, w, x) _mm512_dpbusd_epi32(acc, w, x)
 #define i_unsigned(w)    _mm512_xor_si512(w, _mm512_set1_epi8(-128))
 #else
-#define i_add16(a, b) _mm512_add_epi16(a, b)
-#define i_pairs(w, x) _mm512_maddubs_epi16(w, x)
-#define i_join(a)     _mm512_madd_epi16(a, _mm512_set1_epi16(1))
-#define i_abs(w)      _mm512_abs_epi8(w)
+#define i_times16(a, by) _mm512_mullo_epi16(a, _mm512_set1_epi16((short)(by)))
+#define i_pairs(w, x)    _mm512_maddubs_epi16(w, x)
+#define i_join(a)        i_pair_sums(a, 1)
+#define i_abs(w)         _mm512_abs_epi8(w)
 /* x with the sign of w; x is 0 where w is: its |w| is 0. */
-#define i_sign(x, w)  _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)
+#define i_sign(x, w)     _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)
 #endif
 #else
 typedef __m256i ivec;
-#define i_zero()      _mm256_setzero_si256()
-#define i_all(x)      _mm256_set1_epi32(x)
-#define i_load(p)     _mm256_loadu_si256((const __m256i *)(p))
-#define i_add(a, b)   _mm256_add_epi32(a, b)
-#define i_to_vec(a)   _mm256_cvtepi32_ps(a)
-#define i_add16(a, b) _mm256_add_epi16(a, b)
-#define i_pairs(w, x) _mm256_maddubs_epi16(w, x)
-#define i_join(a)     _mm256_madd_epi16(a, _mm256_set1_epi16(1))
-#define i_abs(w)      _mm256_abs_epi8(w)
-#define i_sign(x, w)  _mm256_sign_epi8(x, w)
+#define i_zero()           _mm256_setzero_si256()
+#define i_all(x)           _mm256_set1_epi32(x)
+#define i_load(p)          _mm256_loadu_si256((const __m256i *)(p))
+#define i_add(a, b)        _mm256_add_epi32(a, b)
+#define i_to_vec(a)        _mm256_cvtepi32_ps(a)
+#define i_add16(a, b)      _mm256_add_epi16(a, b)
+#define i_pairs(w, x)      _mm256_maddubs_epi16(w, x)
+#define i_pair_sums(a, by) _mm256_madd_epi16(a, _mm256_set1_epi16((short)(by)))
+#define i_times16(a, by)   _mm256_mullo_epi16(a, _mm256_set1_epi16((short)(by)))
+#define i_join(a)          i_pair_sums(a, 1)
+#define i_abs(w)           _mm256_abs_epi8(w)
+#define i_sign(x, w)       _mm256_sign_epi8(x, w)
 #endif
 
 /* ---- 16 bytes of L / 4 rows, for dot_bytes ---- */
@@ -184,43 +198,53 @@ static inline vec v_of_halves(const uint16_t *d)
 #undef EIGHT
 }
 
-/* Sums of four products in each of L lanes.  A part begins with p_start, takes STEPS steps and is joined to its sum. */
+#ifndef HIDE /* not emulated */
+#define HIDE(v) __asm__("" : "+v"(v))
+/* Otherwise gcc computes all products first, has no registers for them, and copies what it adds to. */
+#define ADD_TO(sum, a)   __asm__("vpaddd %1, %0, %0" : "+v"(sum) : "v"(a))
+#define ADD16_TO(sum, a) __asm__("vpaddw %1, %0, %0" : "+v"(sum) : "v"(a))
+#else
+#define ADD_TO(sum, a)   ((sum) = i_add(sum, a))
+#define ADD16_TO(sum, a) ((sum) = i_add16(sum, a))
+#endif
+
+/* The sums of a group of x (kernels.h), which has one or two of 16, in every lane; and their total, `by` times. */
+static inline ivec x_sums(const int16_t *sum, bool two)
+{
+    int32_t first, second;
+    memcpy(&first, sum, sizeof first);
+    memcpy(&second, sum + 2 * two, sizeof second);
+    return two ? i_add16(i_all(first), i_all(second)) : i_all(first);
+}
+#define x_total(sums, by) i_pair_sums(sums, by)
+
+/* A group's products in L lanes, less zero times the sum of x: begun with p_start, in p_step a vector of weights and one of
+ * x, four values of each lane. */
 typedef ivec part;
 #ifdef __AVX512VNNI__
-#define BYTES_ROWS 6
-#define BYTES_COLS 32
-#define STEPS(top) 8
-static inline part p_start(ivec sum)
-{
-    return sum;
-}
+#define BYTES_ROWS       6
+#define BYTES_COLS       32
+#define CENTRE(t)        ZERO(t)
+#define p_start(sums, t) x_total(sums, -ZERO(t))
+#define p_join(p, wide)  (p)
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
     return i_dot(p, wide ? i_unsigned(w) : w, x);
 }
-static inline ivec p_join(ivec sum, part p)
-{
-    (void)sum;
-    return p;
-}
 #else
-static inline part p_start(ivec sum)
-{
-    (void)sum;
-    return i_zero();
-}
-#define BYTES_ROWS 4
-#define BYTES_COLS 16
-#define STEPS(top) ((top) <= 15 ? 8 : (top) <= 31 ? 4 : (top) <= 63 ? 2 : 1)
+/* Sums of narrow weights stay in 16 bits, two to a lane, which may overflow on the way: less the middle of a type's range
+ * times the sums of x, what is left of 16 products of 5 bits, or 8 of 6, is at most 32512. */
+#define BYTES_ROWS       4
+#define BYTES_COLS       16
+#define CENTRE(t)        ((t).top <= 15 || WIDE(t) ? ZERO(t) : ((t).top + 1) / 2)
+#define p_start(sums, t) (CENTRE(t) ? i_times16(sums, -CENTRE(t)) : i_zero())
+#define p_join(p, wide)  ((wide) ? (p) : i_join(p))
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
-    return i_add16(p, wide ? i_pairs(i_abs(w), i_sign(x, w)) : i_pairs(w, x));
+    if (wide)
+        ADD_TO(p, i_join(i_pairs(i_abs(w), i_sign(x, w))));
+    else
+        ADD16_TO(p, i_pairs(w, x));
+    return p;
 }
-static inline ivec p_join(ivec acc, part p)
-{
-    return i_add(acc, i_join(p));
-}
-#endif
-#ifndef HIDE
-#define HIDE(v) __asm__("" : "+v"(v))
 #endif

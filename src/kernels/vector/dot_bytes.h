@@ -160,15 +160,15 @@ typedef void (*row_scales_fn)(rows_at b, row_scales *s);
 enum { DOT_X = 4 };
 
 /* A group of L rows of w joins the sums of a row of x. */
-ALWAYS_INLINE vec add_group(vec acc, const ivec *d, const row_scales *s, size_t g, float x_scale, int x_sum,
+ALWAYS_INLINE vec add_group(vec acc, const ivec *d, const row_scales *s, size_t g, float x_scale, ivec sums,
                             quant t)
 {
     ivec dots = r_sum(d);
     if (ZERO(t))
-        dots = i_add(dots, i_all(-ZERO(t) * x_sum));
+        dots = i_add(dots, x_total(sums, -ZERO(t)));
     acc = v_fma(v_mul(s->scale[g], v_all(x_scale)), i_to_vec(dots), acc);
     if (t.has_min)
-        acc = v_fma(v_mul(s->min[g], v_all(x_scale)), v_all((float)-x_sum), acc);
+        acc = v_fma(v_mul(s->min[g], v_all(x_scale)), i_to_vec(x_total(sums, -1)), acc);
     return acc;
 }
 
@@ -184,7 +184,7 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
     UNROLL
     for (int n = 0; n < nx; n++) {
         const int8_t *q = x->q + (size_t)n * x->k + 32 * at;
-        const int16_t *sum = x->sum + (size_t)n * (x->k / 16) + 2 * at;
+        const int16_t *sum = x->sum + (size_t)n * (x->k / 8) + 4 * at;
         const float x_scale = x->scale[(size_t)n * (x->k / 32) + at];
         const r16 x0 = r16_all(q), x1 = r16_all(q + 16);
         ivec d[4];
@@ -192,16 +192,16 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
             UNROLL
             for (int m = 0; m < 4; m++)
                 d[m] = r_dot_both(w[m].first, x0, w[m].last, x1, WIDE(t));
-            acc[n] = add_group(acc[n], d, s, g, x_scale, sum[0] + sum[1], t);
+            acc[n] = add_group(acc[n], d, s, g, x_scale, x_sums(sum, true), t);
         } else {
             UNROLL
             for (int m = 0; m < 4; m++)
                 d[m] = r_dot(w[m].first, x0, WIDE(t));
-            acc[n] = add_group(acc[n], d, s, g, x_scale, sum[0], t);
+            acc[n] = add_group(acc[n], d, s, g, x_scale, x_sums(sum, false), t);
             UNROLL
             for (int m = 0; m < 4; m++)
                 d[m] = r_dot(w[m].last, x1, WIDE(t));
-            acc[n] = add_group(acc[n], d, s, g + 1, x_scale, sum[1], t);
+            acc[n] = add_group(acc[n], d, s, g + 1, x_scale, x_sums(sum + 2, false), t);
         }
     }
 }
@@ -260,7 +260,7 @@ ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size
             }
             rest.q += n * x->k;
             rest.scale += n * (x->k / 32);
-            rest.sum += n * (x->k / 16);
+            rest.sum += n * (x->k / 8);
         }
     }
 }

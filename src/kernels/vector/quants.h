@@ -106,17 +106,13 @@ static void quantize(int8_t *q, float *scale, int16_t *sum, const float *x, size
         const float most = v_top(top);
         const vec inverse = v_all(most > 0 ? 127 / most : 0);
         scale[i / 32] = most / 127 + v_sum(none);
-        for (size_t half = 0; half < 2; half++) {
-            vec total = v_zero();
-            for (size_t j = 16 * half; j < 16 * half + 16; j += L) {
-                vec v = v_round(v_mul(v_load(x + i + j), inverse));
-                v = v_if_nan(v, v_zero(), v_max(v_min(v, v_all(127)), v_all(-127)));
-                v_store_bytes(q + i + j, v);
-                total = v_add(total, v); /* whole numbers, in any order */
-            }
-            sum[i / 16 + half] = (int16_t)v_sum(total);
+        for (size_t j = 0; j < 32; j += L) {
+            const vec v = v_round(v_mul(v_load(x + i + j), inverse));
+            v_store_bytes(q + i + j, v_if_nan(v, v_zero(), v_max(v_min(v, v_all(127)), v_all(-127))));
         }
     }
+    for (size_t i = 0; i < k; i += 32)
+        b_sums(sum + i / 8, q + i);
 }
 
 #include "kernels/vector/dot_bytes.h"
@@ -167,52 +163,47 @@ ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, si
 ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, const wc_bytes *x, size_t first,
                               size_t i, quant t, const int rows)
 {
-    ivec sums[BYTES_ROWS][VECS];
-    const int steps = STEPS(t.top) < (int)t.group / 4 ? STEPS(t.top) : (int)t.group / 4;
+    part parts[BYTES_ROWS][VECS];
+    ivec sums[BYTES_ROWS];
     const float *scale = p->scale[i / t.group], *min = p->min[i / t.group];
-    int x_sum[BYTES_ROWS];
+    const float *x_scales = x->scale + first * (x->k / 32) + i / 32;
+    const int16_t *x_sum = x->sum + first * (x->k / 8) + i / 8;
+    const int8_t *q = x->q + first * x->k + i;
     UNROLL
     for (int r = 0; r < rows; r++) {
-        const int16_t *sum = x->sum + (first + (size_t)r) * (x->k / 16) + i / 16;
-        x_sum[r] = t.group == 32 ? sum[0] + sum[1] : sum[0];
+        sums[r] = x_sums(x_sum + (size_t)r * (x->k / 8), t.group == 32);
         UNROLL
         for (int v = 0; v < VECS; v++)
-            sums[r][v] = i_all(-ZERO(t) * x_sum[r]);
+            parts[r][v] = p_start(sums[r], t);
     }
-    for (int s = 0; s < (int)t.group / 4; s += steps) {
-        part parts[BYTES_ROWS][VECS];
+    UNROLL
+    for (int s = 0; s < (int)t.group / 4; s++) {
+        ivec weights[VECS];
         UNROLL
-        for (int r = 0; r < rows * VECS; r++)
-            parts[r / VECS][r % VECS] = p_start(sums[r / VECS][r % VECS]);
+        for (int v = 0; v < VECS; v++)
+            weights[v] = i_load(p->q[v * L / PART] + i * PART + (s * PART + v * L % PART) * 4);
         UNROLL
-        for (int m = 0; m < steps; m++) {
-            const size_t at = i + 4 * (size_t)(s + m);
-            ivec weights[VECS];
+        for (int r = 0; r < rows; r++) {
+            int32_t four;
+            memcpy(&four, q + (size_t)r * x->k + 4 * s, sizeof four);
+            const ivec all = i_all(four);
             UNROLL
             for (int v = 0; v < VECS; v++)
-                weights[v] = i_load(p->q[v * L / PART] + at * PART + v * L % PART * 4);
-            UNROLL
-            for (int r = 0; r < rows; r++) {
-                int32_t four;
-                memcpy(&four, x->q + (first + (size_t)r) * x->k + at, sizeof four);
-                const ivec all = i_all(four);
-                UNROLL
-                for (int v = 0; v < VECS; v++)
-                    parts[r][v] = p_step(parts[r][v], weights[v], all, WIDE(t));
-            }
+                parts[r][v] = p_step(parts[r][v], weights[v], all, WIDE(t));
         }
-        UNROLL
-        for (int r = 0; r < rows * VECS; r++)
-            sums[r / VECS][r % VECS] = p_join(sums[r / VECS][r % VECS], parts[r / VECS][r % VECS]);
     }
     UNROLL
     for (int r = 0; r < rows; r++) {
-        const vec x_scale = v_all(x->scale[(first + (size_t)r) * (x->k / 32) + i / 32]);
+        const vec x_scale = v_all(x_scales[(size_t)r * (x->k / 32)]);
         UNROLL
         for (int v = 0; v < VECS; v++) {
-            acc[r][v] = v_fma(v_mul(v_load(scale + v * L), x_scale), i_to_vec(sums[r][v]), acc[r][v]);
+            ivec dots = p_join(parts[r][v], WIDE(t));
+            if (CENTRE(t) != ZERO(t))
+                dots = i_add(dots, x_total(sums[r], CENTRE(t) - ZERO(t)));
+            acc[r][v] = v_fma(v_mul(v_load(scale + v * L), x_scale), i_to_vec(dots), acc[r][v]);
             if (t.has_min)
-                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), v_all((float)-x_sum[r]), acc[r][v]);
+                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), i_to_vec(x_total(sums[r], -1)),
+                                  acc[r][v]);
         }
     }
 }
