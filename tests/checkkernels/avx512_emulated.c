@@ -1,9 +1,12 @@
 /* avx512_emulated.c - the AVX-512 kernels, from their own source, on a CPU that has no AVX-512: SIMDe computes each
- * instruction with AVX2.  Slow, and only for this test. */
+ * instruction with AVX2.  Slow, and only for this test.  With EMULATE_PAIRS the level avx512bf16, which has VNNI. */
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #include <simde/x86/f16c.h>
 #include <simde/x86/fma.h>
+
+#include <math.h>
+#include <string.h>
 
 #include "check.h"
 
@@ -135,8 +138,51 @@ static inline simde__m512i emulated_left(simde__m512i a, unsigned n)
 #else
 #define UNROLL _Pragma("GCC unroll 1")
 #endif
-#define HIDE(v)           (void)0
-#define __AVX512F__       1
+#define HIDE(v)     (void)0
+#define __AVX512F__ 1
+#ifndef EMULATE_PAIRS
 #define wc_kernels_avx512 emulated_avx512
 const wc_kernels *emulated_avx512(void);
 #include "kernels/avx512/avx512.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */
+#else
+static inline simde__m512 emulated_load_first(uint16_t mask, const float *p)
+{
+    float lanes[16] = {0};
+    memcpy(lanes, p, (size_t)__builtin_popcount(mask) * sizeof *p);
+    return simde_mm512_loadu_ps(lanes);
+}
+
+static inline void emulated_store_first(float *p, uint16_t mask, simde__m512 a)
+{
+    float lanes[16];
+    simde_mm512_storeu_ps(lanes, a);
+    memcpy(p, lanes, (size_t)__builtin_popcount(mask) * sizeof *p);
+}
+
+/* b's 16 values, then a's, to nearest; the CPU takes those below 2^-126 for zeros. */
+static inline simde__m512bh emulated_pairs(simde__m512 a, simde__m512 b)
+{
+    float lanes[32];
+    uint16_t pairs[32];
+    simde__m512bh r;
+    simde_mm512_storeu_ps(lanes, b);
+    simde_mm512_storeu_ps(lanes + 16, a);
+    for (int i = 0; i < 32; i++)
+        lanes[i] = fabsf(lanes[i]) < 0x1p-126f ? copysignf(0, lanes[i]) : lanes[i];
+    wc_kernels_reference()->narrow_bf16(pairs, lanes, 32);
+    memcpy(&r, pairs, sizeof r);
+    return r;
+}
+
+#undef _mm512_cvtne2ps_pbh
+#define _mm512_cvtne2ps_pbh(a, b) emulated_pairs(a, b)
+#undef _mm512_maskz_loadu_ps
+#undef _mm512_mask_storeu_ps
+#define _mm512_maskz_loadu_ps(mask, p)    emulated_load_first(mask, p)
+#define _mm512_mask_storeu_ps(p, mask, a) emulated_store_first(p, mask, a)
+#define __AVX512VNNI__                    1
+#define __AVX512BF16__                    1
+#define wc_kernels_avx512bf16             emulated_avx512bf16
+const wc_kernels *emulated_avx512bf16(void);
+#include "kernels/avx512bf16/avx512bf16.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */
+#endif

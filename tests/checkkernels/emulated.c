@@ -1,9 +1,19 @@
-/* emulated.c - checkkernels for the emulated AVX-512 level (avx512_emulated.c). */
+/* emulated.c - checkkernels for the emulated AVX-512 levels (avx512_emulated.c). */
 #include <stdio.h>
 
 #include "check.h"
 
 const wc_kernels *emulated_avx512(void);
+const wc_kernels *emulated_avx512bf16(void);
+
+static void check(const wc_kernels *k)
+{
+    const int before = n_passed();
+    check_products(k);
+    check_quants(k);
+    check_rows(k);
+    printf("%s, emulated: %d checks passed\n", k->level, n_passed() - before);
+}
 
 int main(void)
 {
@@ -11,9 +21,8 @@ int main(void)
         printf("not run: avx512, emulated: needs a CPU with AVX2\n0 passed, 0 failed\n");
         return 0;
     }
-    check_products(emulated_avx512());
-    check_quants(emulated_avx512());
-    check_rows(emulated_avx512());
-    printf("avx512, emulated: %d passed, %d failed\n", n_passed(), n_failed());
+    check(emulated_avx512());
+    check(emulated_avx512bf16());
+    printf("%d passed, %d failed\n", n_passed(), n_failed());
     return n_failed() > 0;
 }
