@@ -119,6 +119,7 @@ static inline r16 r16_bits(r16 bits, int from, int value)
 }
 
 /* Four sums of four products; of two vectors together. */
+#define p_add(a, b, wide) i_add(a, b)
 static inline ivec r_dot(r16 w, r16 x, bool wide)
 {
     const int8x16_t s = vreinterpretq_s8_u8(w), t = vreinterpretq_s8_u8(x);
@@ -132,8 +133,9 @@ static inline ivec r_dot_both(r16 w, r16 x, r16 v, r16 y, bool wide)
 }
 
 /* The four sums added, of four rows. */
-static inline ivec r_sum(const ivec *d)
+static inline ivec r_sum(const ivec *d, bool wide)
 {
+    (void)wide;
     return vpaddq_s32(vpaddq_s32(d[0], d[1]), vpaddq_s32(d[2], d[3]));
 }
 

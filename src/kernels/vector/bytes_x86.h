@@ -155,9 +155,10 @@ static inline r16 r16_bits(r16 bits, int from, int value)
 #endif
 }
 
-/* Four sums of four products to a row; of two vectors together. */
+/* Four sums of four products to a row, as parts (below); of two vectors together. */
 #ifdef __AVX512VNNI__
-#define WIDE_ZERO 128 /* what a wide weight has too much */
+#define WIDE_ZERO         128 /* what a wide weight has too much */
+#define p_add(a, b, wide) i_add(a, b)
 static inline ivec r_dot_more(ivec sum, r16 w, r16 x, bool wide)
 {
     return i_dot(sum, wide ? i_unsigned(w) : w, x);
@@ -165,23 +166,21 @@ static inline ivec r_dot_more(ivec sum, r16 w, r16 x, bool wide)
 #define r_dot(w, x, wide)            r_dot_more(i_zero(), w, x, wide)
 #define r_dot_both(w, x, v, y, wide) r_dot_more(r_dot(w, x, wide), v, y, wide)
 #else
-#define WIDE_ZERO 0
+#define WIDE_ZERO                    0
+#define p_add(a, b, wide)            ((wide) ? i_add(a, b) : i_add16(a, b))
 static inline ivec r_dot(r16 w, r16 x, bool wide)
 {
-    return i_join(wide ? i_pairs(i_abs(w), i_sign(x, w)) : i_pairs(w, x));
+    return wide ? i_join(i_pairs(i_abs(w), i_sign(x, w))) : i_pairs(w, x);
 }
-static inline ivec r_dot_both(r16 w, r16 x, r16 v, r16 y, bool wide)
-{
-    return wide ? i_add(r_dot(w, x, wide), r_dot(v, y, wide)) : i_join(i_add16(i_pairs(w, x), i_pairs(v, y)));
-}
+#define r_dot_both(w, x, v, y, wide) p_add(r_dot(w, x, wide), r_dot(v, y, wide), wide)
 #endif
 
 /* A row's four sums added, of L rows: of those in d[0] the results are in lanes 0, 4 ..., of d[1] in 1, 5 ... */
-static inline ivec r_sum(const ivec *d)
+static inline ivec r_sum(const ivec *d, bool wide)
 {
-    const ivec ab = i_add(i_low(d[0], d[1]), i_high(d[0], d[1])),
-               cd = i_add(i_low(d[2], d[3]), i_high(d[2], d[3]));
-    return i_add(i_low_pairs(ab, cd), i_high_pairs(ab, cd));
+    const ivec ab = p_add(i_low(d[0], d[1]), i_high(d[0], d[1]), wide),
+               cd = p_add(i_low(d[2], d[3]), i_high(d[2], d[3]), wide);
+    return p_add(i_low_pairs(ab, cd), i_high_pairs(ab, cd), wide);
 }
 
 /* L halves widened. */

@@ -163,9 +163,12 @@ enum { DOT_X = 4 };
 ALWAYS_INLINE vec add_group(vec acc, const ivec *d, const row_scales *s, size_t g, float x_scale, ivec sums,
                             quant t)
 {
-    ivec dots = r_sum(d);
-    if (ZERO(t))
-        dots = i_add(dots, x_total(sums, -ZERO(t)));
+    part p = r_sum(d, WIDE(t));
+    if (CENTRE(t))
+        p = p_add(p, p_start(sums, t), WIDE(t));
+    ivec dots = p_join(p, WIDE(t));
+    if (CENTRE(t) != ZERO(t))
+        dots = i_add(dots, x_total(sums, CENTRE(t) - ZERO(t)));
     acc = v_fma(v_mul(s->scale[g], v_all(x_scale)), i_to_vec(dots), acc);
     if (t.has_min)
         acc = v_fma(v_mul(s->min[g], v_all(x_scale)), i_to_vec(x_total(sums, -1)), acc);
