@@ -25,7 +25,7 @@ struct copy {
     char folder[FOLDER_SIZE];
 };
 
-/* Makes a folder of its own below TMPDIR, whose path it writes. */
+/* Makes a folder of its own below TMPDIR and writes its path to path [FOLDER_SIZE]. */
 static inline void make_folder(char *path)
 {
     const char *tmp = getenv("TMPDIR");
