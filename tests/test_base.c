@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
+#include "base/arenas.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -29,6 +29,32 @@ static void test_arena(void **state)
     assert_non_null(wc_arena_alloc(a, 100));
     assert_true(wc_arena_peak(a) > 500000);
     wc_arena_free(a);
+}
+
+/* Memory that is back serves the next turn of its size or less; what does not suffice gives way. */
+static void test_arenas(void **state)
+{
+    enum { SMALL = 1 << 16, LARGE = 1 << 18 };
+    (void)state;
+    wc_arenas *p = wc_arenas_new();
+    wc_arena *small = wc_arenas_take(p, SMALL), *large = wc_arenas_take(p, LARGE), *any = wc_arenas_take(p, 0);
+    assert_non_null(wc_arena_alloc(any, LARGE));
+    wc_arenas_put(p, any);
+    wc_arenas_put(p, small);
+    wc_arenas_put(p, large);
+    assert_ptr_equal(wc_arenas_take(p, SMALL / 2), small);
+    assert_null(wc_arena_alloc(small, SMALL)); /* no more than was asked for */
+    assert_non_null(wc_arena_alloc(small, SMALL / 2));
+    assert_ptr_equal(wc_arenas_take(p, SMALL), large);
+    wc_arenas_put(p, large);
+    wc_arena *larger = wc_arenas_take(p, 2 * LARGE);
+    assert_int_equal(wc_arena_used(larger), 0);
+    wc_arenas_put(p, larger);
+    wc_arenas_put(p, small);
+    wc_arena *again = wc_arenas_take(p, LARGE); /* the one of LARGE is gone */
+    assert_int_equal(wc_arena_room(again), 2 * LARGE);
+    wc_arenas_put(p, again);
+    wc_arenas_free(p);
 }
 
 static void test_utf8(void **state)
@@ -186,7 +212,7 @@ static void test_hash(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arena),  cmocka_unit_test(test_utf8),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arena), cmocka_unit_test(test_arenas),  cmocka_unit_test(test_utf8),
                                        cmocka_unit_test(test_json),   cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_double), cmocka_unit_test(test_error),
                                        cmocka_unit_test(test_hash)};

@@ -35,8 +35,8 @@ struct block {
     struct block *prev;
     size_t start; /* position of this block's first byte in the arena */
     size_t size, used;
-    bool mapped; /* from mmap, not from the heap */
-    char *data;  /* 64-byte aligned */
+    size_t mapped; /* bytes from mmap; 0: from the heap */
+    char *data;    /* 64-byte aligned */
 };
 
 struct wc_arena {
@@ -66,7 +66,7 @@ static struct block *block_mapped(size_t size, size_t start)
         wc_mem_free(b);
         return NULL;
     }
-    *b = (struct block){.start = start, .size = size, .mapped = true, .data = data};
+    *b = (struct block){.start = start, .size = size, .mapped = size, .data = data};
     POISON(data, size);
     return b;
 }
@@ -87,9 +87,9 @@ static struct block *block_new(size_t size, size_t start)
 
 static void block_free(struct block *b)
 {
-    UNPOISON(b->data, b->size);
+    UNPOISON(b->data, b->mapped ? b->mapped : b->size);
     if (b->mapped)
-        munmap(b->data, b->size);
+        munmap(b->data, b->mapped);
     wc_mem_free(b);
 }
 
@@ -114,6 +114,20 @@ wc_arena *wc_arena_new_fixed(size_t bytes)
     }
     a->fixed = true;
     return a;
+}
+
+size_t wc_arena_room(const wc_arena *a)
+{
+    return a->fixed ? a->top->mapped : 0;
+}
+
+bool wc_arena_fit(wc_arena *a, size_t bytes)
+{
+    if (bytes > wc_arena_room(a))
+        return false;
+    wc_arena_clear(a);
+    a->top->size = bytes;
+    return true;
 }
 
 wc_arena *wc_arena_new_dry(void)

@@ -17,6 +17,10 @@ typedef struct wc_arena_mark {
 wc_arena *wc_arena_new(size_t max_bytes);
 /* One block of exactly bytes, taken from the system at once but touched only as it is used. */
 wc_arena *wc_arena_new_fixed(size_t bytes);
+/* Empties a fixed arena and makes it one of bytes; false, and nothing happens, when it was made smaller. */
+bool wc_arena_fit(wc_arena *a, size_t bytes);
+/* What a fixed arena was made with; 0 of others. */
+size_t wc_arena_room(const wc_arena *a);
 /* Counts only: what it hands out must not be touched. */
 wc_arena *wc_arena_new_dry(void);
 void wc_arena_free(wc_arena *a); /* NULL is fine */

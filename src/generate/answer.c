@@ -216,13 +216,13 @@ static bool cancelled(struct run *r, wc_error *err)
     return any ? !wc_fail(err, WC_CANCELLED, "cancelled") : false;
 }
 
-static bool run_steps(struct run *r, wc_stepper *stepper, wc_error *err)
+static bool run_steps(struct run *r, wc_arena *arena, wc_error *err)
 {
     bool was_cancelled = false;
     end_full_sessions(r);
     while (plan_step(r) > 0) {
         wc_error why = {0};
-        if (!wc_step(r->sessions, r->n_rows, r->n, stepper, NULL, &why) && why.code != WC_CANCELLED) {
+        if (!wc_step(r->sessions, r->n_rows, r->n, arena, NULL, &why) && why.code != WC_CANCELLED) {
             if (err)
                 *err = why;
             return false;
@@ -300,11 +300,10 @@ bool wc_generate_answers(struct wc_session *const *sessions, size_t n, const wc_
         r.o.chunk_rows = least;
     struct wc_model *m = sessions[0]->model;
     int rows = most_rows(&r);
-    wc_stepper *stepper = wc_runtime_take_stepper(m, rows, (int)n, err);
+    wc_arena *arena = wc_runtime_take_arena(m, rows, (int)n, err);
     r.n_rows = wc_mem_zalloc(n, sizeof *r.n_rows);
-    bool ok = stepper && (r.n_rows || wc_fail_memory(err, n)) && run_steps(&r, stepper, err);
-    if (stepper)
-        wc_runtime_put_stepper(m, stepper);
+    bool ok = arena && (r.n_rows || wc_fail_memory(err, n)) && run_steps(&r, arena, err);
+    wc_arenas_put(m->arenas, arena);
     wc_mem_free(r.n_rows);
     return ok;
 }

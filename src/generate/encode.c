@@ -168,7 +168,7 @@ static wc_arena *open_arena(const wc_encode_run *run, const struct place *places
     if (!rehearse(run, n_rows, n_seqs, &cost, err))
         return NULL;
     /* what is computed only to be shown was not rehearsed */
-    wc_arena *a = run->observe ? wc_arena_new(0) : wc_arena_new_fixed(cost.arena_bytes);
+    wc_arena *a = wc_arenas_take(run->model->arenas, run->observe ? 0 : cost.arena_bytes);
     if (!a)
         wc_fail_memory(err, cost.arena_bytes);
     return a;
@@ -191,7 +191,7 @@ bool wc_encode_all(const wc_encode_run *run, wc_error *err)
         end = batch_end(places, first, run->n, most, &rows);
         ok = pass(run, arena, places + first, end - first, rows, &c, err);
     }
-    wc_arena_free(arena);
+    wc_arenas_put(run->model->arenas, arena);
     wc_mem_free(places);
     return ok;
 }

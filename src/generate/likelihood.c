@@ -38,11 +38,11 @@ static bool read_rows(struct reading *r, struct wc_session *const *sessions, siz
 {
     const size_t at = first + (size_t)sessions[0]->n_computed, n_vocab = vocabulary_of(r);
     for (int i = 0; i < r->n_models; i++) {
-        wc_stepper *stepper = wc_runtime_take_stepper(r->models[i], rows, rows, r->err);
-        if (!stepper)
+        wc_arena *arena = wc_runtime_take_arena(r->models[i], rows, rows, r->err);
+        if (!arena)
             return false;
-        const bool ok = wc_step(&sessions[i], &rows, 1, stepper, r->logits[i], r->err);
-        wc_runtime_put_stepper(r->models[i], stepper);
+        const bool ok = wc_step(&sessions[i], &rows, 1, arena, r->logits[i], r->err);
+        wc_arenas_put(r->models[i]->arenas, arena);
         if (!ok)
             return false;
     }

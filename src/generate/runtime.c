@@ -381,7 +381,8 @@ struct wc_model *wc_runtime_open(const char *name, const wc_model_options *optio
     }
     pthread_mutex_init(&m->lock, NULL);
     m->arena = wc_arena_new(0);
-    m->name = m->arena ? wc_arena_strdup(m->arena, name) : NULL;
+    m->arenas = wc_arenas_new();
+    m->name = m->arena && m->arenas ? wc_arena_strdup(m->arena, name) : NULL;
     bool ok = m->name ? true : wc_fail_memory(err, strlen(name));
     ok = ok && open_files(m, name, &o, err) && open_text(m, !o.tokenizer, err) &&
          (o.tokenizer_only || open_net(m, &o, err)) && write_info(m, err);
@@ -396,12 +397,7 @@ void wc_runtime_close(struct wc_model *m)
 {
     if (!m)
         return;
-    while (m->steppers) {
-        wc_stepper *next = m->steppers->next;
-        wc_arena_free(m->steppers->arena);
-        wc_mem_free(m->steppers);
-        m->steppers = next;
-    }
+    wc_arenas_free(m->arenas);
     wc_kv_store_free(m->kv[F32_INDEX]);
     wc_kv_store_free(m->kv[BF16_INDEX]);
     wc_media_cache_free(m->media);
@@ -471,44 +467,15 @@ bool wc_runtime_image_cost(const struct wc_model *m, wc_cost *cost, wc_error *er
     return c.failed ? wc_fail(err, WC_NO_MEMORY, "a picture does not fit into memory") : true;
 }
 
-wc_stepper *wc_runtime_take_stepper(struct wc_model *m, int rows, int out, wc_error *err)
+wc_arena *wc_runtime_take_arena(struct wc_model *m, int rows, int out, wc_error *err)
 {
-    pthread_mutex_lock(&m->lock);
-    wc_stepper **p = &m->steppers;
-    while (*p && ((*p)->max_rows < rows || (*p)->max_out < out))
-        p = &(*p)->next;
-    wc_stepper *s = *p;
-    if (s)
-        *p = s->next;
-    pthread_mutex_unlock(&m->lock);
-    if (s)
-        return s;
-
     wc_cost cost;
-    s = wc_mem_zalloc(1, sizeof *s);
-    if (!s || !wc_runtime_step_cost(m, rows, out, &cost, err)) {
-        if (!s)
-            wc_fail_memory(err, sizeof *s);
-        wc_mem_free(s);
+    if (!wc_runtime_step_cost(m, rows, out, &cost, err))
         return NULL;
-    }
-    s->arena = wc_arena_new_fixed(cost.arena_bytes);
-    s->max_rows = rows;
-    s->max_out = out;
-    if (!s->arena) {
+    wc_arena *a = wc_arenas_take(m->arenas, cost.arena_bytes);
+    if (!a)
         wc_fail_memory(err, cost.arena_bytes);
-        wc_mem_free(s);
-        return NULL;
-    }
-    return s;
-}
-
-void wc_runtime_put_stepper(struct wc_model *m, wc_stepper *s)
-{
-    pthread_mutex_lock(&m->lock);
-    s->next = m->steppers;
-    m->steppers = s;
-    pthread_mutex_unlock(&m->lock);
+    return a;
 }
 
 /* ---- pictures ---- */
@@ -557,7 +524,7 @@ bool wc_runtime_encode(struct wc_model *m, const wc_ctx *watch, size_t arena_byt
     wc_ctx c = *watch;
     wc_tensor rows = {0};
     /* what is computed only to be shown was not rehearsed */
-    c.step = c.observe ? wc_arena_new(0) : wc_arena_new_fixed(arena_bytes);
+    c.step = wc_arenas_take(m->arenas, c.observe ? 0 : arena_bytes);
     c.backend = m->backend;
     if (!c.step)
         return wc_fail_memory(err, arena_bytes);
@@ -572,7 +539,7 @@ bool wc_runtime_encode(struct wc_model *m, const wc_ctx *watch, size_t arena_byt
     else
         ok = true;
 done:
-    wc_arena_free(c.step);
+    wc_arenas_put(m->arenas, c.step);
     return ok;
 }
 

@@ -7,6 +7,7 @@
 
 #include "audio/mel.h"
 #include "backend/context.h"
+#include "base/arenas.h"
 #include "formats/checkpoint.h"
 #include "generate/kv_pages.h"
 #include "generate/media_cache.h"
@@ -28,13 +29,6 @@ typedef struct wc_generation_config {
     int n_eos;
 } wc_generation_config;
 
-/* The arena of one step at a time, and how many rows fit. */
-typedef struct wc_stepper {
-    struct wc_stepper *next;
-    wc_arena *arena;
-    int max_rows, max_out;
-} wc_stepper;
-
 struct wc_model {
     wc_arena *arena;  /* everything below that is not freed on its own */
     const char *name; /* as the user called it */
@@ -50,8 +44,8 @@ struct wc_model {
     wc_generation_config generation;
     wc_kv_store *kv[2]; /* by enum kv_index: f32, bf16 */
     wc_media_cache *media;
-    pthread_mutex_t lock; /* guards steppers */
-    wc_stepper *steppers;
+    wc_arenas *arenas;
+    pthread_mutex_t lock; /* guards the making of kv */
     const char *info;      /* JSON */
     char *tokenizer_error; /* why there is no tokenizer, template: said when one is needed */
     char *template_error;
@@ -66,9 +60,8 @@ wc_kv_store *wc_runtime_kv(struct wc_model *m, wc_dtype dtype);
 /* What WC_KV_AUTO means for this model. */
 wc_dtype wc_runtime_kv_dtype(const struct wc_model *m, int kv_type);
 
-/* A stepper with room for rows rows of which out give logits; put it back after use.  NULL without memory. */
-wc_stepper *wc_runtime_take_stepper(struct wc_model *m, int rows, int out, wc_error *err);
-void wc_runtime_put_stepper(struct wc_model *m, wc_stepper *s);
+/* An arena for steps of at most rows rows of which out give logits; goes back by wc_arenas_put.  NULL without memory. */
+wc_arena *wc_runtime_take_arena(struct wc_model *m, int rows, int out, wc_error *err);
 /* What a pass costs, measured by a rehearsal: of a step of rows rows, and of encoding a picture.  Attention over pages is
  * not in flops, as it depends on positions. */
 typedef struct wc_cost {

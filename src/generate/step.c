@@ -174,7 +174,7 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
     return true;
 }
 
-bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_stepper *stepper,
+bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_arena *arena,
              float *out_all, wc_error *err)
 {
     const struct wc_session *first = NULL;
@@ -182,7 +182,7 @@ bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc
         if (n_rows[i] > 0)
             first = sessions[i];
     if (!first || !first->observe)
-        return step_in(stepper->arena, sessions, n_rows, n, out_all, err);
+        return step_in(arena, sessions, n_rows, n, out_all, err);
     wc_arena *shown = wc_arena_new(0); /* what is computed only to be shown was not rehearsed */
     bool ok = shown ? step_in(shown, sessions, n_rows, n, out_all, err) : wc_fail_memory(err, 1);
     wc_arena_free(shown);

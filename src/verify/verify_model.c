@@ -226,11 +226,11 @@ static bool compute(struct wc_session *s, int chunk, float *all, wc_error *err)
     bool ok = true;
     while (ok && s->n_computed < s->n_tokens) {
         int rows = wc_session_rows(s, chunk);
-        wc_stepper *stepper = wc_runtime_take_stepper(m, rows, rows, err);
-        if (!stepper)
+        wc_arena *arena = wc_runtime_take_arena(m, rows, rows, err);
+        if (!arena)
             return false;
-        ok = wc_step(&s, &rows, 1, stepper, all, err);
-        wc_runtime_put_stepper(m, stepper);
+        ok = wc_step(&s, &rows, 1, arena, all, err);
+        wc_arenas_put(m->arenas, arena);
         if (all)
             all += (size_t)rows * (size_t)m->net->n_vocab;
     }
@@ -450,11 +450,11 @@ static bool run_batch(struct verification *v, struct prompt *const *prompts, str
         n_rows[i] = (int)prompts[i]->n_ids;
         total += n_rows[i];
     }
-    wc_stepper *stepper = wc_runtime_take_stepper(v->m, total, (int)n, err);
-    if (!stepper)
+    wc_arena *arena = wc_runtime_take_arena(v->m, total, (int)n, err);
+    if (!arena)
         return false;
-    bool ok = wc_step(sessions, n_rows, n, stepper, NULL, err);
-    wc_runtime_put_stepper(v->m, stepper);
+    bool ok = wc_step(sessions, n_rows, n, arena, NULL, err);
+    wc_arenas_put(v->m->arenas, arena);
     for (size_t i = 0; ok && i < n; i++)
         if (!wc_checks_same_bits(sessions[i]->logits, prompts[i]->last, 1, (size_t)v->m->net->n_vocab, note))
             ok = wc_fail(err, WC_FAILED, "prompt %s: %s", prompts[i]->name, note);
