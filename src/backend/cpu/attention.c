@@ -4,7 +4,7 @@
  *   m' = max(m, max_j s_j)    o' = o exp(m - m') + sum_j exp(s_j - m') v_j    z' = z exp(m - m') + sum_j exp(s_j - m')
  *
  * A tile is some query rows of one sequence and query heads that read one key/value head, so that a page is read once for
- * all of them.  Keys are taken in blocks that begin at multiples of WC_KV_PAGE, and each row takes from a block exactly the
+ * all of them.  Keys are taken in blocks that begin at multiples of their size, and each row takes from a block exactly the
  * keys that it sees, in their order, whichever rows are in the tile: a row's result does not depend on its neighbours.
  *
  * Where the CPU multiplies pairs of bf16, dense attention (an encoder's) does so: attention_pairs.c.
@@ -185,17 +185,24 @@ static void mix_some(const struct job *j, const struct span *seen, const float *
                    v + all.to * v_stride, v_stride, 1, seen[i].to - all.to, vd);
 }
 
-/* One block of keys from position pos, a multiple of WC_KV_PAGE, for the rows that see something of it. */
+/* Keys that are taken at once. */
+static size_t block_keys(const struct job *j)
+{
+    return j->pairs ? PAIR_KEYS : WC_KV_PAGE;
+}
+
+/* One block of keys from position pos, a multiple of their number, for the rows that see something of it. */
 static void take_block(const struct job *j, const struct tile *t, int pos, struct state *st,
                        struct scratch *s)
 {
     struct span seen[QUERY_ROWS];
     float alpha[QUERY_ROWS];
-    size_t first = t->rows, last = 0, from = WC_KV_PAGE, to = 0; /* rows, and keys, that take part */
+    const size_t keys = block_keys(j);
+    size_t first = t->rows, last = 0, from = keys, to = 0; /* rows, and keys, that take part */
     for (size_t r = 0; r < t->rows; r++) {
         const int low = t->low[r / t->n_heads], high = t->high[r / t->n_heads];
-        seen[r].from = low > pos ? wc_min_size((size_t)(low - pos), WC_KV_PAGE) : 0;
-        seen[r].to = high < pos ? 0 : wc_min_size((size_t)(high - pos) + 1, WC_KV_PAGE);
+        seen[r].from = low > pos ? wc_min_size((size_t)(low - pos), keys) : 0;
+        seen[r].to = high < pos ? 0 : wc_min_size((size_t)(high - pos) + 1, keys);
         if (seen[r].from >= seen[r].to)
             continue;
         from = wc_min_size(from, seen[r].from);
@@ -209,7 +216,7 @@ static void take_block(const struct job *j, const struct tile *t, int pos, struc
     bool alike = true;
     fetch_values(j, &b, to - from);
     if (j->pairs)
-        wc_cpu_pairs_score(j->pairs, t->kv_head, (size_t)pos, t->rows, s);
+        wc_cpu_pairs_score(j->pairs, t->kv_head, (size_t)pos, t->rows, to, s);
     else
         score(j, &b, first, last - first, to - from, s);
     for (size_t r = first; r < last; r++) {
@@ -246,7 +253,8 @@ static void run_segment(const struct job *j, const struct tile *t, int low, int 
         st->m[r] = -INFINITY;
         st->z[r] = 0;
     }
-    for (int pos = low / WC_KV_PAGE * WC_KV_PAGE; pos <= high; pos += WC_KV_PAGE)
+    const int keys = (int)block_keys(j);
+    for (int pos = low / keys * keys; pos <= high; pos += keys)
         take_block(j, t, pos, st, s);
 }
 

@@ -15,18 +15,18 @@ bool wc_cpu_pairs_fit(const struct cpu *c, const wc_attention *a)
 /* bf16 values of a block's keys, an odd key_dim filled up by zeros, and of its values. */
 static size_t key_block(const wc_attention *a)
 {
-    return ((size_t)a->key_dim + 1) / 2 * 2 * WC_KV_PAGE;
+    return ((size_t)a->key_dim + 1) / 2 * 2 * PAIR_KEYS;
 }
 
 /* A row of values goes on with zeros to whole vectors. */
 static size_t value_block(const struct cpu *c, const wc_attention *a)
 {
-    return whole_vectors(c, (size_t)a->value_dim) * WC_KV_PAGE;
+    return whole_vectors(c, (size_t)a->value_dim) * PAIR_KEYS;
 }
 
 static size_t count_blocks(const wc_attention *a, size_t m)
 {
-    return (m + WC_KV_PAGE - 1) / WC_KV_PAGE * (size_t)a->n_kv_heads;
+    return (m + PAIR_KEYS - 1) / PAIR_KEYS * (size_t)a->n_kv_heads;
 }
 
 size_t wc_cpu_pairs_work(const struct cpu *c, size_t m, const wc_attention *a)
@@ -34,7 +34,7 @@ size_t wc_cpu_pairs_work(const struct cpu *c, size_t m, const wc_attention *a)
     return wc_cpu_pairs_fit(c, a) ? count_blocks(a, m) * (key_block(a) + value_block(c, a)) / 2 : 0;
 }
 
-/* Keys of `some` positions from pos on, into block [key_dim / 2, WC_KV_PAGE] pairs. */
+/* Keys of `some` positions from pos on, into block [key_dim / 2, PAIR_KEYS] pairs. */
 static void pair_keys(const struct attention_pairs *p, uint16_t *block, size_t head, size_t pos, size_t some,
                       uint16_t *narrowed)
 {
@@ -43,11 +43,11 @@ static void pair_keys(const struct attention_pairs *p, uint16_t *block, size_t h
     for (size_t r = 0; r < some; r++) {
         wc_cpu_narrow(p->c, narrowed, f32(p->k) + ((pos + r) * heads + head) * kd, kd);
         for (size_t i = 0; i < kd; i += 2)
-            memcpy(block + i * WC_KV_PAGE + 2 * r, narrowed + i, 2 * sizeof *block);
+            memcpy(block + i * PAIR_KEYS + 2 * r, narrowed + i, 2 * sizeof *block);
     }
 }
 
-/* The values, into block [WC_KV_PAGE / 2, value_dim] pairs.  The last may be alone; its partner's weight is then 0. */
+/* The values, into block [PAIR_KEYS / 2, value_dim] pairs.  The last may be alone; its partner's weight is then 0. */
 static void pair_values(const struct attention_pairs *p, uint16_t *block, size_t head, size_t pos,
                         size_t some)
 {
@@ -67,8 +67,8 @@ static void pair_blocks(void *job, size_t first, size_t n)
     const size_t heads = (size_t)p->a->n_kv_heads;
     struct scratch *s = wc_cpu_take_scratch(p->c);
     for (size_t block = first; block < first + n; block++) {
-        const size_t head = block % heads, pos = block / heads * WC_KV_PAGE;
-        const size_t some = wc_min_size(WC_KV_PAGE, p->k.shape[0] - pos);
+        const size_t head = block % heads, pos = block / heads * PAIR_KEYS;
+        const size_t some = wc_min_size(PAIR_KEYS, p->k.shape[0] - pos);
         pair_keys(p, p->keys + block * key_block(p->a), head, pos, some, s->row_pairs);
         pair_values(p, p->values + block * value_block(p->c, p->a), head, pos, some);
     }
@@ -97,21 +97,21 @@ void wc_cpu_pairs_query(const struct attention_pairs *p, size_t r, const float *
 
 static size_t block_index(const struct attention_pairs *p, size_t head, size_t pos)
 {
-    return pos / WC_KV_PAGE * (size_t)p->a->n_kv_heads + head;
+    return pos / PAIR_KEYS * (size_t)p->a->n_kv_heads + head;
 }
 
-void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows,
+void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
                         struct scratch *s)
 {
-    p->c->k->mix_pairs(s->scores, WC_KV_PAGE, NULL, s->row_pairs, query_stride(p),
-                       p->keys + block_index(p, head, pos) * key_block(p->a), 2 * WC_KV_PAGE, rows,
-                       ((size_t)p->a->key_dim + 1) / 2, WC_KV_PAGE);
+    p->c->k->mix_pairs(s->scores, PAIR_KEYS, NULL, s->row_pairs, query_stride(p),
+                       p->keys + block_index(p, head, pos) * key_block(p->a), 2 * PAIR_KEYS, rows,
+                       ((size_t)p->a->key_dim + 1) / 2, whole_vectors(p->c, n));
 }
 
 /* Row r of the tile's weights: they take the place of queries, which are in row_pairs. */
 static uint16_t *weights_at(const struct scratch *s, size_t r)
 {
-    return (uint16_t *)s->queries + r * WC_KV_PAGE;
+    return (uint16_t *)s->queries + r * PAIR_KEYS;
 }
 
 float wc_cpu_pairs_weigh(const struct attention_pairs *p, size_t r, size_t n, float *m, float *z,
@@ -120,14 +120,14 @@ float wc_cpu_pairs_weigh(const struct attention_pairs *p, size_t r, size_t n, fl
     uint16_t *row = weights_at(s, r);
     if (n % 2)
         row[n] = 0;
-    return p->c->k->weigh_pairs(row, s->scores + r * WC_KV_PAGE, n, p->a->scale, p->a->soft_cap, m, z);
+    return p->c->k->weigh_pairs(row, s->scores + r * PAIR_KEYS, n, p->a->scale, p->a->soft_cap, m, z);
 }
 
 void wc_cpu_pairs_mix(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
                       const float *alpha, float *out, struct scratch *s)
 {
     const size_t vd = (size_t)p->a->value_dim;
-    p->c->k->mix_pairs(out, vd, alpha, weights_at(s, 0), WC_KV_PAGE,
+    p->c->k->mix_pairs(out, vd, alpha, weights_at(s, 0), PAIR_KEYS,
                        p->values + block_index(p, head, pos) * value_block(p->c, p->a),
                        2 * whole_vectors(p->c, vd), rows, (n + 1) / 2, vd);
 }

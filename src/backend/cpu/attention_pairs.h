@@ -3,13 +3,13 @@
 #define WC_BACKEND_CPU_ATTENTION_PAIRS_H
 #include "backend/cpu/cpu.h"
 
-/* M keys and values of all heads in blocks of WC_KV_PAGE positions; block b of head h is the (b * n_kv_heads + h)th. */
+/* M keys and values of all heads in blocks of PAIR_KEYS positions; block b of head h is the (b * n_kv_heads + h)th. */
 struct attention_pairs {
     struct cpu *c;
     const wc_attention *a;
     wc_tensor k, v; /* what they were made of: [M, n_kv_heads * key_dim], [M, n_kv_heads * value_dim] f32 */
     uint16_t *keys,
-        *values; /* [blocks, key_dim / 2, WC_KV_PAGE] pairs, [blocks, WC_KV_PAGE / 2, value_dim to whole vectors] pairs */
+        *values; /* [blocks, key_dim / 2, PAIR_KEYS] pairs, [blocks, PAIR_KEYS / 2, value_dim to whole vectors] pairs */
 };
 
 /* This CPU has the kernels, and they take heads of these widths. */
@@ -22,8 +22,8 @@ void wc_cpu_pairs_make(struct attention_pairs *p, struct cpu *c, const wc_attent
 
 /* Rounds row r of the tile's queries, q [key_dim], to where wc_cpu_pairs_score reads it. */
 void wc_cpu_pairs_query(const struct attention_pairs *p, size_t r, const float *q, struct scratch *s);
-/* s->scores [rows, WC_KV_PAGE]: all rows against the head's block at position pos. */
-void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows,
+/* s->scores [rows, PAIR_KEYS]: all rows against the first n keys of the head's block at position pos. */
+void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
                         struct scratch *s);
 /* Makes weights of row r's scores against the block's first n keys, as the kernel weigh does; returns its alpha. */
 float wc_cpu_pairs_weigh(const struct attention_pairs *p, size_t r, size_t n, float *m, float *z,

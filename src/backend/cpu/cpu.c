@@ -17,7 +17,7 @@ static struct scratch *scratch_new(void)
     const size_t sizes[] = {(size_t)BLOCK_COLS * WC_SPAN,      (size_t)PATCH_ROWS * WC_SPAN,
                             (size_t)BLOCK_ROWS * BLOCK_COLS,   (size_t)QUERY_ROWS * MAX_HEAD_DIM,
                             (size_t)WC_KV_PAGE * MAX_HEAD_DIM, (size_t)QUERY_ROWS * MAX_HEAD_DIM,
-                            (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)QUERY_ROWS * WC_KV_PAGE};
+                            (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)QUERY_ROWS * PAIR_KEYS};
     size_t total = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         total += sizes[i];

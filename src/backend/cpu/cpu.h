@@ -14,6 +14,7 @@ enum {
     PASS_ROWS = 96,   /* rows of x that pass by a panel together, which stays in the first cache */
     EVEN_ROWS = 24,   /* of which a block has a multiple */
     QUERY_ROWS = 192, /* query rows that attention takes at once */
+    PAIR_KEYS = 128,  /* keys that it takes at once as pairs of bf16, a multiple of WC_KV_PAGE */
     MAX_HEAD_DIM = 4096,
     PANEL_PAIRS = BLOCK_COLS * 2 * WC_SPAN, /* bf16 values that scratch's panels hold */
 };
@@ -28,7 +29,7 @@ struct scratch {
     float *queries;                    /* [QUERY_ROWS, MAX_HEAD_DIM] */
     float *values;                     /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
     float *out, *total; /* [QUERY_ROWS, MAX_HEAD_DIM] of one segment of keys, and of all so far */
-    float *scores;      /* [QUERY_ROWS, WC_KV_PAGE] */
+    float *scores;      /* [QUERY_ROWS, PAIR_KEYS] */
     void *memory;
 };
 

@@ -6,11 +6,10 @@
  * |x| erfc(t) / 2 with t = |x| / sqrt 2, where erfc(t) exp(t^2) is a polynomial in 1 / (1 + 0.45 t), fitted for this file to a
  * relative error of 2e-9. */
 
-ALWAYS_INLINE vec v_exp(vec x)
+#define LOG2_E 1.44269504088896341f
+/* exp(t) / 2^n */
+ALWAYS_INLINE vec v_exp_part(vec t, vec n)
 {
-    const vec low = v_all(-87.33654f), high = v_all(88.3762626647949f);
-    vec t = v_min(high, v_max(low, x)); /* in this order NaN stays NaN */
-    vec n = v_round(v_mul(t, v_all(1.44269504088896341f)));
     vec r = v_fma(n, v_all(-0.693359375f), t);
     r = v_fma(n, v_all(2.12194440e-4f), r);
     vec p = v_all(1.9875691500e-4f);
@@ -19,7 +18,15 @@ ALWAYS_INLINE vec v_exp(vec x)
     p = v_fma(p, r, v_all(4.1665795894e-2f));
     p = v_fma(p, r, v_all(1.6666665459e-1f));
     p = v_fma(p, r, v_all(5.0000001201e-1f));
-    p = v_add(v_fma(p, v_mul(r, r), r), v_all(1.0f));
+    return v_add(v_fma(p, v_mul(r, r), r), v_all(1.0f));
+}
+
+ALWAYS_INLINE vec v_exp(vec x)
+{
+    const vec low = v_all(-87.33654f), high = v_all(88.3762626647949f);
+    vec t = v_min(high, v_max(low, x)); /* in this order NaN stays NaN */
+    vec n = v_round(v_mul(t, v_all(LOG2_E)));
+    vec p = v_exp_part(t, n);
     return v_if_less(x, low, v_zero(), v_mul(p, v_pow2(n)));
 }
 
@@ -292,6 +299,14 @@ static void narrow_bf16(uint16_t *y, const float *x, size_t n)
 }
 
 #ifdef __AVX512BF16__
+/* exp of what is not above 0, or by a rounding. */
+ALWAYS_INLINE vec v_exp_below(vec x)
+{
+    const vec t = v_max(v_all(-104.0f), x); /* below, there is no float but 0; in this order NaN stays NaN */
+    const vec n = v_round(v_mul(t, v_all(LOG2_E)));
+    return v_times_pow2(v_exp_part(t, n), n);
+}
+
 static float weigh_pairs(uint16_t *p, float *s, size_t n, float factor, float cap, float *m, float *z)
 {
     if (cap > 0 || n % (2 * L) != 0) {
@@ -302,12 +317,12 @@ static float weigh_pairs(uint16_t *p, float *s, size_t n, float factor, float ca
     const vec by = v_all(factor);
     vec highest = v_all(-INFINITY), total = v_zero();
     for (size_t i = 0; i < n; i += L)
-        highest = v_max(v_mul(v_load(s + i), by), highest);
-    const float now = v_top(highest), top = now > *m ? now : *m, alpha = left_of(*m, top);
-    const vec shift = v_all(top);
+        highest = v_max(v_load(s + i), highest);
+    const float now = v_top(highest) * factor, top = now > *m ? now : *m, alpha = left_of(*m, top);
+    const vec shift = v_all(-top);
     for (size_t i = 0; i < n; i += 2 * L) {
-        const vec a = v_exp(v_sub(v_mul(v_load(s + i), by), shift));
-        const vec b = v_exp(v_sub(v_mul(v_load(s + i + L), by), shift));
+        const vec a = v_exp_below(v_fma(v_load(s + i), by, shift));
+        const vec b = v_exp_below(v_fma(v_load(s + i + L), by, shift));
         v_store_pairs(p + i, a, b);
         total = v_add(v_add(total, a), b);
     }

@@ -5,3 +5,5 @@
 /* The first n of L values, 0 < n <= L; behind them a load gives zeros. */
 #define v_load_first(p, n)     _mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (L - (n))), p)
 #define v_store_first(p, a, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (L - (n))), a)
+/* a 2^n for whole n */
+#define v_times_pow2(a, n) _mm512_scalef_ps(a, n)
