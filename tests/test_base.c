@@ -37,7 +37,8 @@ static void test_arenas(void **state)
     enum { SMALL = 1 << 16, LARGE = 1 << 18 };
     (void)state;
     wc_arenas *p = wc_arenas_new();
-    wc_arena *small = wc_arenas_take(p, SMALL), *large = wc_arenas_take(p, LARGE), *any = wc_arenas_take(p, 0);
+    wc_arena *small = wc_arenas_take(p, SMALL), *large = wc_arenas_take(p, LARGE),
+             *any = wc_arenas_take(p, 0);
     assert_non_null(wc_arena_alloc(any, LARGE));
     wc_arenas_put(p, any);
     wc_arenas_put(p, small);
@@ -212,9 +213,9 @@ static void test_hash(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arena), cmocka_unit_test(test_arenas),  cmocka_unit_test(test_utf8),
-                                       cmocka_unit_test(test_json),   cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_double), cmocka_unit_test(test_error),
-                                       cmocka_unit_test(test_hash)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arena),   cmocka_unit_test(test_arenas),
+                                       cmocka_unit_test(test_utf8),    cmocka_unit_test(test_json),
+                                       cmocka_unit_test(test_threads), cmocka_unit_test(test_double),
+                                       cmocka_unit_test(test_error),   cmocka_unit_test(test_hash)};
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ struct wc_model {
     wc_kv_store *kv[2]; /* by enum kv_index: f32, bf16 */
     wc_media_cache *media;
     wc_arenas *arenas;
-    pthread_mutex_t lock; /* guards the making of kv */
+    pthread_mutex_t lock;  /* guards the making of kv */
     const char *info;      /* JSON */
     char *tokenizer_error; /* why there is no tokenizer, template: said when one is needed */
     char *template_error;

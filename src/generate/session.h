@@ -64,6 +64,6 @@ bool wc_generate_answers(struct wc_session *const *sessions, size_t n, const wc_
  * logits of the last row of each that has no token left to compute into its s->logits.  out_all, when not NULL, gets the
  * logits of every row instead ([rows, n_vocab], for verification; one session).  The arena has the room that
  * wc_runtime_take_arena gives for so many rows. */
-bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_arena *arena,
-             float *out_all, wc_error *err);
+bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_arena *arena, float *out_all,
+             wc_error *err);
 #endif

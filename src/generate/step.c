@@ -174,8 +174,8 @@ static bool step_in(wc_arena *arena, struct wc_session *const *sessions, const i
     return true;
 }
 
-bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_arena *arena,
-             float *out_all, wc_error *err)
+bool wc_step(struct wc_session *const *sessions, const int *n_rows, size_t n, wc_arena *arena, float *out_all,
+             wc_error *err)
 {
     const struct wc_session *first = NULL;
     for (size_t i = n; i-- > 0;)

@@ -100,7 +100,8 @@ typedef struct wc_kernels {
      * m' = max(*m, max t_i); s_i = exp(t_i - m'); *z = *z exp(*m - m') + sum s_i; *m = m'.  Returns exp(*m - m'), 0 for the
      * first block (*m -inf, *z 0).  n >= 1. */
     float (*weigh)(float *s, size_t n, float scale, float soft_cap, float *m, float *z);
-    /* The same, the weights going to p as narrow_bf16 rounds them; what s holds then is not said.  NULL with mix_pairs. */
+    /* The same for a scale above 0, the weights going to p as narrow_bf16 rounds them; what s holds then is not said.  NULL with
+     * mix_pairs. */
     float (*weigh_pairs)(uint16_t *p, float *s, size_t n, float scale, float soft_cap, float *m, float *z);
 
     void (*widen[WC_WEIGHT_TYPES])(float *y, const void *x, size_t n);

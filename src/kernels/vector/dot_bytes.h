@@ -209,14 +209,13 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
     }
 }
 
-/* nx rows of x times L rows of w.  What lies AHEAD, or the next L rows, is fetched meanwhile, line after line: that is the
- * order in which memory gives most, and so far off that it has come when it is needed. */
-enum { AHEAD = 16 * 1024 };
+/* nx rows of x times L rows of w; the next L rows, or what lies AHEAD, are fetched meanwhile. */
 ALWAYS_INLINE void dot_rows(vec *acc, const wc_bytes *x, rows_at b, size_t k, quant t, rows_fn rows,
                             row_scales_fn scales, const int nx)
 {
     row_scales s;
-    const uint8_t *next = b.p[0] + (L * b.apart > AHEAD ? L * b.apart : AHEAD);
+    const size_t ahead = L * b.apart > AHEAD ? L * b.apart : AHEAD;
+    const uint8_t *block = b.p[0];
     UNROLL
     for (int n = 0; n < nx; n++)
         acc[n] = v_zero();
@@ -225,9 +224,8 @@ ALWAYS_INLINE void dot_rows(vec *acc, const wc_bytes *x, rows_at b, size_t k, qu
         UNROLL
         for (size_t j = 0; j < t.block / 32; j++)
             add_run(acc, x, i / 32 + j, b, j, &s, t, rows, nx);
-        for (size_t line = 0; line < L * t.block_bytes; line += 64)
-            __builtin_prefetch(next + line, 0, 2);
-        next += L * t.block_bytes;
+        fetch_ahead(block, ahead, L * t.block_bytes);
+        block += L * t.block_bytes;
         UNROLL
         for (int r = 0; r < L / 4; r++)
             b.p[r] += t.block_bytes;

@@ -319,10 +319,10 @@ static float weigh_pairs(uint16_t *p, float *s, size_t n, float factor, float ca
     for (size_t i = 0; i < n; i += L)
         highest = v_max(v_load(s + i), highest);
     const float now = v_top(highest) * factor, top = now > *m ? now : *m, alpha = left_of(*m, top);
-    const vec shift = v_all(-top);
+    const vec shift = v_all(top);
     for (size_t i = 0; i < n; i += 2 * L) {
-        const vec a = v_exp_below(v_fma(v_load(s + i), by, shift));
-        const vec b = v_exp_below(v_fma(v_load(s + i + L), by, shift));
+        const vec a = v_exp_below(v_sub(v_mul(v_load(s + i), by), shift));
+        const vec b = v_exp_below(v_sub(v_mul(v_load(s + i + L), by), shift));
         v_store_pairs(p + i, a, b);
         total = v_add(v_add(total, a), b);
     }
