@@ -139,10 +139,10 @@ static inline ivec r_sum(const ivec *d, bool wide)
     return vpaddq_s32(vpaddq_s32(d[0], d[1]), vpaddq_s32(d[2], d[3]));
 }
 
-/* Four halves widened. */
-static inline vec v_of_halves(const uint16_t *d)
+/* Four halves, each in a whole number, widened. */
+static inline vec v_of_halves(ivec a)
 {
-    return v_load_f16(d);
+    return vcvt_f32_f16(vreinterpret_f16_s16(vmovn_s32(a)));
 }
 
 /* The sum of a group of x, which has one or two of 16 (kernels.h); and `by` times it. */

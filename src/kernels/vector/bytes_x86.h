@@ -183,18 +183,14 @@ static inline ivec r_sum(const ivec *d, bool wide)
     return p_add(i_low_pairs(ab, cd), i_high_pairs(ab, cd), wide);
 }
 
-/* L halves widened. */
-static inline vec v_of_halves(const uint16_t *d)
+/* L halves, each in a whole number, widened. */
+static inline vec v_of_halves(ivec a)
 {
-#define EIGHT(d)                                                                                             \
-    _mm_setr_epi16((short)(d)[0], (short)(d)[1], (short)(d)[2], (short)(d)[3], (short)(d)[4], (short)(d)[5], \
-                   (short)(d)[6], (short)(d)[7])
 #ifdef __AVX512F__
-    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(EIGHT(d)), EIGHT(d + 8), 1));
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a));
 #else
-    return _mm256_cvtph_ps(EIGHT(d));
+    return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)));
 #endif
-#undef EIGHT
 }
 
 #ifndef HIDE /* not emulated */

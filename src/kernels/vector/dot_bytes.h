@@ -90,16 +90,6 @@ typedef struct row_scales {
     vec scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
 } row_scales;
 
-/* A half that stands in each row, widened. */
-ALWAYS_INLINE vec halves_at(rows_at a)
-{
-    uint16_t d[L];
-    UNROLL
-    for (int r = 0; r < L; r++)
-        memcpy(&d[r], a.p[r / 4] + (size_t)(r % 4) * a.apart + a.at, sizeof *d);
-    return v_of_halves(d);
-}
-
 /* 16 bytes of each row, from `offset` on: word[i] holds bytes 4 i .. 4 i + 3 of a row in its lane. */
 typedef int32_t row_ints __attribute__((vector_size(4 * L)));
 typedef struct block_head {
@@ -121,6 +111,21 @@ ALWAYS_INLINE block_head head_at(rows_at b, size_t offset)
 ALWAYS_INLINE row_ints byte_of(const block_head *c, int i)
 {
     return c->word[i / 4] >> 8 * (i % 4) & 255;
+}
+
+/* The halves that begin at byte i, widened. */
+ALWAYS_INLINE vec half_of(const block_head *c, size_t i)
+{
+    return v_of_halves((ivec)(c->word[i / 4] >> 8 * (int)(i % 4) & 0xffff));
+}
+
+/* The halves at byte `at` of a block: among its scales, of which c has 16 bytes, or in the block's last 16 bytes. */
+ALWAYS_INLINE vec half_at(rows_at b, const block_head *c, size_t at, size_t scales, size_t block_bytes)
+{
+    if (at >= scales && at - scales < 16)
+        return half_of(c, at - scales);
+    const block_head last = head_at(b, block_bytes - 16);
+    return half_of(&last, at - (block_bytes - 16));
 }
 
 /* Where the 16 bytes with all of a block's scales begin. */
@@ -146,7 +151,7 @@ enum {
         take_##type(b, head_at(b, SCALES_##type), s->scale, s->min);                                         \
     }                                                                                                        \
     ALWAYS_INLINE void take_##type(rows_at b, block_head c, vec *scale, vec *min)
-#define HALF(type, field)    halves_at(rows_from(b, offsetof(wc_##type, field)))
+#define HALF(type, field)    half_at(b, &c, offsetof(wc_##type, field), SCALES_##type, sizeof(wc_##type))
 #define BYTE(type, field, i) byte_of(&c, (int)offsetof(wc_##type, field) - SCALES_##type + (i))
 #define whole                row_ints
 #define real                 vec

@@ -11,8 +11,8 @@ enum { COLS = 16, GROUP = 8 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* Fetches n bytes of weights that lie AHEAD of p, line after line: that is the order in which memory gives most, and so far off
- * that they have come when they are needed.  They go to the second cache, as the first has few places for what is on its way.
+/* Fetches the n bytes of weights `ahead` of p, line after line: that is the order in which memory gives most, and so far off that
+ * they have come when they are needed.  They go to the second cache, as the first has few places for what is on its way.
  * The page beyond is touched, and found touched by the calls that follow: the look-up of its address is what reading from
  * pages of 4 KB waits for. */
 enum { AHEAD = 16 * 1024, PAGES_AHEAD = 32 * 1024 };
