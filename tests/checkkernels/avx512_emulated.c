@@ -59,6 +59,15 @@ static inline simde__m128i emulated_bytes(simde__m512i a)
     return simde__m128i_from_private(r);
 }
 
+static inline simde__m256i emulated_words(simde__m512i a)
+{
+    simde__m512i_private x = simde__m512i_to_private(a);
+    simde__m256i_private r;
+    for (int i = 0; i < 16; i++)
+        r.i16[i] = (int16_t)x.i32[i];
+    return simde__m256i_from_private(r);
+}
+
 /* 0.7.4 names four arguments for these. */
 static inline simde__m512i emulated_madd(simde__m512i a, simde__m512i b)
 {
@@ -116,7 +125,9 @@ static inline simde__m512i emulated_left(simde__m512i a, unsigned n)
 #define _mm512_madd_epi16(a, b)    emulated_madd(a, b)
 #define _mm512_maddubs_epi16(a, b) emulated_maddubs(a, b)
 #undef _mm512_cvtepi32_epi8
-#define _mm512_cvtepi32_epi8(a) emulated_bytes(a)
+#undef _mm512_cvtepi32_epi16
+#define _mm512_cvtepi32_epi8(a)  emulated_bytes(a)
+#define _mm512_cvtepi32_epi16(a) emulated_words(a)
 #undef _mm512_cvtepu16_epi32
 #undef _mm512_cvtps_epi32
 #undef _mm512_cvtph_ps
