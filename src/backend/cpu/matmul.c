@@ -25,7 +25,7 @@ struct product {
     wc_act act;
     size_t n, m, k; /* rows, columns, summed values */
     size_t span;    /* values of k that a panel holds */
-    size_t block_cols, block_rows, n_col_blocks;
+    size_t block_rows, n_panels, n_col_blocks;
     size_t w_stride;   /* from one row of w to the next that is read with it */
     uint16_t *rounded; /* x in bf16, or NULL */
     wc_bytes bytes;    /* x in bytes, or q NULL; with both NULL x is taken as it is */
@@ -288,11 +288,17 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
         finish(p, sums, BLOCK_COLS, row + r, n, col, n_cols, !has_bias);
 }
 
+/* Where a block of columns begins: none has more than a panel more than another. */
+static size_t first_col(const struct product *p, size_t block)
+{
+    return wc_min_size(block * p->n_panels / p->n_col_blocks * panel_cols(p), p->m);
+}
+
 static void many_rows(void *job, int thread, size_t chunk)
 {
     const struct product *p = job;
-    const size_t col = chunk % p->n_col_blocks * p->block_cols, row = chunk / p->n_col_blocks * p->block_rows;
-    const size_t n_cols = wc_min_size(p->block_cols, p->m - col),
+    const size_t index = chunk % p->n_col_blocks, row = chunk / p->n_col_blocks * p->block_rows;
+    const size_t col = first_col(p, index), n_cols = first_col(p, index + 1) - col,
                  n_rows = wc_min_size(p->block_rows, p->n - row);
     struct scratch *s = wc_cpu_take_scratch(p->c);
     for (size_t i = 0; i == 0 || i < p->k; i += p->span) {
@@ -309,7 +315,7 @@ static size_t round_up(size_t n, size_t step)
     return (n + step - 1) / step * step;
 }
 
-/* Cuts y into blocks of about one size, some for every thread and as many for one as for another. */
+/* Cuts y into blocks of one size but for a panel, some for every thread and as many for one as for another. */
 static void plan_blocks(struct product *p, size_t threads)
 {
     const size_t row_blocks = (p->n + BLOCK_ROWS - 1) / BLOCK_ROWS, least = 4 * threads / row_blocks;
@@ -317,8 +323,8 @@ static void plan_blocks(struct product *p, size_t threads)
     if (row_blocks % threads != 0)
         col_blocks = round_up(col_blocks, threads);
     p->block_rows = round_up((p->n + row_blocks - 1) / row_blocks, EVEN_ROWS);
-    p->block_cols = round_up((p->m + col_blocks - 1) / col_blocks, panel_cols(p));
-    p->n_col_blocks = (p->m + p->block_cols - 1) / p->block_cols;
+    p->n_panels = (p->m + panel_cols(p) - 1) / panel_cols(p);
+    p->n_col_blocks = wc_min_size(col_blocks, p->n_panels);
 }
 
 static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
