@@ -1,10 +1,11 @@
 /* threads.c - the pool of threads.h on pthreads and C11 atomics.
  *
- * `ticket` holds the number of the round above the count of chunks that nobody has taken.  A job is published by storing both;
- * whoever takes one of the count away has that chunk, and the round cannot end before it is done.  The caller works too and
- * returns when no chunk is `pending`: it waits for chunks and not for workers, as one may have lost its CPU to another
- * program.  A worker spins for some microseconds for the next round, then waits on the condition variable: under a CPU
- * quota, spinning is stolen time. */
+ * Every thread has a lane, the range of chunks that are its own and that nobody has taken: it takes the first, and who has
+ * none left takes the last of another's.  A job is published by filling the lanes, which are empty between jobs; whoever
+ * moves an end of a lane has that chunk, and the job cannot end before it is done.  The caller works too and returns when no
+ * chunk is `pending`: it waits for chunks and not for workers, as one may have lost its CPU to another program.  A worker
+ * spins for some microseconds for the next round, then waits on the condition variable: under a CPU quota, spinning is stolen
+ * time. */
 #include "base/threads.h"
 
 #include <pthread.h>
@@ -19,6 +20,7 @@
 enum { SPINS = 4000, MAX_THREADS = 512 };
 
 struct worker {
+    _Alignas(64) atomic_uint_fast64_t lane; /* first chunk << 32 | the one behind the last */
     wc_pool *pool;
     pthread_t thread;
     int index;
@@ -30,13 +32,12 @@ struct wc_pool {
     pthread_cond_t wake;
     int n_threads, n_started;
     pid_t owner; /* after a fork the workers are gone: the child works alone */
-    struct worker *workers;
+    struct worker *workers; /* [n_threads], the caller's first */
 
     wc_chunk_fn fn;
     void *job;
-    size_t n_chunks;
-    _Alignas(64) atomic_uint_fast64_t ticket; /* round << 32 | chunks left */
-    _Alignas(64) atomic_size_t pending;       /* chunks that are not done */
+    _Alignas(64) atomic_uint round;     /* counts the jobs */
+    _Alignas(64) atomic_size_t pending; /* chunks that are not done */
     atomic_bool stop;
 };
 
@@ -49,37 +50,46 @@ static inline void relax(void)
 #endif
 }
 
+/* Takes the first chunk of a lane, or its last; false when it is empty. */
+static bool take(atomic_uint_fast64_t *lane, bool last, uint32_t *chunk)
+{
+    uint_fast64_t range = atomic_load_explicit(lane, memory_order_acquire), rest;
+    do {
+        const uint32_t first = (uint32_t)(range >> 32), end = (uint32_t)range;
+        if (first >= end)
+            return false;
+        *chunk = last ? end - 1 : first;
+        rest = last ? range - 1 : range + ((uint_fast64_t)1 << 32);
+    } while (!atomic_compare_exchange_weak_explicit(lane, &range, rest, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    return true;
+}
+
+/* What is left in a thread's own lane, then in the others'. */
 static void take_chunks(wc_pool *p, int thread)
 {
-    for (;;) {
-        uint_fast64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
-        do {
-            if ((uint32_t)ticket == 0)
-                return;
-        } while (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket - 1, memory_order_acq_rel,
-                                                        memory_order_acquire));
-        p->fn(p->job, thread, p->n_chunks - (uint32_t)ticket);
-        atomic_fetch_sub_explicit(&p->pending, 1, memory_order_release);
+    for (int i = 0; i < p->n_threads; i++) {
+        struct worker *w = &p->workers[(thread + i) % p->n_threads];
+        size_t done = 0;
+        for (uint32_t chunk; take(&w->lane, i > 0, &chunk); done++)
+            p->fn(p->job, thread, chunk);
+        if (done > 0)
+            atomic_fetch_sub_explicit(&p->pending, done, memory_order_release);
     }
 }
 
-static uint32_t round_of(wc_pool *p)
-{
-    return (uint32_t)(atomic_load_explicit(&p->ticket, memory_order_acquire) >> 32);
-}
-
 /* Waits until round differs from seen; returns the new one. */
-static uint32_t await_round(wc_pool *p, uint32_t seen)
+static unsigned await_round(wc_pool *p, unsigned seen)
 {
+    unsigned round;
     for (int i = 0; i < SPINS; i++) {
-        const uint32_t round = round_of(p);
+        round = atomic_load_explicit(&p->round, memory_order_acquire);
         if (round != seen)
             return round;
         relax();
     }
     pthread_mutex_lock(&p->lock);
-    uint32_t round;
-    while ((round = round_of(p)) == seen)
+    while ((round = atomic_load_explicit(&p->round, memory_order_acquire)) == seen)
         pthread_cond_wait(&p->wake, &p->lock);
     pthread_mutex_unlock(&p->lock);
     return round;
@@ -89,7 +99,7 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     wc_pool *p = w->pool;
-    uint32_t seen = 0;
+    unsigned seen = 0;
     for (;;) {
         seen = await_round(p, seen);
         if (atomic_load_explicit(&p->stop, memory_order_acquire))
@@ -98,11 +108,10 @@ static void *work(void *arg)
     }
 }
 
-static void publish(wc_pool *p, size_t n_chunks)
+static void wake_all(wc_pool *p)
 {
     pthread_mutex_lock(&p->lock);
-    atomic_store_explicit(&p->ticket, (uint_fast64_t)(round_of(p) + 1) << 32 | n_chunks,
-                          memory_order_release);
+    atomic_fetch_add_explicit(&p->round, 1, memory_order_release);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
 }
@@ -131,7 +140,8 @@ wc_pool *wc_pool_open(int n_threads, wc_error *err)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     for (int i = 1; i < n_threads; i++) {
-        workers[i] = (struct worker){.pool = p, .index = i};
+        workers[i].pool = p;
+        workers[i].index = i;
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
             break; /* fewer threads than asked for: slower, not wrong */
         p->n_started++;
@@ -147,7 +157,7 @@ void wc_pool_close(wc_pool *p)
         return;
     if (p->owner == getpid()) {
         atomic_store(&p->stop, true);
-        publish(p, 0);
+        wake_all(p);
         for (int i = 1; i <= p->n_started; i++)
             pthread_join(p->workers[i].thread, NULL);
     }
@@ -174,9 +184,12 @@ void wc_pool_run(wc_pool *p, wc_chunk_fn fn, void *job, size_t n_chunks)
     }
     p->fn = fn;
     p->job = job;
-    p->n_chunks = n_chunks;
     atomic_store_explicit(&p->pending, n_chunks, memory_order_relaxed);
-    publish(p, n_chunks);
+    for (size_t t = 0, n = (size_t)p->n_threads, first = 0, end; t < n; t++, first = end) {
+        end = n_chunks * (t + 1) / n;
+        atomic_store_explicit(&p->workers[t].lane, (uint_fast64_t)first << 32 | end, memory_order_release);
+    }
+    wake_all(p);
     take_chunks(p, 0);
     for (int i = 0; atomic_load_explicit(&p->pending, memory_order_acquire) != 0; i++) {
         if (i < SPINS)

@@ -1,6 +1,7 @@
 /* threads.h - one pool of workers, one fork-join at a time.
  *
- * wc_pool_run cuts work into chunks that the workers and the caller take one by one, so that a slow core delays nobody.
+ * wc_pool_run cuts work into chunks.  Each thread, the caller too, takes the chunks of a range of its own one by one, so that what
+ * it fetches ahead is what it needs next, and then of what others have left, so that a slow core delays nobody.
  * Workers spin briefly after a job, then sleep.  A pool that is busy (another session's thread runs a job) lets the
  * caller do its whole job alone: results never depend on who computed a chunk. */
 #ifndef WC_BASE_THREADS_H

@@ -92,7 +92,7 @@ void wc_cpu_for(struct cpu *c, wc_range_fn fn, void *job, size_t n, size_t least
     if (n == 0)
         return;
     const size_t threads = (size_t)wc_pool_threads(c->base.pool);
-    size_t chunks = wc_min_size(n / wc_max_size(least, 1), 4 * threads);
+    size_t chunks = wc_min_size(n / wc_max_size(least, 1), 8 * threads);
     if (chunks > threads)
         chunks = chunks / threads * threads;
     const size_t step = (n + wc_max_size(chunks, 1) - 1) / wc_max_size(chunks, 1);

@@ -176,7 +176,7 @@ static void few_rows(void *job, size_t first, size_t n)
     const struct product *p = job;
     const wc_kernels *k = p->c->k;
     const bool direct = !p->bias.data && p->act == WC_ACT_NONE && !p->add.data; /* the sums are y */
-    struct scratch *s = wc_cpu_take_scratch(p->c);
+    struct scratch *s = direct ? NULL : wc_cpu_take_scratch(p->c);
     for (size_t col = first, end = first + n, some; col < end; col += some) {
         const char *w = weights_at(p, col, 0);
         float *y = direct ? f32(p->y) + col : s->sums;
@@ -192,7 +192,8 @@ static void few_rows(void *job, size_t first, size_t n)
         if (!direct)
             finish(p, y, stride, 0, p->n, col, some, true);
     }
-    wc_cpu_put_scratch(p->c, s);
+    if (s)
+        wc_cpu_put_scratch(p->c, s);
 }
 
 /* Rows of x as it is that end within a vector are copied, with zeros behind them. */
