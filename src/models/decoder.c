@@ -23,6 +23,12 @@ static wc_tensor rms_norm(wc_ctx *c, const wc_decoder *m, wc_tensor x, wc_tensor
     return wc_op_rms_norm(c, x, w, w.data ? m->norm_offset : 0, m->norm_eps);
 }
 
+/* Of what nobody needs any more as it was. */
+static wc_tensor rms_norm_in_place(wc_ctx *c, const wc_decoder *m, wc_tensor x, wc_tensor w)
+{
+    return wc_op_rms_norm_in_place(c, x, w, m->norm_offset, m->norm_eps, WC_ACT_NONE);
+}
+
 static wc_tensor norm(wc_ctx *c, const wc_decoder *m, wc_tensor x, wc_decoder_norm w)
 {
     return m->layer_norm ? wc_op_layer_norm(c, x, w.weight, w.bias, m->norm_eps)
@@ -35,7 +41,7 @@ static wc_tensor branch_norm(wc_ctx *c, const wc_decoder *m, int l, wc_tensor x,
 {
     if (!w.weight.data)
         return x;
-    x = norm(c, m, x, w);
+    x = m->layer_norm ? norm(c, m, x, w) : rms_norm_in_place(c, m, x, w.weight);
     observe(c, x, l, module);
     return x;
 }
@@ -104,16 +110,16 @@ static void observe_mask(wc_ctx *c, int l, const wc_decoder *m, const struct ste
     wc_observe(c, wc_tensor_sub(seen, 0), a->window ? "mask.sliding_attention" : "mask.full_attention");
 }
 
-/* Rows of queries or keys [N,heads,d]: normed and turned as the layer does. */
+/* Rows of queries or keys [N,heads,d]: normed and turned as the layer does, where they are. */
 static wc_tensor prepare(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor x,
                          wc_tensor w, const char *norm_module)
 {
     const int rope = m->layers[l].rope;
     if (w.data) {
-        x = rms_norm(c, m, x, w);
+        x = rms_norm_in_place(c, m, x, w);
         observe(c, x, l, norm_module);
     }
-    return rope < 0 ? x : wc_op_rope(c, x, st->rope[rope]);
+    return rope < 0 ? x : wc_op_rope_in_place(c, x, st->rope[rope]);
 }
 
 /* Heads of keys x [N,K,d] as an observer sees them. */
@@ -145,7 +151,7 @@ static void keys_and_values(wc_ctx *c, const wc_decoder *m, int l, const struct 
     if (c->observe && names->qkv_proj)
         observe(c, wc_op_concat(c, wc_op_concat(c, q, k), v), l, names->qkv_proj);
     v = wc_tensor_reshape(v, WC_SHAPE(N, K, d));
-    if (m->norm_values) {
+    if (m->norm_values) { /* and always where v is k, which is turned where it is */
         v = rms_norm(c, m, v, absent);
         observe(c, v, l, names->v_norm);
     }
@@ -290,13 +296,15 @@ static wc_tensor layer(wc_ctx *c, const wc_decoder *m, int l, const struct step 
 {
     const wc_decoder_layer *w = &m->layers[l];
     const wc_decoder_names *names = m->names;
-    wc_tensor h = wc_op_new(c, WC_SHAPE(x.shape[0], x.shape[1])), n = norm(c, m, x, w->input_norm);
+    wc_tensor h = wc_op_new(c, WC_SHAPE(x.shape[0], x.shape[1]));
+    wc_arena_mark before = wc_op_mark(c);
+    wc_tensor n = norm(c, m, x, w->input_norm);
     observe(c, n, l, names->input_norm);
-    wc_arena_mark mark = wc_op_mark(c);
+    wc_arena_mark behind = wc_op_mark(c);
     wc_tensor a = attention(c, m, l, st, n);
     wc_op_store(c, h,
                 wc_op_add(c, x, branch_norm(c, m, l, a, w->post_attention_norm, names->post_attention_norm)));
-    wc_op_reset(c, mark);
+    wc_op_reset(c, m->parallel ? behind : before);
     if (!m->parallel) {
         n = norm(c, m, h, w->ffn_norm);
         observe(c, n, l, names->ffn_norm);

@@ -169,12 +169,12 @@ static wc_tensor attention(wc_ctx *c, const struct gemma3n *m, int l, const stru
     const wc_kv_layer *kv = &st->batch->kv[w->kv];
 
     wc_tensor q = wc_tensor_reshape(wc_op_linear(c, n, w->q_proj), WC_SHAPE(N, H, d));
-    q = wc_op_rope(c, norm(c, m, q, w->q_norm), table);
+    q = wc_op_rope_in_place(c, norm(c, m, q, w->q_norm), table);
     wc_observe(c, by_head(q), "layers.%d.q_normed_roped", l);
     if (!w->shared) {
         wc_tensor k = wc_tensor_reshape(wc_op_linear(c, n, w->k_proj), WC_SHAPE(N, K, d));
         wc_tensor v = wc_tensor_reshape(wc_op_linear(c, n, w->v_proj), WC_SHAPE(N, K, d));
-        k = wc_op_rope(c, norm(c, m, k, w->k_norm), table);
+        k = wc_op_rope_in_place(c, norm(c, m, k, w->k_norm), table);
         v = norm(c, m, v, absent);
         observe_keys(c, m, l, k, v);
         wc_op_kv_write(c, kv, &st->rows, k, v);

@@ -171,13 +171,12 @@ wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor in
     return y;
 }
 
-wc_tensor wc_op_rope(wc_ctx *c, wc_tensor x, wc_tensor table)
+wc_tensor wc_op_rope_in_place(wc_ctx *c, wc_tensor x, wc_tensor table)
 {
     assert(x.ndim == 3 && table.shape[0] == x.shape[0] && table.shape[1] <= x.shape[2]);
-    wc_tensor y = new_like(c, &x);
     if (go(c))
-        c->backend->rope(c->backend, y, x, table);
-    return y;
+        c->backend->rope(c->backend, x, x, table);
+    return x;
 }
 
 void wc_op_kv_write(wc_ctx *c, const wc_kv_layer *kv, const wc_row_map *rows, wc_tensor k, wc_tensor v)
