@@ -220,7 +220,7 @@ typedef ivec part;
 #define BYTES_ROWS       6
 #define BYTES_COLS       32
 #define CENTRE(t)        ZERO(t)
-#define p_start(sums, t) x_total(sums, -ZERO(t))
+#define p_start(sums, t) (ZERO(t) ? x_total(sums, -ZERO(t)) : i_zero())
 #define p_join(p, wide)  (p)
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {

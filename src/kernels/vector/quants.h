@@ -159,12 +159,19 @@ ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, si
             }
 }
 
+/* The sum of a group of x, which has one or two of 16 (kernels.h), added outside of the vector units: those have enough to do. */
+ALWAYS_INLINE float sum_of_group(const int16_t *sum, bool two)
+{
+    return (float)(sum[0] + sum[1] + (two ? sum[2] + sum[3] : 0));
+}
+
 /* Results of rows x BYTES_COLS from group g on: the k index i. */
 ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, const wc_bytes *x, size_t first,
                               size_t i, quant t, const int rows)
 {
     part parts[BYTES_ROWS][VECS];
     ivec sums[BYTES_ROWS];
+    float totals[BYTES_ROWS];
     const float *scale = p->scale[i / t.group], *min = p->min[i / t.group];
     const float *x_scales = x->scale + first * (x->k / 32) + i / 32;
     const int16_t *x_sum = x->sum + first * (x->k / 8) + i / 8;
@@ -172,6 +179,7 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
     UNROLL
     for (int r = 0; r < rows; r++) {
         sums[r] = x_sums(x_sum + (size_t)r * (x->k / 8), t.group == 32);
+        totals[r] = sum_of_group(x_sum + (size_t)r * (x->k / 8), t.group == 32);
         UNROLL
         for (int v = 0; v < VECS; v++)
             parts[r][v] = p_start(sums[r], t);
@@ -202,8 +210,7 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
                 dots = i_add(dots, x_total(sums[r], CENTRE(t) - ZERO(t)));
             acc[r][v] = v_fma(v_mul(v_load(scale + v * L), x_scale), i_to_vec(dots), acc[r][v]);
             if (t.has_min)
-                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), i_to_vec(x_total(sums[r], -1)),
-                                  acc[r][v]);
+                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), v_all(-totals[r]), acc[r][v]);
         }
     }
 }
