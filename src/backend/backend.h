@@ -57,6 +57,12 @@ typedef struct wc_local_attention {
     size_t n_valid; /* keys 0 .. n_valid - 1 are seen */
 } wc_local_attention;
 
+/* A step of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101; torch.optim.AdamW). */
+typedef struct wc_adamw {
+    double lr, beta1, beta2, eps, weight_decay;
+    double correction1, correction2; /* 1 - beta1^t, 1 - beta2^t in step t = 1, 2 .. */
+} wc_adamw;
+
 typedef struct wc_backend wc_backend;
 struct wc_backend {
     const char *name;  /* "cpu" */
@@ -176,6 +182,47 @@ struct wc_backend {
     void (*resize_nearest)(wc_backend *b, wc_tensor y, wc_tensor x);
     /* Bilinear without antialias, align_corners false (torch interpolate). */
     void (*resize_bilinear)(wc_backend *b, wc_tensor y, wc_tensor x);
+
+    /* ---- training ----  dx is the derivative of the loss by x, dense f32 of x's shape.  Derivatives by weights and what else
+     * is said with += are added to what is there, and may be absent (data NULL) where nobody asks for them. */
+
+    /* y[k,r] = x[r,k]    x [n,K] of any weight type (rows may be strided), y [K,n]. */
+    void (*transpose)(wc_backend *b, wc_tensor y, wc_tensor x);
+    /* y[i] += sum_r x[r,i], r rising    y [D], x [..,D]. */
+    void (*add_row_sums)(wc_backend *b, wc_tensor y, wc_tensor x);
+    /* y[rows[r],:] += scale x[r,:], r rising    y [V,K] (rows may be strided), x [n,K]: of embed and get_rows. */
+    void (*add_rows_at)(wc_backend *b, wc_tensor y, wc_tensor x, const int32_t *rows, float scale);
+    /* dx = dy act'(x); dx may be dy. */
+    void (*act_grad)(wc_backend *b, wc_tensor dx, wc_tensor dy, wc_tensor x, wc_act act);
+    /* dx = dy (1 - (y / cap)^2), y = cap tanh(x / cap); dx may be dy. */
+    void (*soft_cap_grad)(wc_backend *b, wc_tensor dx, wc_tensor dy, wc_tensor y, float cap);
+    /* With n = x / sqrt(mean x^2 + eps) and g[r,i] = dy[r,i] (offset + w[i]), or dy where w is absent:
+     *   dx[r,i] = (g[r,i] - n[r,i] mean_j g[r,j] n[r,j]) / sqrt(mean_j x[r,j]^2 + eps)      dw[i] += sum_r dy[r,i] n[r,i]
+     * work: a float for each row. */
+    void (*rms_norm_grad)(wc_backend *b, wc_tensor dx, wc_tensor dw, wc_tensor dy, wc_tensor x, wc_tensor w,
+                          float offset, float eps, wc_tensor work);
+    /* The same with n = (x - mean x) / sqrt(var x + eps), g = dy w:
+     *   dx[r,i] = (g[r,i] - mean_j g[r,j] - n[r,i] mean_j g[r,j] n[r,j]) / sqrt(var x[r] + eps)
+     * and the bias' derivative is add_row_sums.  work: two floats for each row. */
+    void (*layer_norm_grad)(wc_backend *b, wc_tensor dx, wc_tensor dw, wc_tensor dy, wc_tensor x, wc_tensor w,
+                            float eps, wc_tensor work);
+    /* rope the other way round: (d1, d2) -> (d1 cos + d2 sin, d2 cos - d1 sin).  dx may be dy. */
+    void (*rope_grad)(wc_backend *b, wc_tensor dx, wc_tensor dy, wc_tensor table);
+    /* Of attention_rows, whose output was y.  With p[i,j] the weight of key j for row i (of one head), s its score before the
+     * soft cap, t = cap tanh(s / cap) or s, and d[i] = dy[i] y[i]:
+     *   dt[i,j] = p[i,j] (dy[i] v[j] - d[i])    ds[i,j] = dt[i,j] (1 - (t[i,j] / cap)^2), or dt
+     *   dq[i] = scale sum_j ds[i,j] k[j]        dk[j] = scale sum_i ds[i,j] q[i]        dv[j] = sum_i p[i,j] dy[i]
+     * the last two over all heads that read the key/value head too.  work: 2 n n_heads floats. */
+    void (*attention_rows_grad)(wc_backend *b, wc_tensor dq, wc_tensor dk, wc_tensor dv, wc_tensor dy,
+                                wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v, const wc_row_map *rows,
+                                const wc_attention *a, wc_tensor work);
+    /* losses[r] = -log softmax(x[r,:])[targets[r]], dx[r,i] = scale (softmax(x[r,:])[i] - [i = targets[r]]); both 0 where
+     * targets[r] is below 0.  x [n,V], losses [n]. */
+    void (*cross_entropy)(wc_backend *b, wc_tensor losses, wc_tensor dx, wc_tensor x, const int32_t *targets,
+                          float scale);
+    /* p -= lr weight_decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+     * p -= lr (m / correction1) / (sqrt(v / correction2) + eps), each element in double, rounded once. */
+    void (*adamw)(wc_backend *b, wc_tensor p, wc_tensor m, wc_tensor v, wc_tensor g, const wc_adamw *a);
 };
 
 /* The CPU with n_threads (0: the default).  Scratch memory of a thread belongs to the backend.  NULL on failure.

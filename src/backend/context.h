@@ -18,9 +18,12 @@ typedef struct wc_ctx {
     /* called by long encoders between blocks; NULL */
     void (*progress)(void *user, size_t done, size_t total);
     void *progress_user;
-    double flops;        /* of the matrix products and convolutions so far; a rehearsal counts too */
-    double weight_bytes; /* that those products read */
-    bool stopped;        /* cancelled: what ops return from now on is not computed */
-    bool failed;         /* the arena was full: likewise */
+    /* ops/tape.h: what is computed is recorded, and nothing given back until the gradients are known; NULL unless training */
+    struct wc_tape *tape;
+    const struct wc_lora *lora; /* ops/lora.h: adapters beside weights; NULL */
+    double flops;               /* of the matrix products and convolutions so far; a rehearsal counts too */
+    double weight_bytes;        /* that those products read */
+    bool stopped;               /* cancelled: what ops return from now on is not computed */
+    bool failed;                /* the arena was full: likewise */
 } wc_ctx;
 #endif

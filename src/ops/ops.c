@@ -1,5 +1,5 @@
-/* ops.c - shapes and outputs; the backend's table does the work.  Every op has the same five lines: check, new, go, call,
- * return.  A tape for training and a second device hang in here, as all inputs of all ops pass by. */
+/* ops.c - shapes and outputs; the backend's table does the work.  Every op has the same six lines: check, new, go, call,
+ * record, return.  A second device hangs in here, as all inputs of all ops pass by. */
 #include "ops/ops.h"
 
 #include <assert.h>
@@ -8,8 +8,17 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "ops/lora.h"
+#include "ops/tape.h"
 
 static const wc_tensor absent = {0};
+
+/* What the tape is to know of an op, as fields of a wc_record. */
+#define RECORD(c, op_kind, op_name, ...)                                                                     \
+    do {                                                                                                     \
+        if ((c)->tape)                                                                                       \
+            wc_tape_add((c)->tape, &(wc_record){.kind = (op_kind), .name = (op_name), __VA_ARGS__});         \
+    } while (0)
 
 wc_tensor wc_op_new(wc_ctx *c, int ndim, const size_t *shape)
 {
@@ -60,6 +69,13 @@ wc_arena_mark wc_op_mark(wc_ctx *c)
 
 void wc_op_reset(wc_ctx *c, wc_arena_mark mark)
 {
+    if (!c->tape)
+        wc_arena_reset(c->step, mark);
+}
+
+/* An op's own scratch memory goes back in any case. */
+static void drop_work(wc_ctx *c, wc_arena_mark mark)
+{
     wc_arena_reset(c->step, mark);
 }
 
@@ -68,6 +84,16 @@ void wc_op_store(wc_ctx *c, wc_tensor y, wc_tensor x)
     assert(wc_tensor_elems(&y) == wc_tensor_elems(&x) && wc_tensor_is_dense(&x) && wc_tensor_is_dense(&y));
     if (go(c))
         memcpy(y.data, x.data, 4 * wc_tensor_elems(&x));
+    RECORD(c, WC_OP_NO_GRADIENT, "store", .y = y, .x = x);
+}
+
+wc_tensor wc_op_keep(wc_ctx *c, wc_arena_mark mark, wc_tensor place, wc_tensor x)
+{
+    if (c->tape)
+        return x;
+    wc_op_store(c, place, x);
+    wc_op_reset(c, mark);
+    return place;
 }
 
 /* Adds to the pass's account, for bench. */
@@ -89,9 +115,30 @@ static size_t width(const wc_tensor *x)
     return x->shape[x->ndim - 1];
 }
 
+/* y + s B (A x). */
+static wc_tensor add_adapter(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor w)
+{
+    wc_lora_weight l;
+    if (!wc_lora_find(c->lora, &w, &l))
+        return y;
+    return wc_op_add(c, y, wc_op_scale(c, wc_op_linear(c, wc_op_linear(c, x, l.a), l.b), l.scale));
+}
+
+/* The same as short ops: what a tape records, and where an adapter's part comes before act. */
+static wc_tensor matmul_in_steps(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
+                                 wc_tensor add)
+{
+    wc_tensor y = wc_op_matmul(c, x, w, bias, WC_ACT_NONE, absent);
+    if (act != WC_ACT_NONE)
+        y = wc_op_act(c, y, act);
+    return add.data ? wc_op_add(c, y, wc_tensor_reshape(add, y.ndim, y.shape)) : y;
+}
+
 wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add)
 {
     assert(w.ndim == 2 && width(&x) == w.shape[1]);
+    if ((c->tape || c->lora) && (act != WC_ACT_NONE || add.data))
+        return matmul_in_steps(c, x, w, bias, act, add);
     size_t shape[WC_MAX_DIMS];
     memcpy(shape, x.shape, sizeof shape);
     shape[x.ndim - 1] = w.shape[0];
@@ -102,8 +149,9 @@ wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_a
     wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
     if (go(c))
         c->backend->matmul(c->backend, y, x, w, bias, act, add, work);
-    wc_op_reset(c, mark);
-    return y;
+    drop_work(c, mark);
+    RECORD(c, WC_OP_MATMUL, "matmul", .y = y, .x = x, .w = w, .bias = bias);
+    return c->lora ? add_adapter(c, y, x, w) : y;
 }
 
 wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w)
@@ -116,6 +164,7 @@ void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids, f
     assert(w.ndim == 2 && y.ndim == 2 && w.shape[1] == y.shape[1]);
     if (go(c))
         c->backend->embed(c->backend, y, w, ids, scale);
+    RECORD(c, WC_OP_EMBED, "embed", .y = y, .w = w, .index = ids, .a = scale);
 }
 
 wc_tensor wc_op_embed(wc_ctx *c, wc_tensor w, const int32_t *ids, size_t n, float scale)
@@ -131,12 +180,15 @@ wc_tensor wc_op_rms_norm(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, floa
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->rms_norm(c->backend, y, x, w, offset, eps, WC_ACT_NONE);
+    RECORD(c, WC_OP_RMS_NORM, "rms_norm", .y = y, .x = x, .w = w, .a = offset, .b = eps);
     return y;
 }
 
 wc_tensor wc_op_rms_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps, wc_act act)
 {
     assert(!w.data || wc_tensor_elems(&w) == width(&x));
+    if (c->tape)
+        return wc_op_act(c, wc_op_rms_norm(c, x, w, offset, eps), act);
     if (go(c))
         c->backend->rms_norm(c->backend, x, x, w, offset, eps, act);
     return x;
@@ -149,6 +201,7 @@ wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, 
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->layer_norm(c->backend, y, x, w, bias, eps);
+    RECORD(c, WC_OP_LAYER_NORM, "layer_norm", .y = y, .x = x, .w = w, .bias = bias, .b = eps);
     return y;
 }
 
@@ -159,7 +212,8 @@ wc_tensor wc_op_cumulative_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, fl
     wc_tensor work = wc_op_new(c, WC_SHAPE(x.shape[0], 4));
     if (go(c))
         c->backend->cumulative_norm(c->backend, x, x, w, eps, act, work);
-    wc_op_reset(c, mark);
+    drop_work(c, mark);
+    RECORD(c, WC_OP_NO_GRADIENT, "cumulative_norm", .y = x, .x = x, .w = w);
     return x;
 }
 
@@ -174,9 +228,11 @@ wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor in
 wc_tensor wc_op_rope_in_place(wc_ctx *c, wc_tensor x, wc_tensor table)
 {
     assert(x.ndim == 3 && table.shape[0] == x.shape[0] && table.shape[1] <= x.shape[2]);
+    wc_tensor y = c->tape ? new_like(c, &x) : x;
     if (go(c))
-        c->backend->rope(c->backend, x, x, table);
-    return x;
+        c->backend->rope(c->backend, y, x, table);
+    RECORD(c, WC_OP_ROPE, "rope", .y = y, .x = x, .w = table);
+    return y;
 }
 
 void wc_op_kv_write(wc_ctx *c, const wc_kv_layer *kv, const wc_row_map *rows, wc_tensor k, wc_tensor v)
@@ -194,6 +250,7 @@ wc_tensor wc_op_attention(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const w
     wc_tensor y = wc_op_new(c, WC_SHAPE(n, (size_t)a->n_heads * (size_t)a->value_dim));
     if (go(c))
         c->backend->attention(c->backend, y, q, kv, rows, a);
+    RECORD(c, WC_OP_NO_GRADIENT, "attention over pages", .y = y, .x = q);
     return y;
 }
 
@@ -206,6 +263,7 @@ wc_tensor wc_op_attention_probs(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, c
     wc_tensor y = wc_op_new(c, WC_SHAPE((size_t)a->n_heads, n, n_keys));
     if (go(c))
         c->backend->attention_probs(c->backend, y, q, kv, rows, a);
+    RECORD(c, WC_OP_NO_GRADIENT, "attention_probs", .y = y, .x = q);
     return y;
 }
 
@@ -218,7 +276,8 @@ wc_tensor wc_op_attention_dense(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v
     wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->attention_dense_work(c->backend, k.shape[0], a)));
     if (go(c))
         c->backend->attention_dense(c->backend, y, q, k, v, a, work);
-    wc_op_reset(c, mark);
+    drop_work(c, mark);
+    RECORD(c, WC_OP_NO_GRADIENT, "attention_dense", .y = y, .x = q, .w = k, .z = v);
     return y;
 }
 
@@ -231,6 +290,7 @@ wc_tensor wc_op_local_attention(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v
     c->flops += 6.0 * (double)wc_tensor_elems(&q) * (double)r.shape[0];
     if (go(c))
         c->backend->local_attention(c->backend, y, q, k, v, r, a);
+    RECORD(c, WC_OP_NO_GRADIENT, "local_attention", .y = y, .x = q, .w = k, .z = v, .bias = r);
     return y;
 }
 
@@ -241,6 +301,7 @@ wc_tensor wc_op_local_scores(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor r, c
                                         chunk + (size_t)(a->past + a->future)));
     if (go(c))
         c->backend->local_scores(c->backend, y, q, k, r, a);
+    RECORD(c, WC_OP_NO_GRADIENT, "local_scores", .y = y, .x = q, .w = k, .bias = r);
     return y;
 }
 
@@ -251,6 +312,8 @@ wc_tensor wc_op_attention_rows(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v,
     wc_tensor y = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads * (size_t)a->value_dim));
     if (go(c))
         c->backend->attention_rows(c->backend, y, q, k, v, rows, a);
+    RECORD(c, WC_OP_ATTENTION, "attention_rows", .y = y, .x = q, .w = k, .z = v, .rows = *rows,
+           .attention = *a);
     return y;
 }
 
@@ -259,6 +322,7 @@ wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->act(c->backend, y, x, act);
+    RECORD(c, WC_OP_ACT, "act", .y = y, .x = x, .act = act);
     return y;
 }
 
@@ -268,6 +332,7 @@ wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->add(c->backend, y, x, z, s);
+    RECORD(c, WC_OP_ADD, "add", .y = y, .x = x, .z = z, .a = s);
     return y;
 }
 
@@ -282,15 +347,18 @@ wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->mul(c->backend, y, x, z);
+    RECORD(c, WC_OP_MUL, "mul", .y = y, .x = x, .z = z);
     return y;
 }
 
 wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act)
 {
     assert(wc_tensor_elems(&x) == wc_tensor_elems(&z));
+    wc_tensor y = c->tape ? new_like(c, &x) : x;
     if (go(c))
-        c->backend->act_mul(c->backend, x, x, z, act);
-    return x;
+        c->backend->act_mul(c->backend, y, x, z, act);
+    RECORD(c, WC_OP_ACT_MUL, "act_mul", .y = y, .x = x, .z = z, .act = act);
+    return y;
 }
 
 wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s)
@@ -298,6 +366,7 @@ wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->scale(c->backend, y, x, s);
+    RECORD(c, WC_OP_SCALE, "scale", .y = y, .x = x, .a = s);
     return y;
 }
 
@@ -306,6 +375,7 @@ wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->soft_cap(c->backend, y, x, cap);
+    RECORD(c, WC_OP_SOFT_CAP, "soft_cap", .y = y, .x = x, .a = cap);
     return y;
 }
 
@@ -314,6 +384,7 @@ wc_tensor wc_op_clamp(wc_ctx *c, wc_tensor x, float limit)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->clamp(c->backend, y, x, limit);
+    RECORD(c, WC_OP_NO_GRADIENT, "clamp", .y = y, .x = x);
     return y;
 }
 
@@ -323,6 +394,7 @@ wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->mul_vec(c->backend, y, x, v, add);
+    RECORD(c, WC_OP_NO_GRADIENT, "mul_vec", .y = y, .x = x, .w = v, .z = add);
     return y;
 }
 
@@ -331,6 +403,7 @@ wc_tensor wc_op_softmax(wc_ctx *c, wc_tensor x)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->softmax(c->backend, y, x);
+    RECORD(c, WC_OP_NO_GRADIENT, "softmax", .y = y, .x = x);
     return y;
 }
 
@@ -339,6 +412,7 @@ wc_tensor wc_op_sparsify(wc_ctx *c, wc_tensor x, float z)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->sparsify(c->backend, y, x, z);
+    RECORD(c, WC_OP_NO_GRADIENT, "sparsify", .y = y, .x = x);
     return y;
 }
 
@@ -348,6 +422,7 @@ wc_tensor wc_op_match_rms(wc_ctx *c, wc_tensor x, wc_tensor ref, float floor)
     wc_tensor y = new_like(c, &x);
     if (go(c))
         c->backend->match_rms(c->backend, y, x, ref, floor);
+    RECORD(c, WC_OP_NO_GRADIENT, "match_rms", .y = y, .x = x, .z = ref);
     return y;
 }
 
@@ -357,6 +432,7 @@ wc_tensor wc_op_altup_predict(wc_ctx *c, wc_tensor s, wc_tensor coefs)
     wc_tensor y = new_like(c, &s);
     if (go(c))
         c->backend->altup_predict(c->backend, y, s, coefs);
+    RECORD(c, WC_OP_NO_GRADIENT, "altup_predict", .y = y, .x = s, .w = coefs);
     return y;
 }
 
@@ -366,6 +442,7 @@ wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coe
     wc_tensor y = new_like(c, &p);
     if (go(c))
         c->backend->altup_correct(c->backend, y, p, x, coefs, active);
+    RECORD(c, WC_OP_NO_GRADIENT, "altup_correct", .y = y, .x = p, .z = x, .w = coefs);
     return y;
 }
 
@@ -374,6 +451,7 @@ wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s)
     wc_tensor y = wc_op_new(c, s.ndim - 1, s.shape + 1);
     if (go(c))
         c->backend->mean_streams(c->backend, y, s);
+    RECORD(c, WC_OP_NO_GRADIENT, "mean_streams", .y = y, .x = s);
     return y;
 }
 
@@ -383,6 +461,7 @@ wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n)
     wc_tensor y = wc_op_new(c, WC_SHAPE(n, x.shape[1]));
     if (go(c))
         c->backend->get_rows(c->backend, y, x, rows);
+    RECORD(c, WC_OP_GET_ROWS, "get_rows", .y = y, .x = x, .index = rows);
     return y;
 }
 
@@ -393,6 +472,7 @@ wc_tensor wc_op_pool_rows(wc_ctx *c, wc_tensor x, const int32_t *first, size_t n
     wc_tensor y = wc_op_new(c, WC_SHAPE(n_seqs, x.shape[1]));
     if (go(c))
         c->backend->pool_rows(c->backend, y, x, first, skip, how);
+    RECORD(c, WC_OP_NO_GRADIENT, "pool_rows", .y = y, .x = x);
     return y;
 }
 
@@ -401,6 +481,7 @@ void wc_op_put_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows)
     assert(x.ndim == 2 && y.ndim == 2 && x.shape[1] == y.shape[1]);
     if (go(c))
         c->backend->put_rows(c->backend, y, x, rows);
+    RECORD(c, WC_OP_NO_GRADIENT, "put_rows", .y = y, .x = x);
 }
 
 void wc_op_zero_rows(wc_ctx *c, wc_tensor x, size_t first)
@@ -408,6 +489,7 @@ void wc_op_zero_rows(wc_ctx *c, wc_tensor x, size_t first)
     assert(x.ndim == 2 && first <= x.shape[0]);
     if (go(c) && first < x.shape[0])
         memset((float *)x.data + first * x.shape[1], 0, 4 * (x.shape[0] - first) * x.shape[1]);
+    RECORD(c, WC_OP_NO_GRADIENT, "zero_rows", .y = x, .x = x);
 }
 
 wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter)
@@ -418,7 +500,8 @@ wc_tensor wc_op_route_two(wc_ctx *c, wc_tensor scores, float jitter)
     wc_tensor work = wc_op_new(c, WC_SHAPE(scores.shape[1]));
     if (go(c))
         c->backend->route_two(c->backend, y, scores, jitter, work);
-    wc_op_reset(c, mark);
+    drop_work(c, mark);
+    RECORD(c, WC_OP_NO_GRADIENT, "route_two", .y = y, .x = scores);
     return y;
 }
 
@@ -448,6 +531,7 @@ void wc_op_add_rows(wc_ctx *c, wc_tensor y, wc_tensor x, const int32_t *rows, wc
     assert(x.ndim == 2 && y.ndim == 2 && x.shape[1] == y.shape[1] && weights.shape[0] == y.shape[0]);
     if (go(c))
         c->backend->add_rows(c->backend, y, x, rows, weights, column);
+    RECORD(c, WC_OP_NO_GRADIENT, "add_rows", .y = y, .x = x, .w = weights);
 }
 
 wc_tensor wc_op_concat(wc_ctx *c, wc_tensor x, wc_tensor z)
@@ -459,6 +543,7 @@ wc_tensor wc_op_concat(wc_ctx *c, wc_tensor x, wc_tensor z)
     wc_tensor y = wc_op_new(c, x.ndim, shape);
     if (go(c))
         c->backend->concat(c->backend, y, x, z);
+    RECORD(c, WC_OP_NO_GRADIENT, "concat", .y = y, .x = x, .z = z);
     return y;
 }
 
@@ -500,7 +585,8 @@ static wc_tensor conv2d(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_
     wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->conv2d_work(c->backend, &w, &v)));
     if (go(c))
         c->backend->conv2d(c->backend, y, x, w, bias, &v, work);
-    wc_op_reset(c, mark);
+    drop_work(c, mark);
+    RECORD(c, WC_OP_NO_GRADIENT, "conv2d", .y = y, .x = x, .w = w, .bias = bias);
     return y;
 }
 
@@ -523,7 +609,8 @@ static wc_tensor conv2d_depthwise(wc_ctx *c, wc_tensor x, wc_tensor w, wc_conv v
     wc_tensor work = wc_op_new(c, WC_SHAPE((size_t)v.kh, (size_t)v.kw, (size_t)v.c_in));
     if (go(c))
         c->backend->conv2d_depthwise(c->backend, y, x, w, &v, work);
-    wc_op_reset(c, mark);
+    drop_work(c, mark);
+    RECORD(c, WC_OP_NO_GRADIENT, "conv2d_depthwise", .y = y, .x = x, .w = w);
     return y;
 }
 
@@ -542,6 +629,7 @@ wc_tensor wc_op_avg_pool(wc_ctx *c, wc_tensor x, int k)
     wc_tensor y = wc_op_new(c, WC_SHAPE(x.shape[0] / (size_t)k, x.shape[1] / (size_t)k, x.shape[2]));
     if (go(c))
         c->backend->avg_pool(c->backend, y, x, k);
+    RECORD(c, WC_OP_NO_GRADIENT, "avg_pool", .y = y, .x = x);
     return y;
 }
 
@@ -550,6 +638,7 @@ wc_tensor wc_op_resize_nearest(wc_ctx *c, wc_tensor x, size_t h, size_t w)
     wc_tensor y = wc_op_new(c, WC_SHAPE(h, w, x.shape[2]));
     if (go(c))
         c->backend->resize_nearest(c->backend, y, x);
+    RECORD(c, WC_OP_NO_GRADIENT, "resize_nearest", .y = y, .x = x);
     return y;
 }
 
@@ -558,5 +647,6 @@ wc_tensor wc_op_resize_bilinear(wc_ctx *c, wc_tensor x, size_t h, size_t w)
     wc_tensor y = wc_op_new(c, WC_SHAPE(h, w, x.shape[2]));
     if (go(c))
         c->backend->resize_bilinear(c->backend, y, x);
+    RECORD(c, WC_OP_NO_GRADIENT, "resize_bilinear", .y = y, .x = x);
     return y;
 }

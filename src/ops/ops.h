@@ -2,7 +2,7 @@
  *
  * Each takes its inputs by value and returns a new dense f32 tensor from the step arena, of the shape said here; the
  * equation stands at the entry of the same name in backend/backend.h.  Shapes are our own affair and are asserted.  On a
- * dry, stopped or failed context the shape is right and nothing is computed. */
+ * dry, stopped or failed context the shape is right and nothing is computed.  With a tape (tape.h) each records itself. */
 #ifndef WC_OPS_OPS_H
 #define WC_OPS_OPS_H
 #include "backend/context.h"
@@ -13,11 +13,13 @@ wc_tensor wc_op_new(wc_ctx *c, int ndim, const size_t *shape);
 void wc_observe(wc_ctx *c, wc_tensor t, const char *format, ...) WC_PRINTF(3, 4);
 /* Nothing is computed (any more): a loop over many ops may end early. */
 bool wc_op_idle(const wc_ctx *c);
-/* The step arena's mark, and back: all tensors made in between are gone. */
+/* The step arena's mark, and back: all tensors made in between are gone, unless there is a tape. */
 wc_arena_mark wc_op_mark(wc_ctx *c);
 void wc_op_reset(wc_ctx *c, wc_arena_mark mark);
 /* Copies x over y, of as many elements: how a result outlives a reset. */
 void wc_op_store(wc_ctx *c, wc_tensor y, wc_tensor x);
+/* x as it outlives a reset to mark: copied over place, an older tensor of its shape.  With a tape x itself. */
+wc_tensor wc_op_keep(wc_ctx *c, wc_arena_mark mark, wc_tensor place, wc_tensor x);
 
 wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w); /* x [..,K], w [M,K] -> [..,M] */
 wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add);
@@ -26,7 +28,7 @@ wc_tensor wc_op_embed(wc_ctx *c, wc_tensor w, const int32_t *ids, size_t n,
 void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids,
                       float scale); /* rows of y may be strided */
 wc_tensor wc_op_rms_norm(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps);
-/* act of it, where x was: for large maps. */
+/* act of it, where x was (with a tape: in a new tensor): for large maps. */
 wc_tensor wc_op_rms_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float offset, float eps, wc_act act);
 wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, float eps);
 /* act of the group norm over all frames so far, where x [T,F,C] was. */
@@ -55,7 +57,8 @@ wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act);
 wc_tensor wc_op_add(wc_ctx *c, wc_tensor x, wc_tensor z);
 wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s); /* (x + z) * s */
 wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z);
-wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z, wc_act act); /* act(x) * z in place of x */
+wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z,
+                        wc_act act); /* act(x) * z in place of x, or new with a tape */
 wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s);
 wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap);
 wc_tensor wc_op_clamp(wc_ctx *c, wc_tensor x, float limit); /* to -limit .. limit */

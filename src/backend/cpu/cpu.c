@@ -150,6 +150,8 @@ wc_backend *wc_backend_cpu_open(int n_threads, bool exact, wc_error *err)
     wc_cpu_fill_rows(&c->base);
     wc_cpu_fill_elementwise(&c->base);
     wc_cpu_fill_maps(&c->base);
+    wc_cpu_fill_grads(&c->base);
+    wc_cpu_fill_attention_grad(&c->base);
     return &c->base;
 }
 

@@ -109,4 +109,6 @@ void wc_cpu_fill_probs(wc_backend *b);       /* probs.c: attention_probs */
 void wc_cpu_fill_rows(wc_backend *b);        /* rows.c: norms, softmax, rope and whatever goes row by row */
 void wc_cpu_fill_elementwise(wc_backend *b); /* elementwise.c */
 void wc_cpu_fill_maps(wc_backend *b);        /* maps.c: convolutions, pools, resizes */
+void wc_cpu_fill_grads(wc_backend *b);       /* grads.c: derivatives, loss and optimizer */
+void wc_cpu_fill_attention_grad(wc_backend *b); /* attention_grad.c */
 #endif
