@@ -1,6 +1,7 @@
 /* checkpoint.c - what is the same for every format: look-up by name in any spelling, checks of shapes. */
 #include "formats/checkpoint.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -531,6 +532,20 @@ size_t wc_checkpoint_n_tensors(const wc_checkpoint *c)
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i)
 {
     return view(&c->tensors[i]);
+}
+
+bool wc_checkpoint_replace(wc_checkpoint *c, size_t i, const wc_tensor *t, wc_error *err)
+{
+    wc_stored *s = &c->tensors[i];
+    if (c->arch)
+        return wc_fail(err, WC_UNSUPPORTED,
+                       "%s: a GGUF file cannot be trained; take the folder of safetensors", c->weights_file);
+    assert(t->dtype == WC_F32 && wc_tensor_elems(t) == s->elems);
+    s->data = t->data;
+    s->dtype = WC_F32;
+    s->dtype_name = wc_dtype_get(WC_F32)->safetensors;
+    s->bytes = 4 * s->elems;
+    return true;
 }
 
 bool wc_checkpoint_embedding(const wc_checkpoint *c, wc_tensor *t)

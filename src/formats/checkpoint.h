@@ -91,6 +91,9 @@ bool wc_checkpoint_is_random(const wc_checkpoint *c);
  * checks, counts and conversion. */
 size_t wc_checkpoint_n_tensors(const wc_checkpoint *c);
 wc_tensor wc_checkpoint_tensor(const wc_checkpoint *c, size_t i);
+/* From now on tensor i is t, f32 of its shape in memory that outlives c: for weights that training changes, before a model is
+ * loaded from c.  False for a GGUF file, whose tensors are not always what models see. */
+bool wc_checkpoint_replace(wc_checkpoint *c, size_t i, const wc_tensor *t, wc_error *err);
 /* The table of token embeddings among them, whatever the family calls it, where it lies in its file; false: there is none. */
 bool wc_checkpoint_embedding(const wc_checkpoint *c, wc_tensor *t);
 /* Fails for the first tensor that holds a NaN or an infinity; reads all weights once. */

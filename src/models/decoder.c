@@ -162,19 +162,27 @@ static void keys_and_values(wc_ctx *c, const wc_decoder *m, int l, const struct 
     *values = v;
 }
 
-/* The rows of whole sequences over each other: one at position p sees p - window + 1 .. p + window - 1, padding apart. */
-static wc_tensor attend_both_ways(wc_ctx *c, const wc_batch *b, wc_tensor q, wc_tensor k, wc_tensor v,
-                                  const wc_attention *a)
+/* The last position that each row sees where rows see those behind them too: one at position p p + window - 1, padding apart. */
+static const int32_t *last_both_ways(wc_ctx *c, const wc_batch *b, const wc_attention *a)
 {
-    const size_t N = q.shape[0], H = (size_t)a->n_heads, K = (size_t)a->n_kv_heads, d = (size_t)a->key_dim;
-    wc_row_map rows = b->rows;
+    const size_t N = (size_t)b->rows.n;
     int32_t *last = wc_op_ids(c, N);
     for (size_t i = 0; !wc_op_idle(c) && last && i < N; i++) {
         const int32_t end = b->rows.last_visible[i];
         const int64_t ahead = (int64_t)b->rows.pos[i] + a->window - 1;
         last[i] = a->window > 0 && ahead < end ? (int32_t)ahead : end;
     }
-    rows.last_visible = last;
+    return last;
+}
+
+/* The rows of whole sequences over each other, without pages: both ways in an encoder, else as over pages. */
+static wc_tensor attend_rows(wc_ctx *c, const wc_decoder *m, const wc_batch *b, wc_tensor q, wc_tensor k,
+                             wc_tensor v, const wc_attention *a)
+{
+    const size_t N = q.shape[0], H = (size_t)a->n_heads, K = (size_t)a->n_kv_heads, d = (size_t)a->key_dim;
+    wc_row_map rows = b->rows;
+    if (m->net.encoder)
+        rows.last_visible = last_both_ways(c, b, a);
     return wc_op_attention_rows(c, wc_tensor_reshape(q, WC_SHAPE(N, H * d)),
                                 wc_tensor_reshape(k, WC_SHAPE(N, K * d)),
                                 wc_tensor_reshape(v, WC_SHAPE(N, K * d)), &rows, a);
@@ -185,7 +193,7 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
 {
     const wc_decoder_layer *w = &m->layers[l];
     const size_t N = n.shape[0], H = (size_t)w->n_heads, d = (size_t)w->head_dim;
-    const bool paged = !m->net.encoder;
+    const bool paged = st->batch->kv != NULL;
     const wc_kv_layer *kv = paged ? &st->batch->kv[w->kv] : NULL;
     wc_tensor q = project(c, n, w->q_proj, w->q_bias), k = absent, v = absent;
     observe(c, q, l, m->names->q_proj);
@@ -207,7 +215,7 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
         observe_mask(c, l, m, st, &a);
     }
     wc_tensor context = paged ? wc_op_attention(c, q, kv, &st->batch->rows, &a)
-                              : attend_both_ways(c, st->batch, q, k, v, &a);
+                              : attend_rows(c, m, st->batch, q, k, v, &a);
     observe(c, wc_tensor_reshape(context, WC_SHAPE(N, H, d)), l, "attn.ctx");
     wc_tensor out = project(c, context, w->o_proj, w->o_bias);
     observe(c, out, l, m->names->o_proj);
@@ -302,9 +310,8 @@ static wc_tensor layer(wc_ctx *c, const wc_decoder *m, int l, const struct step 
     observe(c, n, l, names->input_norm);
     wc_arena_mark behind = wc_op_mark(c);
     wc_tensor a = attention(c, m, l, st, n);
-    wc_op_store(c, h,
-                wc_op_add(c, x, branch_norm(c, m, l, a, w->post_attention_norm, names->post_attention_norm)));
-    wc_op_reset(c, m->parallel ? behind : before);
+    a = branch_norm(c, m, l, a, w->post_attention_norm, names->post_attention_norm);
+    h = wc_op_keep(c, m->parallel ? behind : before, h, wc_op_add(c, x, a));
     if (!m->parallel) {
         n = norm(c, m, h, w->ffn_norm);
         observe(c, n, l, names->ffn_norm);
@@ -330,8 +337,7 @@ static wc_tensor run_layers(wc_ctx *c, const wc_net *net, const wc_batch *b)
         st.ple = per_layer_inputs(c, m, b, x);
     for (int l = 0; l < net->n_layers && !c->stopped; l++) {
         wc_arena_mark mark = wc_op_mark(c);
-        wc_op_store(c, x, layer(c, m, l, &st, x));
-        wc_op_reset(c, mark);
+        x = wc_op_keep(c, mark, x, layer(c, m, l, &st, x));
         wc_observe(c, x, "layers.%d.out", l);
     }
     return x;

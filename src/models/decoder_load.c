@@ -351,10 +351,13 @@ bool wc_decoder_find(wc_decoder_loader *l, wc_net **net)
     const size_t D = (size_t)l->g.hidden_size;
     m->net.hidden_size = l->g.hidden_size;
     bool ok = find_head(l);
+    m->net.without_pages = !m->net.encoder;
     for (int i = 0; ok && i < l->g.n_layers; i++) {
         const wc_decoder_layer *w = &m->layers[i];
         ok = find_layer(l, i);
-        if (!w->shared)
+        if (w->shared)
+            m->net.without_pages = false; /* keys and values of another layer stay in its pages only */
+        else
             l->kv[w->kv] = (wc_kv_shape){w->n_kv_heads, w->head_dim, w->head_dim, w->window};
     }
     if (!ok || !need_module(l, m->names->norm, ".weight", WC_SHAPE(D), &m->norm.weight) ||

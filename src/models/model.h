@@ -27,7 +27,7 @@ typedef struct wc_batch {
     int n_soft;
     const int32_t *types;    /* [rows.n] of an encoder: 1 in the second text of a pair; NULL: all 0 */
     const int32_t *first;    /* [rows.n_seqs + 1] of an encoder: where each sequence begins, and the end */
-    const wc_kv_layer *kv;   /* [n_kv] */
+    const wc_kv_layer *kv;   /* [n_kv]; NULL: see wc_net.without_pages */
     const int32_t *out_rows; /* [n_out] rows whose logits are wanted, rising; NULL: all */
     int n_out;
 } wc_batch;
@@ -103,6 +103,8 @@ struct wc_net { /* a family's own struct begins with this */
     int context_length;
     /* > 0: sequences of more positions are computed in another way (LongRoPE), their first rows too. */
     int rope_switch;
+    /* forward also takes whole sequences without pages (kv NULL), whose rows read the step's own keys and values: training. */
+    bool without_pages;
     bool encoder; /* rows see those behind them too, so that there is no next token */
     wc_task task;
     int n_labels;
