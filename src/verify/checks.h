@@ -46,6 +46,8 @@ bool wc_verify_pillow(const wc_checks *c);
 /* The same of an open encoder. */
 
 bool wc_verify_encoder(wc_checks *c, struct wc_model *m, wc_error *err);
+/* A training run. */
+bool wc_verify_train(wc_checks *c, const char *name, const wc_model_options *options, wc_error *err);
 /* Folders without a model. */
 bool wc_verify_sampling(wc_checks *c, wc_error *err);
 bool wc_verify_pictures(wc_checks *c, wc_error *err);

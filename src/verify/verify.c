@@ -191,6 +191,8 @@ bool wc_verify_run(const char *name, const wc_model_options *model_options, cons
         ok = wc_verify_pictures(&c, err);
     else if (ok && strcmp(c.golden.name, "audio_preprocess") == 0)
         ok = wc_verify_sounds(&c, err);
+    else if (ok && wc_json_is(wc_json_get(c.golden.json, "hyperparameters"), WC_JSON_OBJECT))
+        ok = wc_verify_train(&c, name, model_options, err);
     else if (ok)
         ok = wc_verify_model(&c, name, model_options, err);
     if (ok) {

@@ -16,6 +16,11 @@
  *
  * Of an encoder: P.prompt_ids, P.threads and batch, of the hidden states.
  *
+ * Of a training run ("hyperparameters" in golden.json), weights.finite and
+ *
+ *   tape                  the logits: computed by the pass that gradients follow and by one without them, the same bits
+ *   threads               all gradients: one thread and several, the same bits
+ *
  * All is computed in f32 with an f32 cache (WC_COMPUTE_F32, WC_KV_F32). */
 #ifndef WC_VERIFY_VERIFY_H
 #define WC_VERIFY_VERIFY_H
