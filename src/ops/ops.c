@@ -13,10 +13,10 @@
 
 static const wc_tensor absent = {0};
 
-/* What the tape is to know of an op, as fields of a wc_record. */
+/* What the tape is to know of an op that was computed, as fields of a wc_record. */
 #define RECORD(c, op_kind, op_name, ...)                                                                     \
     do {                                                                                                     \
-        if ((c)->tape)                                                                                       \
+        if ((c)->tape && !wc_op_idle(c))                                                                     \
             wc_tape_add((c)->tape, &(wc_record){.kind = (op_kind), .name = (op_name), __VA_ARGS__});         \
     } while (0)
 

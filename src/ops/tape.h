@@ -1,6 +1,6 @@
 /* tape.h - the record of a forward pass that training reads backwards: which ops were called, with what.
  *
- * While wc_ctx.tape is set, every op of ops.h that computes something new of its inputs adds a record.  Tensors are known by
+ * While wc_ctx.tape is set, every op of ops.h that computes something of its inputs adds a record.  Tensors are known by
  * where they lie, so an address must hold one value for the whole pass: with a tape nothing that ops return is given back or
  * written over (wc_op_reset does nothing, wc_op_keep copies nothing, ops that work in place make a new tensor).  Ops that do
  * write into a tensor are recorded as such, and going backwards past one that another has written too is an error.
@@ -36,8 +36,8 @@ struct wc_record {
     wc_tensor y, x, w, bias, z; /* the output, and inputs; those that an op lacks are absent */
     float a, b;
     wc_act act;
-    const int32_t *index; /* [rows of y], as long valid as y */
-    wc_row_map rows;
+    const int32_t *index; /* [rows of y]; the tape's own copy, as models use such lists again */
+    wc_row_map rows;      /* its lists are those of the batch */
     wc_attention attention;
     wc_record *before, *after;
 };
@@ -49,7 +49,7 @@ typedef struct wc_tape {
     bool failed; /* there was no memory for a record */
 } wc_tape;
 
-/* Adds a copy of r. */
+/* Adds a copy of r, whose links are not looked at. */
 void wc_tape_add(wc_tape *t, const wc_record *r);
 /* Empties tape and arena. */
 void wc_tape_reset(wc_tape *t);

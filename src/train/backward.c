@@ -25,6 +25,7 @@ struct walk {
     wc_params *params;
     struct node *nodes;
     size_t n;
+    const wc_record *now; /* the record that is looked at, for messages */
     wc_error *err;
     bool ok;
 };
@@ -90,7 +91,8 @@ static struct node *node_of(struct walk *w, const wc_tensor *t)
         return found;
     for (const struct node *n = found; n < w->nodes + w->n && n->begin < end; n++)
         if (n->live && w->ok)
-            w->ok = wc_fail(w->err, WC_UNSUPPORTED, "training: no gradient for a part of a tensor");
+            w->ok = wc_fail(w->err, WC_UNSUPPORTED, "training: no gradient for %s by a part of a tensor",
+                            w->now->name);
     return NULL;
 }
 
@@ -104,6 +106,7 @@ static bool is_live(struct walk *w, const wc_tensor *t)
 static void find_live(struct walk *w, const wc_tape *tape)
 {
     for (const wc_record *r = tape->first; r && w->ok; r = r->after) {
+        w->now = r;
         const wc_tensor *in[] = {&r->x, &r->w, &r->bias, &r->z};
         for (size_t i = 0; i < sizeof in / sizeof *in; i++)
             if (is_live(w, in[i]))
@@ -251,6 +254,7 @@ static void walk_back(struct walk *w, const wc_tape *tape)
 {
     for (const wc_record *r = tape->last; r && w->ok; r = r->before) {
         const struct node *n = output_node(w, r);
+        w->now = r;
         if (!n->live || !n->grad.data)
             continue;
         if (r->kind != WC_OP_NO_GRADIENT && n->rewritten)
@@ -267,8 +271,10 @@ bool wc_backward(wc_ctx *c, wc_params *p, wc_tensor logits, wc_tensor dlogits, w
     wc_ctx quiet = *c;
     quiet.tape = NULL;
     quiet.lora = NULL;
-    struct walk w = {.c = &quiet, .params = p, .err = err, .ok = true};
-    if (c->failed || tape->failed || !make_nodes(&w, tape))
+    struct walk w = {.c = &quiet, .params = p, .now = tape->last, .err = err, .ok = true};
+    if (c->stopped)
+        return wc_fail(err, WC_CANCELLED, "cancelled");
+    if (c->failed || tape->failed || !tape->last || !make_nodes(&w, tape))
         return wc_fail(err, WC_NO_MEMORY, "training: a pass does not fit into memory");
     find_live(&w, tape);
     give(&w, &logits, dlogits);
