@@ -138,6 +138,15 @@ static void test_encoders(void **state)
     }
 }
 
+/* Training runs: losses, gradients, parameters after three steps; own weights, tied and in rows of larger ones, and an adapter. */
+static void test_training(void **state)
+{
+    expect_pass(GOLDENS "train_openelm", NULL, NULL, 55 + 3);
+    expect_pass(GOLDENS "train_lora", NULL, NULL, 24 + 3);
+    const wc_model_options threads = {.size = sizeof threads, .n_threads = 3};
+    expect_pass(GOLDENS "train_lora", &threads, NULL, 24 + 3);
+}
+
 /* A folder of its own for the weights of a golden and one of its configurations, without a tokenizer. */
 static void link_folder(char *folder, const char *golden, const char *config)
 {
@@ -417,6 +426,52 @@ static void test_truncated_values(void **state)
     expect_refusal(c, WC_BAD_FILE, "golden.safetensors");
 }
 
+/* A training run with something wrong. */
+static const char *const run_files[] = {"config.json", "model.safetensors", "golden.json",
+                                        "golden.safetensors"};
+
+static int open_run(void **state)
+{
+    *state = make_copy(GOLDENS "train_openelm", run_files, 4);
+    return 0;
+}
+
+static void test_wrong_gradient(void **state)
+{
+    disturb(*state, "golden.safetensors", "grad.transformer.layers.1.attn.qkv_proj.weight", 40, 0.01f);
+    struct outcome o = expect_first_failure(*state, NULL, "grad.transformer.layers.1.attn.qkv_proj.weight");
+    assert_int_equal(o.n_failed, 1);
+    assert_int_equal(o.n_passed, 57);
+}
+
+/* The weights of another model fail everywhere, but no check of our own. */
+static void test_wrong_start(void **state)
+{
+    disturb(*state, "model.safetensors", "transformer.token_embeddings.weight", 40, 1);
+    struct outcome o = expect_first_failure(*state, NULL, "logits");
+    assert_true(o.n_failed > 40);
+    expect_first_failure(*state, "after3", "after3.transformer.token_embeddings.weight");
+}
+
+static void test_bad_runs(void **state)
+{
+    struct copy *c = *state;
+    static const struct {
+        const char *from, *to, *part;
+    } cases[] = {
+        {"\"lr\": 0.002", "\"lr\": \"x\"", "golden.json: lr: "},
+        {"\"steps\": 3", "\"steps\": 1000000", "golden.json: steps: "},
+        {"-100,", "-101,", "prompt row0: labels: entry 0: expected an id from 0 to 95 or -100"},
+        {"-100,", "-100, 3,", "prompts: entry 0: labels: expected 14, found 15"},
+        {"\"ids\": [", "\"ids\": [-100, ", "prompt row0: ids: entry 0: expected an id from 0 to 95"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        edit_copy(c, "golden.json", cases[i].from, cases[i].to);
+        expect_refusal(c, WC_BAD_FILE, cases[i].part);
+        edit_copy(c, "golden.json", cases[i].to, cases[i].from);
+    }
+}
+
 static void test_no_values(void **state)
 {
     struct copy *c = *state;
@@ -439,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_hub_spelling),
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_training),
         cmocka_unit_test(test_families_as_gguf),
         cmocka_unit_test(test_pictures_as_gguf),
         cmocka_unit_test(test_encoder_is_not_converted),
@@ -456,6 +512,9 @@ int main(void)
         WITH_COPY(test_negative_tolerance),
         WITH_COPY(test_truncated_values),
         WITH_COPY(test_no_values),
+        cmocka_unit_test_setup_teardown(test_wrong_gradient, open_run, close_copy),
+        cmocka_unit_test_setup_teardown(test_wrong_start, open_run, close_copy),
+        cmocka_unit_test_setup_teardown(test_bad_runs, open_run, close_copy),
     };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
 }
