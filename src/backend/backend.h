@@ -212,7 +212,7 @@ struct wc_backend {
      * soft cap, t = cap tanh(s / cap) or s, and d[i] = dy[i] y[i]:
      *   dt[i,j] = p[i,j] (dy[i] v[j] - d[i])    ds[i,j] = dt[i,j] (1 - (t[i,j] / cap)^2), or dt
      *   dq[i] = scale sum_j ds[i,j] k[j]        dk[j] = scale sum_i ds[i,j] q[i]        dv[j] = sum_i p[i,j] dy[i]
-     * the last two over all heads that read the key/value head too.  work: 2 n n_heads floats. */
+     * the last two over all heads that read the key/value head too.  work: 3 n n_heads floats. */
     void (*attention_rows_grad)(wc_backend *b, wc_tensor dq, wc_tensor dk, wc_tensor dv, wc_tensor dy,
                                 wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v, const wc_row_map *rows,
                                 const wc_attention *a, wc_tensor work);

@@ -122,7 +122,7 @@ wc_attention_grad wc_op_attention_rows_grad(wc_ctx *c, wc_tensor dy, wc_tensor y
     assert(wc_tensor_elems(&dy) == wc_tensor_elems(&y) && k.shape[0] == q.shape[0]);
     const wc_attention_grad d = {new_like(c, &q), new_like(c, &k), new_like(c, &v)};
     wc_arena_mark mark = wc_op_mark(c);
-    wc_tensor work = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads, 2));
+    wc_tensor work = wc_op_new(c, WC_SHAPE(q.shape[0], (size_t)a->n_heads, 3));
     if (!wc_op_idle(c))
         c->backend->attention_rows_grad(c->backend, d.dq, d.dk, d.dv, dy, y, q, k, v, rows, a, work);
     wc_op_reset(c, mark);

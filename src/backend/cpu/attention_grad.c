@@ -1,7 +1,7 @@
 /* attention_grad.c - derivatives of attention_rows, without writing the weights down (Dao et al. 2022, arXiv:2205.14135, its
- * backward pass): they are computed anew from q, k and the logarithm of each row's sum of exponentials.
+ * backward pass): they are computed anew from q, k and each row's largest score and sum of exponentials.
  *
- * Two passes, each cut by its outputs.  The first goes by rows and query heads: the logarithm and d = dy y, which are kept, and
+ * Two passes, each cut by its outputs.  The first goes by rows and query heads: those two and d = dy y, which are kept, and
  * dq.  The second goes by key rows and key/value heads: dk and dv, over the query rows that see the key, in order. */
 #include <math.h>
 #include <string.h>
@@ -11,14 +11,19 @@
 
 enum { KEYS = 128, LEAST = 8 * 1024 }; /* keys, or query rows, taken at once; multiply-adds worth a chunk */
 
+/* Of a query row and head: a weight is exp(score - top) / sum. */
+struct kept {
+    float top, inverse_sum, d;
+};
+
 struct job {
     struct cpu *c;
     float *dq, *dk, *dv;
     const float *dy, *y, *q, *k, *v;
     const wc_row_map *rows;
     wc_attention a;
-    size_t group; /* query heads of a key/value head */
-    float *kept;  /* [n, n_heads, 2]: log of the sum of exponentials, d */
+    size_t group;      /* query heads of a key/value head */
+    struct kept *kept; /* [n, n_heads] */
 };
 
 /* The rows of keys that query row r sees, [*from, *to). */
@@ -51,8 +56,9 @@ static void score(const struct job *j, const float *x, const float *w, size_t st
     }
 }
 
-/* The logarithm of the sum of the exponentials of a row's scores. */
-static float log_sum(const struct job *j, const float *q, const float *k, size_t stride, size_t n)
+/* A row's largest score, and the sum of its exponentials. */
+static void weigh(const struct job *j, const float *q, const float *k, size_t stride, size_t n,
+                  struct kept *kept)
 {
     float t[KEYS], top = -INFINITY;
     double sum = 0;
@@ -65,7 +71,8 @@ static float log_sum(const struct job *j, const float *q, const float *k, size_t
         for (size_t i = 0; i < some; i++)
             sum += (double)expf(t[i] - top);
     }
-    return (float)((double)top + log(sum));
+    kept->top = top;
+    kept->inverse_sum = (float)(1 / sum);
 }
 
 static float dot(const float *x, const float *y, size_t n)
@@ -82,7 +89,8 @@ static void query_grad(const struct job *j, size_t r, size_t h)
     const size_t H = (size_t)j->a.n_heads, K = (size_t)j->a.n_kv_heads, kd = (size_t)j->a.key_dim,
                  vd = (size_t)j->a.value_dim, kv_head = h / j->group;
     const float *q = j->q + (r * H + h) * kd, *dy = j->dy + (r * H + h) * vd;
-    float *dq = j->dq + (r * H + h) * kd, *kept = j->kept + (r * H + h) * 2, one = 1;
+    struct kept *kept = &j->kept[r * H + h];
+    float *dq = j->dq + (r * H + h) * kd, one = 1;
     float t[KEYS], slopes[KEYS], dp[KEYS];
     size_t from, to;
     visible(j, r, &from, &to);
@@ -90,14 +98,14 @@ static void query_grad(const struct job *j, size_t r, size_t h)
     if (from >= to)
         return;
     const float *keys = j->k + kv_head * kd, *values = j->v + kv_head * vd;
-    kept[0] = log_sum(j, q, keys + from * K * kd, K * kd, to - from);
-    kept[1] = dot(dy, j->y + (r * H + h) * vd, vd);
+    weigh(j, q, keys + from * K * kd, K * kd, to - from, kept);
+    kept->d = dot(dy, j->y + (r * H + h) * vd, vd);
     for (size_t at = from; at < to; at += KEYS) {
         const size_t some = wc_min_size(KEYS, to - at);
         score(j, q, keys + at * K * kd, K * kd, some, t, slopes);
         j->c->k->dot[WC_F32](dp, some, dy, vd, 1, values + at * K * vd, K * vd, some, vd);
         for (size_t i = 0; i < some; i++)
-            t[i] = expf(t[i] - kept[0]) * (dp[i] - kept[1]) * slopes[i];
+            t[i] = expf(t[i] - kept->top) * kept->inverse_sum * (dp[i] - kept->d) * slopes[i];
         j->c->k->mix(dq, kd, &one, t, KEYS, keys + at * K * kd, K * kd, 1, some, kd);
     }
 }
@@ -121,11 +129,11 @@ static void add_queries(const struct job *j, size_t m, size_t h, size_t from, si
     score(j, k, q, H * kd, n, p, slopes);
     j->c->k->dot[WC_F32](ds, n, v, vd, 1, dy, H * vd, n, vd);
     for (size_t i = 0; i < n; i++) {
-        const float *kept = j->kept + ((from + i) * H + h) * 2;
+        const struct kept *kept = &j->kept[(from + i) * H + h];
         size_t first, end;
         visible(j, from + i, &first, &end);
-        p[i] = m >= first && m < end ? expf(p[i] - kept[0]) : 0;
-        ds[i] = p[i] > 0 ? p[i] * (ds[i] - kept[1]) * slopes[i] : 0;
+        p[i] = m >= first && m < end ? expf(p[i] - kept->top) * kept->inverse_sum : 0;
+        ds[i] = p[i] > 0 ? p[i] * (ds[i] - kept->d) * slopes[i] : 0;
     }
     j->c->k->mix(dk, kd, &one, ds, KEYS, q, H * kd, 1, n, kd);
     j->c->k->mix(dv, vd, &one, p, KEYS, dy, H * vd, 1, n, vd);
@@ -179,7 +187,7 @@ static void attention_rows_grad(wc_backend *b, wc_tensor dq, wc_tensor dk, wc_te
                     .rows = rows,
                     .a = *a,
                     .group = (size_t)(a->n_heads / a->n_kv_heads),
-                    .kept = f32(work)};
+                    .kept = (struct kept *)work.data};
     const size_t n = (size_t)rows->n, per_row = n * (size_t)(a->key_dim + a->value_dim) + 1;
     wc_cpu_for(j.c, run_queries, &j, n * (size_t)a->n_heads, LEAST / per_row + 1);
     wc_cpu_for(j.c, run_keys, &j, n * (size_t)a->n_kv_heads, LEAST / per_row + 1);
