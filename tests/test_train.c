@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "copies.h"
 #include "kernels/cpu.h"
 #include "ops/grads.h"
@@ -66,7 +67,13 @@ static float *at(wc_tensor t, size_t i)
 
 static void release(wc_tensor t)
 {
-    free((char *)t.data - (t.dtype == WC_BF16));
+    free(t.data);
+}
+
+/* Of as_bf16. */
+static void release_bf16(wc_tensor t)
+{
+    free((char *)t.data - 1);
 }
 
 static void assert_near(double got, double want, double tolerance, const char *what, size_t i)
@@ -143,7 +150,7 @@ static void assert_derivatives(wc_tensor got, double *x, size_t step, double tol
 static double *widened(wc_tensor t)
 {
     const size_t n = wc_tensor_elems(&t);
-    double *x = malloc((n + 1) * sizeof *x);
+    double *x = calloc(n + 1, sizeof *x);
     for (size_t i = 0; i < n; i++)
         x[i] = (double)*at(t, i);
     return x;
@@ -163,7 +170,7 @@ static void transpose_case(size_t n, size_t k, bool half)
         end(&c);
     }
     if (half)
-        release(stored);
+        release_bf16(stored);
     release(x);
 }
 
@@ -344,7 +351,7 @@ static void norm_case(size_t n, size_t d, bool weighted, double offset, bool cen
     free(p.x), free(p.w), free(p.dy);
     release(x), release(dy);
     if (weighted)
-        release(w), release(stored);
+        release(w), release_bf16(stored);
 }
 
 static void norms_level(void)
@@ -441,7 +448,7 @@ static void attention_case(const int n[2], int ahead, const wc_attention *a, siz
 {
     enum { MOST = 400 };
     int32_t pos[MOST], seq[MOST], last[MOST];
-    const size_t N = (size_t)(n[0] + n[1]), H = (size_t)a->n_heads, K = (size_t)a->n_kv_heads;
+    const size_t N = (size_t)n[0] + (size_t)n[1], H = (size_t)a->n_heads, K = (size_t)a->n_kv_heads;
     for (int s = 0, r = 0; s < 2; s++)
         for (int i = 0; i < n[s]; i++, r++) {
             pos[r] = i, seq[r] = s;
@@ -541,7 +548,8 @@ static void test_adamw(void **state)
     for (size_t i = 0; i < 21; i++)
         want[i] = (double)*at(sources[0], i);
     for (int t = 1; t <= 3; t++) {
-        wc_tensor grad, row = wc_tensor_slice(p.list[0].value, 2, 1); /* some rows stand for the whole */
+        wc_tensor grad = absent,
+                  row = wc_tensor_slice(p.list[0].value, 2, 1); /* some rows stand for the whole */
         wc_params_clear(&p);
         assert_true(wc_params_grad(&p, &row, &grad));
         assert_ptr_equal(grad.data, at(p.list[0].grad, 14));
@@ -576,9 +584,10 @@ struct taped {
 
 static void tape_open(struct taped *t)
 {
-    *t = (struct taped){.source = random_tensor(WC_SHAPE(4, 4)), .tape.arena = wc_arena_new(0)};
-    assert_true(wc_params_init(&t->p, &t->source, 1, NULL));
-    t->w = t->p.list[0].value;
+    wc_tensor source = random_tensor(WC_SHAPE(4, 4));
+    wc_params p;
+    assert_true(wc_params_init(&p, &source, 1, NULL));
+    *t = (struct taped){source, .p = p, .tape.arena = wc_arena_new(0), .w = p.list[0].value};
     backends[0] = wc_backend_cpu_open(1, true, NULL);
     t->c = context(0);
     t->c.tape = &t->tape;
@@ -680,6 +689,14 @@ static void test_no_gradient(void **state)
     y = wc_op_linear(&t.c, x, wc_op_scale(&t.c, t.w, 2));
     expect_no_way_back(&t, y, "training: no gradient for matmul by a computed weight");
 
+    tape_open(&t);
+    wc_tensor columns = t.w;
+    columns.shape[1] = 3;
+    x.shape[1] = 3;
+    expect_no_way_back(&t, wc_op_linear(&t.c, x, columns),
+                       "training: no gradient for matmul by columns of a weight");
+    x.shape[1] = 4;
+
     tape_open(&t); /* what an op reads is what it had when it was recorded: overwritten it is not */
     y = wc_op_linear(&t.c, x, t.w);
     wc_tensor z = wc_op_act(&t.c, y, WC_ACT_SILU);
@@ -726,7 +743,7 @@ static void make_batch(wc_sequence batch[2], int32_t ids[2][N_IDS], int32_t labe
 static double loss_of(wc_trainer *t, const wc_sequence *batch)
 {
     wc_error err = {0};
-    double loss;
+    double loss = 0;
     if (!wc_trainer_loss(t, batch, 2, &loss, &err))
         fail_msg("%s", err.text);
     return loss;
@@ -765,7 +782,7 @@ static void assert_gradient(wc_trainer *t, const wc_sequence *batch, const char 
 {
     const size_t n = wc_tensor_elems(&q->value);
     wc_tensor random = random_tensor(WC_SHAPE(n));
-    double norm = 0, length = 0, *direction = malloc(n * sizeof *direction);
+    double norm = 0, length = 0, *direction = calloc(n + 1, sizeof *direction);
     for (size_t i = 0; i < n; i++) {
         norm += (double)*at(q->grad, i) * (double)*at(q->grad, i);
         length += (double)*at(random, i) * (double)*at(random, i);
@@ -803,7 +820,7 @@ static void test_families(void **state)
         char folder[400];
         wc_error err = {0};
         wc_trainer t;
-        double loss;
+        double loss = 0;
         snprintf(folder, sizeof folder, GOLDENS "%s", names[m]);
         if (!wc_trainer_open(&t, folder, &(wc_trainer_options){.n_threads = 1}, &err) ||
             !wc_trainer_gradients(&t, batch, 2, &loss, NULL, &err))
@@ -825,7 +842,7 @@ static void test_batch_is_a_sum(void **state)
     int32_t ids[2][N_IDS], labels[2][N_IDS];
     wc_sequence batch[2];
     wc_trainer t;
-    double both, first, second;
+    double both = 0, first = 0, second = 0;
     make_batch(batch, ids, labels);
     assert_true(wc_trainer_open(&t, GOLDENS "train_openelm", &(wc_trainer_options){.n_threads = 2}, NULL));
     const size_t n = t.params.floats;
@@ -848,7 +865,7 @@ static void test_batch_is_a_sum(void **state)
 static void expect_refused(wc_trainer *t, const wc_sequence *s, const char *part)
 {
     wc_error err = {0};
-    double loss;
+    double loss = 0;
     assert_false(wc_trainer_gradients(t, s, 1, &loss, NULL, &err));
     if (!strstr(err.text, part))
         fail_msg("expected \"%s\", found: %s", part, err.text);
@@ -880,7 +897,7 @@ static void test_untrained_families(void **state)
     int32_t ids[2][N_IDS], labels[2][N_IDS];
     wc_sequence batch[2];
     wc_trainer t;
-    double loss;
+    double loss = 0;
     make_batch(batch, ids, labels);
     for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
         char folder[400];
@@ -1025,7 +1042,91 @@ static void test_merged(void **state)
     assert_same(wc_op_linear(&c, x, other), wc_op_linear(&with, x, other), "another weight");
     end(&c);
     wc_backend_close(backends[0]);
-    release(x), release(w), release(weight.w), release(a), release(b), release(other);
+    release(x), release(w), release_bf16(weight.w), release(a), release(b), release(other);
+}
+
+/* An adapter of rank 3 beside matrices that hold several projections, written by hand. */
+static void write_fused_adapter(const struct copy *c)
+{
+    static const char config[] = "{\"peft_type\": \"LORA\", \"r\": 3, \"lora_alpha\": 6, \"target_modules\": "
+                                 "[\"qkv_proj\", \"proj_1\"]}";
+    static const struct {
+        const char *module;
+        size_t out, in;
+    } modules[] = {{"0.attn.qkv_proj", 32, 32}, {"1.ffn.proj_1", 80, 32}};
+    char header[1000], *data = calloc(1, 1 << 14);
+    size_t used = 1, floats = 0;
+    strcpy(header, "{");
+    for (size_t i = 0; i < 4; i++) {
+        const size_t rows = i % 2 ? modules[i / 2].out : 3, cols = i % 2 ? 3 : modules[i / 2].in;
+        used += (size_t)snprintf(
+            header + used, sizeof header - used,
+            "%s\"base_model.model.transformer.layers.%s.lora_%c.weight\":{\"dtype\":\"F32\","
+            "\"shape\":[%zu,%zu],\"data_offsets\":[%zu,%zu]}",
+            i ? "," : "", modules[i / 2].module, i % 2 ? 'B' : 'A', rows, cols, 4 * floats,
+            4 * (floats + rows * cols));
+        floats += rows * cols;
+    }
+    header[used++] = '}';
+    const uint64_t n = used;
+    wc_tensor numbers = random_tensor(WC_SHAPE(floats));
+    memcpy(data, &n, 8);
+    memcpy(data + 8, header, used);
+    memcpy(data + 8 + used, numbers.data, 4 * floats);
+    write_file(c, "adapter_config.json", config, sizeof config - 1);
+    write_file(c, "adapter_model.safetensors", data, 8 + used + 4 * floats);
+    release(numbers);
+    free(data);
+}
+
+/* Each of q, k and v takes its rows of B, and gives to the gradient of one A. */
+static void test_fused_adapter(void **state)
+{
+    int32_t ids[2][N_IDS], labels[2][N_IDS];
+    wc_sequence batch[2];
+    wc_error err = {0};
+    wc_trainer t;
+    double loss = 0;
+    make_batch(batch, ids, labels);
+    write_fused_adapter(*state);
+    const wc_trainer_options o = {.adapter = ((struct copy *)*state)->folder, .n_threads = 1};
+    if (!wc_trainer_open(&t, GOLDENS "train_openelm", &o, &err) ||
+        !wc_trainer_gradients(&t, batch, 2, &loss, NULL, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(t.params.n, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_gradient(&t, batch, "an adapter of openelm", &t.params.list[i]);
+    wc_trainer_close(&t);
+}
+
+/* Without memory at any place nothing is lost and nothing is wrong: an error, or the result. */
+static void test_no_memory(void **state)
+{
+    int32_t ids[2][N_IDS], labels[2][N_IDS];
+    wc_sequence batch[2];
+    const struct copy *c = *state;
+    double want = 0, loss = 0;
+    bool whole = false;
+    make_batch(batch, ids, labels);
+    for (long n = 0; !whole && n < 2000; n++) {
+        wc_error err = {0};
+        wc_trainer t = {0};
+        wc_mem_fail_after(n); /* 0: never */
+        const bool opened = n % 2 ? open_with(c, &t, &err)
+                                  : wc_trainer_open(&t, GOLDENS "train_openelm",
+                                                    &(wc_trainer_options){.n_threads = 1}, &err);
+        const bool ok = opened && wc_trainer_gradients(&t, batch, 2, &loss, NULL, &err);
+        wc_mem_fail_after(0);
+        if (!ok && !err.text[0])
+            fail_msg("allocation %ld: no error", n);
+        if (n == 0)
+            want = loss;
+        whole = ok && n > 0 && n % 2 == 0;
+        if (whole)
+            assert_true(loss == want);
+        wc_trainer_close(&t);
+    }
+    assert_true(whole);
 }
 
 /* Frozen weights get no gradient, and the adapter's get theirs. */
@@ -1035,7 +1136,7 @@ static void test_adapter_gradients(void **state)
     wc_sequence batch[2];
     wc_error err = {0};
     wc_trainer t;
-    double loss;
+    double loss = 0;
     make_batch(batch, ids, labels);
     if (!open_with(*state, &t, &err) || !wc_trainer_gradients(&t, batch, 2, &loss, NULL, &err))
         fail_msg("%s", err.text);
@@ -1072,6 +1173,8 @@ int main(void)
         WITH_ADAPTER(test_no_such_module),
         WITH_ADAPTER(test_scales),
         WITH_ADAPTER(test_adapter_gradients),
+        WITH_ADAPTER(test_fused_adapter),
+        WITH_ADAPTER(test_no_memory),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, NULL);
 }

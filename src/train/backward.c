@@ -144,12 +144,16 @@ static wc_tensor as_rows(wc_tensor t)
     return wc_tensor_reshape(t, WC_SHAPE(wc_tensor_rows(&t), t.shape[t.ndim - 1]));
 }
 
-/* Y = X W^T + b:  dX = dY W, dW = dY^T X, db = sum of dY's rows. */
+/* Y = X W^T + b:  dX = dY W, dW = dY^T X, db = sum of dY's rows.  Some rows of a weight are dense, some columns are not. */
 static void matmul_back(struct walk *w, const wc_record *r, wc_tensor dy)
 {
     wc_ctx *c = w->c;
     wc_tensor x = as_rows(r->x), dw = weight_grad(w, r, &r->w), db = weight_grad(w, r, &r->bias);
     const bool through = is_live(w, &r->x);
+    if (dw.data && !wc_tensor_is_dense(&dw)) {
+        w->ok = wc_fail(w->err, WC_UNSUPPORTED, "training: no gradient for matmul by columns of a weight");
+        return;
+    }
     wc_tensor dx = through ? wc_op_zeros(c, x.ndim, x.shape) : absent;
     wc_arena_mark mark = wc_op_mark(c); /* transposed matrices are as large as the weights */
     dy = as_rows(dy);

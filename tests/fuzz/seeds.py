@@ -207,6 +207,22 @@ def small_sentences():
         yield b"\0".join(b"" if t is None else json.dumps(t).encode() for t in texts) or b"\0"
 
 
+def small_adapters():
+    """Folders of PEFT: adapter_config.json, a NUL, adapter_model.safetensors with one module or two."""
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"], "bias": "none", "use_dora": False,
+              "modules_to_save": None, "use_rslora": False, "rank_pattern": {}, "alpha_pattern": {}, "init_lora_weights": True}
+    for more in ({}, {"use_rslora": True, "alpha_pattern": {"layers.0.q_proj": 7}}, {"use_dora": True},
+                 {"target_modules": "all-linear", "rank_pattern": {"^model.layers.0.q_proj": 2}}, {"bias": "all"}):
+        header, end = {}, 0
+        for name, shape in (("lora_A", [2, 3]), ("lora_B", [4, 2])):
+            size = 4 * shape[0] * shape[1]
+            header["base_model.model.model.layers.0.q_proj.%s.weight" % name] = {
+                "dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+            end += size
+        text = json.dumps(header).encode()
+        yield json.dumps({**config, **more}).encode() + b"\0" + struct.pack("<Q", len(text)) + text + bytes(end)
+
+
 def index_schema():
     """The SQL of documents/store.c, by which an index is known."""
     with open(os.path.join(ROOT, "documents", "store.c")) as f:
@@ -244,7 +260,8 @@ def small_texts():
     yield b"\x10\x00T\n==\n\n~~~\n# x\n~~~\n|a|b|\n|-|-|\n|1|2|\n\n1. one. Two\xe2\x82\xac\n"
 
 
-MADE = {"index": small_indexes, "split": small_texts, "gguf": small_gguf, "mmproj": small_towers, "listing": small_listings, "sentence": small_sentences}
+MADE = {"index": small_indexes, "split": small_texts, "gguf": small_gguf, "mmproj": small_towers, "listing": small_listings, "sentence": small_sentences,
+        "adapter": small_adapters}
 
 
 def seeds(name, out):
