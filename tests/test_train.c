@@ -650,6 +650,23 @@ static void test_fan_out(void **state)
     tape_close(&t);
 }
 
+/* A parameter that goes in where activations do has its derivative, too: y = (W + W) W^T, by element. */
+static void test_weight_as_activation(void **state)
+{
+    struct taped t;
+    tape_open(&t);
+    const wc_tensor y = wc_op_linear(&t.c, wc_op_add(&t.c, t.w, t.w), t.w);
+    assert_true(back(&t, y, NULL));
+    for (size_t j = 0; j < 4; j++)
+        for (size_t k = 0; k < 4; k++) {
+            double column = 0;
+            for (size_t i = 0; i < 4; i++)
+                column += (double)*at(t.w, 4 * i + k);
+            assert_near((double)*at(t.p.list[0].grad, 4 * j + k), 4 * column, 2e-6, "dW", 4 * j + k);
+        }
+    tape_close(&t);
+}
+
 static void expect_no_way_back(struct taped *t, wc_tensor y, const char *part)
 {
     wc_error err = {0};
@@ -696,6 +713,10 @@ static void test_no_gradient(void **state)
     expect_no_way_back(&t, wc_op_linear(&t.c, x, columns),
                        "training: no gradient for matmul by columns of a weight");
     x.shape[1] = 4;
+
+    tape_open(&t);
+    y = wc_op_rope(&t.c, wc_tensor_reshape(t.w, WC_SHAPE(4, 1, 4)), t.w);
+    expect_no_way_back(&t, y, "training: no gradient for rope by its angles");
 
     tape_open(&t); /* what an op reads is what it had when it was recorded: overwritten it is not */
     y = wc_op_linear(&t.c, x, t.w);
@@ -1153,27 +1174,17 @@ static void test_adapter_gradients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_acts),
-        cmocka_unit_test(test_norms),
-        cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_adamw),
-        cmocka_unit_test(test_fused_product),
-        cmocka_unit_test(test_fan_out),
-        cmocka_unit_test(test_no_gradient),
-        cmocka_unit_test(test_tape_keeps),
-        cmocka_unit_test(test_families),
-        cmocka_unit_test(test_batch_is_a_sum),
-        cmocka_unit_test(test_bad_batches),
-        cmocka_unit_test(test_untrained_families),
-        cmocka_unit_test(test_merged),
-        WITH_ADAPTER(test_bad_adapters),
-        WITH_ADAPTER(test_no_such_module),
-        WITH_ADAPTER(test_scales),
-        WITH_ADAPTER(test_adapter_gradients),
-        WITH_ADAPTER(test_fused_adapter),
+        cmocka_unit_test(test_sums),          cmocka_unit_test(test_acts),
+        cmocka_unit_test(test_norms),         cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_attention),     cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_adamw),         cmocka_unit_test(test_fused_product),
+        cmocka_unit_test(test_fan_out),       cmocka_unit_test(test_weight_as_activation),
+        cmocka_unit_test(test_no_gradient),   cmocka_unit_test(test_tape_keeps),
+        cmocka_unit_test(test_families),      cmocka_unit_test(test_batch_is_a_sum),
+        cmocka_unit_test(test_bad_batches),   cmocka_unit_test(test_untrained_families),
+        cmocka_unit_test(test_merged),        WITH_ADAPTER(test_bad_adapters),
+        WITH_ADAPTER(test_no_such_module),    WITH_ADAPTER(test_scales),
+        WITH_ADAPTER(test_adapter_gradients), WITH_ADAPTER(test_fused_adapter),
         WITH_ADAPTER(test_no_memory),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, NULL);

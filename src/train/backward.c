@@ -30,6 +30,13 @@ struct walk {
     bool ok;
 };
 
+/* The record that is looked at has no rule for it. */
+static void refuse(struct walk *w, const char *what)
+{
+    if (w->ok)
+        w->ok = wc_fail(w->err, WC_UNSUPPORTED, "training: no gradient for %s by %s", w->now->name, what);
+}
+
 /* ---- nodes ---- */
 
 static int by_address(const void *pa, const void *pb)
@@ -90,9 +97,8 @@ static struct node *node_of(struct walk *w, const wc_tensor *t)
     if (found->begin == begin && found->end == end && wc_tensor_is_dense(t))
         return found;
     for (const struct node *n = found; n < w->nodes + w->n && n->begin < end; n++)
-        if (n->live && w->ok)
-            w->ok = wc_fail(w->err, WC_UNSUPPORTED, "training: no gradient for %s by a part of a tensor",
-                            w->now->name);
+        if (n->live)
+            refuse(w, "a part of a tensor");
     return NULL;
 }
 
@@ -116,24 +122,32 @@ static void find_live(struct walk *w, const wc_tape *tape)
 
 /* ---- where derivatives go ---- */
 
-/* Adds g to the derivative by the activation t. */
+/* Adds g to the derivative by t, an activation or a parameter that goes in as one is. */
 static void give(struct walk *w, const wc_tensor *t, wc_tensor g)
 {
+    wc_tensor grad;
     struct node *n = node_of(w, t);
+    g = wc_tensor_reshape(g, WC_SHAPE(wc_tensor_elems(&g)));
+    if (wc_params_grad(w->params, t, &grad)) {
+        if (wc_tensor_is_dense(&grad))
+            wc_op_add_to(w->c, grad, g);
+        else
+            refuse(w, "columns of a weight");
+        return;
+    }
     if (!n || !n->live)
         return;
-    g = wc_tensor_reshape(g, WC_SHAPE(wc_tensor_elems(&g)));
     n->grad = n->grad.data ? wc_op_add(w->c, n->grad, g) : g; /* never in place: g may be another's too */
 }
 
 /* The memory that the derivative by the weight t is added to; absent: t is not trained. */
-static wc_tensor weight_grad(struct walk *w, const wc_record *r, const wc_tensor *t)
+static wc_tensor weight_grad(struct walk *w, const wc_tensor *t)
 {
     wc_tensor grad;
     if (wc_params_grad(w->params, t, &grad))
         return grad;
-    if (is_live(w, t) && w->ok)
-        w->ok = wc_fail(w->err, WC_UNSUPPORTED, "training: no gradient for %s by a computed weight", r->name);
+    if (is_live(w, t))
+        refuse(w, "a computed weight");
     return absent;
 }
 
@@ -148,10 +162,10 @@ static wc_tensor as_rows(wc_tensor t)
 static void matmul_back(struct walk *w, const wc_record *r, wc_tensor dy)
 {
     wc_ctx *c = w->c;
-    wc_tensor x = as_rows(r->x), dw = weight_grad(w, r, &r->w), db = weight_grad(w, r, &r->bias);
+    wc_tensor x = as_rows(r->x), dw = weight_grad(w, &r->w), db = weight_grad(w, &r->bias);
     const bool through = is_live(w, &r->x);
     if (dw.data && !wc_tensor_is_dense(&dw)) {
-        w->ok = wc_fail(w->err, WC_UNSUPPORTED, "training: no gradient for matmul by columns of a weight");
+        refuse(w, "columns of a weight");
         return;
     }
     wc_tensor dx = through ? wc_op_zeros(c, x.ndim, x.shape) : absent;
@@ -171,7 +185,7 @@ static void matmul_back(struct walk *w, const wc_record *r, wc_tensor dy)
 /* Y = s W[ids]:  dW[ids] += s dY. */
 static void embed_back(struct walk *w, const wc_record *r, wc_tensor dy)
 {
-    wc_tensor dw = weight_grad(w, r, &r->w);
+    wc_tensor dw = weight_grad(w, &r->w);
     if (dw.data)
         wc_op_add_rows_at(w->c, dw, dy, r->index, r->a);
 }
@@ -185,7 +199,7 @@ static void get_rows_back(struct walk *w, const wc_record *r, wc_tensor dy)
 
 static void layer_norm_back(struct walk *w, const wc_record *r, wc_tensor dy)
 {
-    wc_tensor dw = weight_grad(w, r, &r->w), db = weight_grad(w, r, &r->bias);
+    wc_tensor dw = weight_grad(w, &r->w), db = weight_grad(w, &r->bias);
     give(w, &r->x, wc_op_layer_norm_grad(w->c, dy, r->x, r->w, r->b, dw));
     if (db.data)
         wc_op_add_row_sums(w->c, db, dy);
@@ -215,12 +229,14 @@ static void back(struct walk *w, const wc_record *r, wc_tensor dy)
         get_rows_back(w, r, dy);
         break;
     case WC_OP_RMS_NORM:
-        give(w, &r->x, wc_op_rms_norm_grad(c, dy, r->x, r->w, r->a, r->b, weight_grad(w, r, &r->w)));
+        give(w, &r->x, wc_op_rms_norm_grad(c, dy, r->x, r->w, r->a, r->b, weight_grad(w, &r->w)));
         break;
     case WC_OP_LAYER_NORM:
         layer_norm_back(w, r, dy);
         break;
     case WC_OP_ROPE:
+        if (is_live(w, &r->w))
+            refuse(w, "its angles");
         give(w, &r->x, wc_op_rope_grad(c, dy, r->w));
         break;
     case WC_OP_ATTENTION:

@@ -123,8 +123,10 @@ static bool make_rows(wc_trainer *t, const wc_sequence *batch, size_t n, struct 
     size_t total = 0, bytes;
     *r = (struct rows){0};
     for (size_t i = 0; i < n; i++)
-        if (!check_sequence(t, &batch[i], i, err) || !wc_add_size(total, batch[i].n, &total))
+        if (!check_sequence(t, &batch[i], i, err))
             return false;
+        else if (!wc_add_size(total, batch[i].n, &total))
+            return wc_fail_memory(err, total);
     if (total == 0 || total > INT32_MAX / 4)
         return wc_fail(err, WC_BAD_ARGUMENT, "batch: expected 1 to %d tokens, found %zu", INT32_MAX / 4,
                        total);
