@@ -707,12 +707,11 @@ static void test_no_gradient(void **state)
     expect_no_way_back(&t, y, "training: no gradient for matmul by a computed weight");
 
     tape_open(&t);
-    wc_tensor columns = t.w;
+    wc_tensor columns = t.w, narrow = random_tensor(WC_SHAPE(2, 3));
     columns.shape[1] = 3;
-    x.shape[1] = 3;
-    expect_no_way_back(&t, wc_op_linear(&t.c, x, columns),
+    expect_no_way_back(&t, wc_op_linear(&t.c, narrow, columns),
                        "training: no gradient for matmul by columns of a weight");
-    x.shape[1] = 4;
+    release(narrow);
 
     tape_open(&t);
     y = wc_op_rope(&t.c, wc_tensor_reshape(t.w, WC_SHAPE(4, 1, 4)), t.w);
