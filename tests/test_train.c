@@ -378,7 +378,8 @@ static void rope_level(void)
     wc_tensor x = random_tensor(WC_SHAPE(3, 5, 14)), dy = random_tensor(WC_SHAPE(3, 5, 14)),
               frequencies = random_tensor(WC_SHAPE(5));
     wc_ctx c = context(0), other = context(1);
-    const wc_tensor table = wc_op_rope_table(&c, pos, 3, frequencies, 1.25f), y = wc_op_rope(&c, x, table),
+    const wc_tensor table = wc_op_rope_table(&c, pos, 3, frequencies, 1.25f),
+                    y = wc_op_rope_in_place(&c, wc_op_scale(&c, x, 1), table),
                     dx = wc_op_rope_grad(&c, dy, table);
     double left = 0, right = 0;
     for (size_t i = 0; i < wc_tensor_elems(&x); i++) {
@@ -714,7 +715,7 @@ static void test_no_gradient(void **state)
     release(narrow);
 
     tape_open(&t);
-    y = wc_op_rope(&t.c, wc_tensor_reshape(t.w, WC_SHAPE(4, 1, 4)), t.w);
+    y = wc_op_rope_in_place(&t.c, wc_tensor_reshape(t.w, WC_SHAPE(4, 1, 4)), t.w);
     expect_no_way_back(&t, y, "training: no gradient for rope by its angles");
 
     tape_open(&t); /* what an op reads is what it had when it was recorded: overwritten it is not */

@@ -31,7 +31,7 @@ struct wc_pool {
     pthread_mutex_t lock; /* guards sleeping and the condition */
     pthread_cond_t wake;
     int n_threads, n_started;
-    pid_t owner; /* after a fork the workers are gone: the child works alone */
+    pid_t owner;            /* after a fork the workers are gone: the child works alone */
     struct worker *workers; /* [n_threads], the caller's first */
 
     wc_chunk_fn fn;

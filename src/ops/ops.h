@@ -34,8 +34,9 @@ wc_tensor wc_op_layer_norm(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, 
 /* act of the group norm over all frames so far, where x [T,F,C] was. */
 wc_tensor wc_op_cumulative_norm_in_place(wc_ctx *c, wc_tensor x, wc_tensor w, float eps, wc_act act);
 wc_tensor wc_op_rope_table(wc_ctx *c, const int32_t *pos, size_t n, wc_tensor inv_freq,
-                           float s);                                    /* [n, 2h] */
-wc_tensor wc_op_rope_in_place(wc_ctx *c, wc_tensor x, wc_tensor table); /* x [n,heads,d] */
+                           float s); /* [n, 2h] */
+/* x [n,heads,d], turned where it is (with a tape: in a new tensor). */
+wc_tensor wc_op_rope_in_place(wc_ctx *c, wc_tensor x, wc_tensor table);
 void wc_op_kv_write(wc_ctx *c, const wc_kv_layer *kv, const wc_row_map *rows, wc_tensor k, wc_tensor v);
 wc_tensor wc_op_attention(wc_ctx *c, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                           const wc_attention *a);
