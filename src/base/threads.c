@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -122,14 +123,17 @@ wc_pool *wc_pool_open(int n_threads, wc_error *err)
         wc_fail(err, WC_BAD_ARGUMENT, "threads: expected 1 to %d, found %d", MAX_THREADS, n_threads);
         return NULL;
     }
-    wc_pool *p = wc_mem_zalloc(1, sizeof *p);
-    struct worker *workers = wc_mem_zalloc((size_t)n_threads, sizeof *workers);
+    const size_t worker_bytes = (size_t)n_threads * sizeof(struct worker);
+    wc_pool *p = wc_mem_alloc_aligned(sizeof *p);
+    struct worker *workers = wc_mem_alloc_aligned(worker_bytes);
     if (!p || !workers) {
-        wc_mem_free(p);
-        wc_mem_free(workers);
+        wc_mem_free_aligned(p);
+        wc_mem_free_aligned(workers);
         wc_fail_memory(err, sizeof *p);
         return NULL;
     }
+    memset(p, 0, sizeof *p);
+    memset(workers, 0, worker_bytes);
     p->workers = workers;
     p->owner = getpid();
     pthread_mutex_init(&p->busy, NULL);
@@ -164,8 +168,8 @@ void wc_pool_close(wc_pool *p)
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->busy);
-    wc_mem_free(p->workers);
-    wc_mem_free(p);
+    wc_mem_free_aligned(p->workers);
+    wc_mem_free_aligned(p);
 }
 
 int wc_pool_threads(const wc_pool *p)
