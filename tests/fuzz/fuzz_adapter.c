@@ -1,48 +1,16 @@
 /* fuzz_adapter.c - a PEFT adapter's folder: the input is adapter_config.json, a NUL, and adapter_model.safetensors. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "formats/peft.h"
+#include "fuzz_folder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors"};
-
-/* Of this process; empty until it is there. */
-static char folder[100];
-
-static const char *path_of(const char *name)
-{
-    static char path[200];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void put(const char *name, const void *data, size_t n)
-{
-    FILE *f = fopen(path_of(name), "wb");
-    if (!f || fwrite(data, 1, n, f) != n || fclose(f) != 0)
-        abort();
-}
 
 static void remove_folder(void)
 {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         unlink(path_of(files[i]));
     rmdir(folder);
-}
-
-static void make_folder(void)
-{
-    if (folder[0])
-        return;
-    strcpy(folder, "/tmp/fuzz-adapter-XXXXXX");
-    if (!mkdtemp(folder))
-        abort();
-    atexit(remove_folder);
 }
 
 /* Both halves of a pair have the rank that the scale is of. */
@@ -62,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t n = end ? (size_t)(end - data) : size;
     wc_error err = {0};
     wc_peft p;
-    make_folder();
+    if (!folder[0])
+        make_folder(remove_folder);
     put(files[0], data, n);
     put(files[1], data + n + (end != NULL), size - n - (end != NULL));
     if (wc_peft_open(&p, folder, &err))

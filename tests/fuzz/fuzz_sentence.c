@@ -1,12 +1,8 @@
 /* fuzz_sentence.c - the small files of a sentence-transformers folder: modules, pooling, a dense layer, prompts, the longest
  * text.  The input is their texts one behind the other with a NUL between; weights of the dense layer are there in one size. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "fuzz_folder.h"
 #include "models/sentence.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,23 +16,6 @@ static const char *const files[] = {"modules.json",
                                     "sentence_bert_config.json",
                                     "tokenizer_config.json"};
 
-/* Of this process; empty until it is there. */
-static char folder[100];
-
-static const char *path_of(const char *name)
-{
-    static char path[200];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void put(const char *name, const void *data, size_t n)
-{
-    FILE *f = fopen(path_of(name), "wb");
-    if (!f || fwrite(data, 1, n, f) != n || fclose(f) != 0)
-        abort();
-}
-
 static void remove_folder(void)
 {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -47,22 +26,19 @@ static void remove_folder(void)
     rmdir(folder);
 }
 
-static void make_folder(void)
+static void fill_folder(void)
 {
     static const char header[] =
         "{\"linear.weight\":{\"dtype\":\"F32\",\"shape\":[8,8],\"data_offsets\":[0,256]},"
         "\"linear.bias\":{\"dtype\":\"F32\",\"shape\":[8],\"data_offsets\":[256,288]}}";
     static char weights[8 + sizeof header - 1 + 288];
     const uint64_t n = sizeof header - 1;
-    if (folder[0])
-        return;
-    strcpy(folder, "/tmp/fuzz-sentence-XXXXXX");
-    if (!mkdtemp(folder) || mkdir(path_of("1_Pooling"), 0700) != 0 || mkdir(path_of("2_Dense"), 0700) != 0)
+    make_folder(remove_folder);
+    if (mkdir(path_of("1_Pooling"), 0700) != 0 || mkdir(path_of("2_Dense"), 0700) != 0)
         abort();
     memcpy(weights, &n, sizeof n);
     memcpy(weights + 8, header, sizeof header - 1);
     put("2_Dense/model.safetensors", weights, sizeof weights);
-    atexit(remove_folder);
 }
 
 static void look_at(const wc_sentence *s)
@@ -82,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const wc_checkpoint_options options = {.flags = WC_CHECKPOINT_NO_WEIGHTS};
     const wc_net net = {.hidden_size = WIDTH, .context_length = POSITIONS};
     wc_error err = {0};
-    make_folder();
+    if (!folder[0])
+        fill_folder();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const uint8_t *end = memchr(data, 0, size);
         const size_t n = end ? (size_t)(end - data) : size;

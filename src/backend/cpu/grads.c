@@ -171,32 +171,6 @@ static void soft_cap_grad(wc_backend *b, wc_tensor dx, wc_tensor dy, wc_tensor y
     wc_cpu_for(j.c, run_soft_cap_grad, &j, wc_tensor_elems(&y), LEAST);
 }
 
-static void run_rope_grad(void *job, size_t first, size_t n)
-{
-    const struct job *j = job;
-    const size_t heads = j->dy.shape[1], d = j->dy.shape[2], half = j->w.shape[1] / 2;
-    for (size_t r = first; r < first + n; r++) {
-        const float *cosine = f32(j->w) + r * 2 * half, *sine = cosine + half;
-        for (size_t h = 0; h < heads; h++) {
-            const float *dy = f32(j->dy) + (r * heads + h) * d;
-            float *dx = f32(j->dx) + (r * heads + h) * d;
-            for (size_t i = 0; i < half; i++) {
-                const float d1 = dy[i], d2 = dy[i + half];
-                dx[i] = d1 * cosine[i] + d2 * sine[i];
-                dx[i + half] = d2 * cosine[i] - d1 * sine[i];
-            }
-            if (dx != dy)
-                memcpy(dx + 2 * half, dy + 2 * half, (d - 2 * half) * sizeof *dx);
-        }
-    }
-}
-
-static void rope_grad(wc_backend *b, wc_tensor dx, wc_tensor dy, wc_tensor table)
-{
-    struct job j = {.c = cpu_of(b), .dx = dx, .dy = dy, .w = table};
-    wc_cpu_for(j.c, run_rope_grad, &j, dy.shape[0], LEAST / (dy.shape[1] * dy.shape[2] + 1) + 1);
-}
-
 /* ---- norms ---- */
 
 /* part <- offset + w[i .. i + n), n <= STRETCH; ones where w is absent. */
@@ -384,7 +358,6 @@ void wc_cpu_fill_grads(wc_backend *b)
     b->add_rows_at = add_rows_at;
     b->act_grad = act_grad;
     b->soft_cap_grad = soft_cap_grad;
-    b->rope_grad = rope_grad;
     b->rms_norm_grad = rms_norm_grad;
     b->layer_norm_grad = layer_norm_grad;
     b->cross_entropy = cross_entropy;

@@ -186,6 +186,7 @@ static void rope_table(wc_backend *b, wc_tensor table, const int32_t *pos, wc_te
     for_rows(&j, run_rope_table, table.shape[0], 32 * inv_freq.shape[0]);
 }
 
+/* By the angles, or with a of -1 back by them. */
 static void run_rope(void *job, size_t first, size_t n)
 {
     const struct job *j = job;
@@ -196,9 +197,9 @@ static void run_rope(void *job, size_t first, size_t n)
             const float *x = f32(j->x) + (r * heads + h) * d;
             float *y = f32(j->y) + (r * heads + h) * d;
             for (size_t i = 0; i < half; i++) {
-                const float x1 = x[i], x2 = x[i + half];
-                y[i] = x1 * cosine[i] - x2 * sine[i];
-                y[i + half] = x2 * cosine[i] + x1 * sine[i];
+                const float x1 = x[i], x2 = x[i + half], s = j->a * sine[i];
+                y[i] = x1 * cosine[i] - x2 * s;
+                y[i + half] = x2 * cosine[i] + x1 * s;
             }
             if (y != x)
                 memcpy(y + 2 * half, x + 2 * half, (d - 2 * half) * sizeof *y);
@@ -208,8 +209,14 @@ static void run_rope(void *job, size_t first, size_t n)
 
 static void rope(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor table)
 {
-    struct job j = {.c = cpu_of(b), .y = y, .x = x, .w = table};
+    struct job j = {.c = cpu_of(b), .y = y, .x = x, .w = table, .a = 1};
     for_rows(&j, run_rope, x.shape[0], x.shape[1] * x.shape[2]);
+}
+
+static void rope_grad(wc_backend *b, wc_tensor dx, wc_tensor dy, wc_tensor table)
+{
+    struct job j = {.c = cpu_of(b), .y = dx, .x = dy, .w = table, .a = -1};
+    for_rows(&j, run_rope, dy.shape[0], dy.shape[1] * dy.shape[2]);
 }
 
 static void run_mul_vec(void *job, size_t first, size_t n)
@@ -444,6 +451,7 @@ void wc_cpu_fill_rows(wc_backend *b)
     b->softmax = softmax;
     b->rope_table = rope_table;
     b->rope = rope;
+    b->rope_grad = rope_grad;
     b->mul_vec = mul_vec;
     b->sparsify = sparsify;
     b->match_rms = match_rms;
