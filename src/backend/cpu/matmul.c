@@ -61,16 +61,16 @@ static void round_rows(void *job, size_t first, size_t n)
 
 /* ---- x rounded to bytes ---- */
 
-/* Floats of the three parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
+/* Floats of the parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
 struct layout {
-    size_t q, scale, sum;
+    size_t q, scale, sum, minus;
 };
 
 static struct layout layout_of(size_t n, size_t k)
 {
     const size_t values = (n * k / 4 + 15) / 16 * 16, scales = (n * k / 32 + 15) / 16 * 16,
                  sums = (n * k / 16 + 15) / 16 * 16;
-    return (struct layout){values, scales, sums};
+    return (struct layout){values, scales, sums, scales};
 }
 
 /* Rows from r on, values from i on. */
@@ -78,7 +78,7 @@ static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
 {
     const wc_bytes *x = &p->bytes;
     const size_t at = r * p->k + i;
-    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 8, p->k};
+    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 8, x->minus + at / 32, p->k};
 }
 
 static void quantize_rows(void *job, size_t first, size_t n)
@@ -86,7 +86,8 @@ static void quantize_rows(void *job, size_t first, size_t n)
     const struct product *p = job;
     for (size_t r = first; r < first + n; r++) {
         const wc_bytes to = bytes_at(p, r, 0);
-        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (int16_t *)to.sum, f32(p->x) + r * p->k, p->k);
+        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (int16_t *)to.sum, (int32_t *)to.minus,
+                          f32(p->x) + r * p->k, p->k);
     }
 }
 
@@ -96,7 +97,7 @@ static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 {
     const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
     const struct layout l = layout_of(n, k);
-    return wc_cpu_takes_bytes(cpu_of(b), w->dtype)   ? l.q + l.scale + l.sum
+    return wc_cpu_takes_bytes(cpu_of(b), w->dtype)   ? l.q + l.scale + l.sum + l.minus
            : wc_cpu_takes_pairs(cpu_of(b), w->dtype) ? (k + stride - 1) / stride * n * stride / 2
                                                      : 0;
 }
@@ -107,7 +108,8 @@ static void round_x(struct product *p, float *work)
     const struct layout l = layout_of(p->n, p->k);
     const size_t least = ROUND_LEAST / (p->k + 1) + 1;
     if (wc_cpu_takes_bytes(p->c, p->w.dtype)) {
-        p->bytes = (wc_bytes){(int8_t *)work, work + l.q, (int16_t *)(work + l.q + l.scale), p->k};
+        float *scale = work + l.q, *sum = scale + l.scale;
+        p->bytes = (wc_bytes){(int8_t *)work, scale, (int16_t *)sum, (int32_t *)(sum + l.sum), p->k};
         wc_cpu_for(p->c, quantize_rows, p, p->n, least);
     } else if (wc_cpu_takes_pairs(p->c, p->w.dtype)) {
         p->span = 2 * WC_SPAN;

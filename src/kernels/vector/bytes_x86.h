@@ -217,6 +217,7 @@ static inline ivec x_sums(const int16_t *sum, bool two)
  * x, four values of each lane. */
 typedef ivec part;
 #ifdef __AVX512VNNI__
+#define WIDE_SUMS
 #define BYTES_ROWS       6
 #define BYTES_COLS       32
 #define CENTRE(t)        ZERO(t)
