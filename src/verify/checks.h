@@ -43,8 +43,7 @@ bool wc_verify_views(wc_checks *c, struct wc_model *m, const char *group, const 
 void wc_verify_rgb(wc_checks *c, const char *name, const wc_media *picture);
 /* The reference resized with Pillow: torchvision's pixels stand beside, under a name of their own. */
 bool wc_verify_pillow(const wc_checks *c);
-/* The same of an open encoder. */
-
+/* Everything that a folder asks of an open encoder. */
 bool wc_verify_encoder(wc_checks *c, struct wc_model *m, wc_error *err);
 /* A training run. */
 bool wc_verify_train(wc_checks *c, const char *name, const wc_model_options *options, wc_error *err);

@@ -85,14 +85,15 @@ static void run_range(void *job, int thread, size_t chunk)
     r->fn(r->job, first, wc_min_size(r->step, r->n - first));
 }
 
-/* Up to four chunks a thread, of no fewer than `least` where there are enough, and as many for one thread as for another: a last
+/* Up to CHUNKS a thread, of no fewer than `least` where there are enough, and as many for one thread as for another: a last
  * chunk that one works on while the others wait costs more than the dearest of even ones. */
 void wc_cpu_for(struct cpu *c, wc_range_fn fn, void *job, size_t n, size_t least)
 {
+    enum { CHUNKS = 8 };
     if (n == 0)
         return;
     const size_t threads = (size_t)wc_pool_threads(c->base.pool);
-    size_t chunks = wc_min_size(n / wc_max_size(least, 1), 8 * threads);
+    size_t chunks = wc_min_size(n / wc_max_size(least, 1), CHUNKS * threads);
     if (chunks > threads)
         chunks = chunks / threads * threads;
     const size_t step = (n + wc_max_size(chunks, 1) - 1) / wc_max_size(chunks, 1);
