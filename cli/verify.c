@@ -163,7 +163,8 @@ const cli_command cli_verify = {
     .details = "Every tensor of the folder's golden.safetensors is held against the same point of our\n"
                "computation, in the order of the computation, so that the first line that fails names\n"
                "the step that is off; then greedy tokens, finite weights, and equal logits for any\n"
-               "number of threads. A reference that is not known fails. With --quiet only failures and\n"
+               "number of threads; of a training run losses, gradients and what the optimizer made of\n"
+               "the parameters. A reference that is not known fails. With --quiet only failures and\n"
                "the sum are printed. The exit status is 0 when all pass and 5 when one failed.",
     .examples = "whinchat verify goldens/gemma3n_text\n"
                 "whinchat verify ./model --golden goldens/of-it --only p0.layers.3",

@@ -14,60 +14,13 @@
 #include "backend/backend.h"
 #include "kernels/cpu.h"
 #include "tensor/store.h"
+#include "tensors.h"
 
 static const wc_tensor absent = {0};
-
-static float *random_floats(size_t n)
-{
-    static uint64_t state = 88172645463325252u;
-    float *x = malloc((n + 1) * sizeof *x);
-    for (size_t i = 0; i < n; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        x[i] = (float)(int32_t)(state >> 32) * 0x1p-31f;
-    }
-    return x;
-}
-
-static wc_tensor random_tensor(int ndim, const size_t *shape)
-{
-    wc_tensor t = wc_tensor_of(NULL, WC_F32, ndim, shape);
-    t.data = random_floats(wc_tensor_elems(&t));
-    return t;
-}
-
-static wc_tensor zeros(int ndim, const size_t *shape)
-{
-    wc_tensor t = random_tensor(ndim, shape);
-    memset(t.data, 0, 4 * wc_tensor_elems(&t));
-    return t;
-}
-
-/* The same values as bf16, rounded to zero, at an odd address; values of t become those of the result. */
-static wc_tensor as_bf16(wc_tensor t)
-{
-    size_t n = wc_tensor_elems(&t);
-    char *half = (char *)malloc(2 * n + 1) + 1;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, (float *)t.data + i, 4);
-        memcpy(half + 2 * i, (char *)&u + 2, 2);
-        u &= 0xffff0000u;
-        memcpy((float *)t.data + i, &u, 4);
-    }
-    wc_tensor h = t;
-    h.data = half;
-    h.dtype = WC_BF16;
-    return h;
-}
 
 static float at(wc_tensor t, size_t i)
 {
     return ((float *)t.data)[i];
-}
-
-static void release(wc_tensor t)
-{
-    free((char *)t.data - (t.dtype == WC_BF16));
 }
 
 static void assert_near(wc_tensor got, const double *want, double tolerance, const char *what)

@@ -17,6 +17,7 @@
 #include "ops/grads.h"
 #include "ops/lora.h"
 #include "ops/tape.h"
+#include "tensors.h"
 #include "train/backward.h"
 #include "train/lora.h"
 #include "train/trainer.h"
@@ -25,55 +26,9 @@
 
 static const wc_tensor absent = {0};
 
-static wc_tensor zeros(int ndim, const size_t *shape)
-{
-    wc_tensor t = wc_tensor_of(NULL, WC_F32, ndim, shape);
-    t.data = calloc(wc_tensor_elems(&t) + 1, sizeof(float));
-    return t;
-}
-
-static wc_tensor random_tensor(int ndim, const size_t *shape)
-{
-    static uint64_t state = 88172645463325252u;
-    wc_tensor t = zeros(ndim, shape);
-    for (size_t i = 0; i < wc_tensor_elems(&t); i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        ((float *)t.data)[i] = (float)(int32_t)(state >> 32) * 0x1p-31f;
-    }
-    return t;
-}
-
-/* The same values as bf16, rounded to zero, at an odd address; values of t become those of the result. */
-static wc_tensor as_bf16(wc_tensor t)
-{
-    const size_t n = wc_tensor_elems(&t);
-    char *half = (char *)malloc(2 * n + 1) + 1;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, (float *)t.data + i, 4);
-        memcpy(half + 2 * i, (char *)&u + 2, 2);
-        u &= 0xffff0000u;
-        memcpy((float *)t.data + i, &u, 4);
-    }
-    t.data = half;
-    t.dtype = WC_BF16;
-    return t;
-}
-
 static float *at(wc_tensor t, size_t i)
 {
     return (float *)t.data + i;
-}
-
-static void release(wc_tensor t)
-{
-    free(t.data);
-}
-
-/* Of as_bf16. */
-static void release_bf16(wc_tensor t)
-{
-    free((char *)t.data - 1);
 }
 
 static void assert_near(double got, double want, double tolerance, const char *what, size_t i)
@@ -170,7 +125,7 @@ static void transpose_case(size_t n, size_t k, bool half)
         end(&c);
     }
     if (half)
-        release_bf16(stored);
+        release(stored);
     release(x);
 }
 
@@ -351,7 +306,7 @@ static void norm_case(size_t n, size_t d, bool weighted, double offset, bool cen
     free(p.x), free(p.w), free(p.dy);
     release(x), release(dy);
     if (weighted)
-        release(w), release_bf16(stored);
+        release(w), release(stored);
 }
 
 static void norms_level(void)
@@ -1063,7 +1018,7 @@ static void test_merged(void **state)
     assert_same(wc_op_linear(&c, x, other), wc_op_linear(&with, x, other), "another weight");
     end(&c);
     wc_backend_close(backends[0]);
-    release(x), release(w), release_bf16(weight.w), release(a), release(b), release(other);
+    release(x), release(w), release(weight.w), release(a), release(b), release(other);
 }
 
 /* An adapter of rank 3 beside matrices that hold several projections, written by hand. */

@@ -130,6 +130,29 @@ wc_golden_item *wc_golden_find(const wc_golden *g, const char *name)
     return NULL;
 }
 
+bool wc_golden_ids(const wc_golden *g, const wc_json *prompt, const char *key, int n_vocab, int beside,
+                   int32_t **ids, size_t *n, wc_error *err)
+{
+    const wc_json *list = wc_json_get(prompt, key), *name = wc_json_get(prompt, "name");
+    char also[24] = "";
+    if (beside < 0)
+        snprintf(also, sizeof also, " or %d", beside);
+    *n = wc_json_count(list);
+    *ids = wc_arena_zalloc(g->arena, *n + 1, sizeof **ids);
+    if (!*ids)
+        return wc_fail_memory(err, *n * sizeof **ids);
+    for (size_t i = 0; i < *n; i++) {
+        const wc_json *id = wc_json_item(list, i);
+        const int64_t value = wc_json_is(id, WC_JSON_INT) ? id->u.integer : INT64_MIN;
+        if (value != beside && (value < 0 || value >= n_vocab))
+            return wc_fail(err, WC_BAD_FILE, "%s: prompt %s: %s: entry %zu: expected an id from 0 to %d%s",
+                           g->file, wc_json_is(name, WC_JSON_STRING) ? name->u.text : "without a name", key,
+                           i, n_vocab - 1, also);
+        (*ids)[i] = (int32_t)value;
+    }
+    return true;
+}
+
 double wc_golden_element(const wc_tensor *t, const size_t *at)
 {
     size_t i = 0;

@@ -32,6 +32,9 @@ typedef struct wc_golden {
 bool wc_golden_open(wc_golden *g, const char *folder, wc_error *err);
 void wc_golden_close(wc_golden *g);
 wc_golden_item *wc_golden_find(const wc_golden *g, const char *name);
+/* The list `key` of a prompt, in the folder's arena: token ids, or the one number beside them that is allowed too (an id: none). */
+bool wc_golden_ids(const wc_golden *g, const wc_json *prompt, const char *key, int n_vocab, int beside,
+                   int32_t **ids, size_t *n, wc_error *err);
 /* Element of a value or of a view as a number; at: [ndim] indices. */
 double wc_golden_element(const wc_tensor *t, const size_t *at);
 

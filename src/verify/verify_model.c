@@ -35,28 +35,6 @@ struct verification {
 
 /* ---- reading the prompts ---- */
 
-/* The token ids of a prompt, in the arena of the folder. */
-static bool read_ids(const struct verification *v, const wc_json *prompt, const char *key, int32_t **ids,
-                     size_t *n, wc_error *err)
-{
-    const wc_golden *g = &v->c->golden;
-    const int n_vocab = v->m->net->n_vocab;
-    const wc_json *list = wc_json_get(prompt, key);
-    *n = wc_json_count(list);
-    *ids = wc_arena_zalloc(g->arena, *n + 1, sizeof **ids);
-    if (!*ids)
-        return wc_fail_memory(err, *n * sizeof **ids);
-    for (size_t i = 0; i < *n; i++) {
-        const wc_json *id = wc_json_item(list, i);
-        double value = wc_json_is(id, WC_JSON_INT) ? (double)id->u.integer : -1;
-        if (value < 0 || value >= n_vocab)
-            return wc_fail(err, WC_BAD_FILE, "%s: prompt %s: %s: entry %zu: expected an id from 0 to %d",
-                           g->file, wc_json_get(prompt, "name")->u.text, key, i, n_vocab - 1);
-        (*ids)[i] = (int32_t)value;
-    }
-    return true;
-}
-
 /* The path of a file that a prompt names, in the arena; key is for messages. */
 static const char *media_path(const wc_golden *g, const struct prompt *p, const char *key,
                               const wc_json *file, wc_error *err)
@@ -128,8 +106,9 @@ static bool read_prompts(struct verification *v, wc_error *err)
         p->pan_and_scan = wc_json_is(pan, WC_JSON_TRUE) ? 1 : wc_json_is(pan, WC_JSON_FALSE) ? -1 : 0;
         p->picture_files = wc_json_get(inputs ? inputs : json, "images");
         p->sound_files = wc_json_get(inputs, "sounds");
-        if (!read_ids(v, json, "ids", &p->ids, &p->n_ids, err) ||
-            !read_ids(v, json, "greedy_ids", &p->greedy_ids, &p->n_greedy, err) || !read_media(v, p, err))
+        if (!wc_golden_ids(g, json, "ids", v->m->net->n_vocab, 0, &p->ids, &p->n_ids, err) ||
+            !wc_golden_ids(g, json, "greedy_ids", v->m->net->n_vocab, 0, &p->greedy_ids, &p->n_greedy, err) ||
+            !read_media(v, p, err))
             return false;
     }
     return true;

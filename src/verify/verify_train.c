@@ -29,30 +29,6 @@ struct verification {
 
 /* ---- reading ---- */
 
-/* A list of ids; labels may be WC_NO_LABEL too. */
-static bool read_ids(const struct verification *v, const wc_json *prompt, const char *key, bool labels,
-                     const int32_t **ids, size_t *n, wc_error *err)
-{
-    const wc_golden *g = &v->c->golden;
-    const wc_json *list = wc_json_get(prompt, key), *name = wc_json_get(prompt, "name");
-    const int n_vocab = v->t.net->n_vocab;
-    *n = wc_json_count(list);
-    int32_t *own = wc_arena_zalloc(g->arena, *n + 1, sizeof *own);
-    if (!own)
-        return wc_fail_memory(err, *n * sizeof *own);
-    for (size_t i = 0; i < *n; i++) {
-        const wc_json *id = wc_json_item(list, i);
-        const int64_t value = wc_json_is(id, WC_JSON_INT) ? id->u.integer : -1;
-        if (!(labels && value == WC_NO_LABEL) && (value < 0 || value >= n_vocab))
-            return wc_fail(err, WC_BAD_FILE, "%s: prompt %s: %s: entry %zu: expected an id from 0 to %d%s",
-                           g->file, wc_json_is(name, WC_JSON_STRING) ? name->u.text : "without a name", key,
-                           i, n_vocab - 1, labels ? " or -100" : "");
-        own[i] = (int32_t)value;
-    }
-    *ids = own;
-    return true;
-}
-
 static bool read_batch(struct verification *v, wc_error *err)
 {
     const wc_golden *g = &v->c->golden;
@@ -63,10 +39,14 @@ static bool read_batch(struct verification *v, wc_error *err)
         return wc_fail_memory(err, v->n * sizeof *v->batch);
     for (size_t i = 0; i < v->n; i++) {
         wc_sequence *s = &v->batch[i];
+        const wc_json *prompt = wc_json_item(list, i);
+        int32_t *ids, *labels;
         size_t n_labels;
-        if (!read_ids(v, wc_json_item(list, i), "ids", false, &s->ids, &s->n, err) ||
-            !read_ids(v, wc_json_item(list, i), "labels", true, &s->labels, &n_labels, err))
+        if (!wc_golden_ids(g, prompt, "ids", v->t.net->n_vocab, 0, &ids, &s->n, err) ||
+            !wc_golden_ids(g, prompt, "labels", v->t.net->n_vocab, WC_NO_LABEL, &labels, &n_labels, err))
             return false;
+        s->ids = ids;
+        s->labels = labels;
         if (n_labels != s->n)
             return wc_fail(err, WC_BAD_FILE, "%s: prompts: entry %zu: labels: expected %zu, found %zu",
                            g->file, i, s->n, n_labels);
