@@ -44,8 +44,8 @@ typedef struct wc_bytes {
     const int8_t *q;    /* [n, k] */
     const float *scale; /* [n, k / 32] */
     const int16_t *sum; /* [n, k / 16, 2] sums of 16 q: of the first two of every four, and of the last two */
-    const int32_t *minus; /* [n, k / 32] the sums of 32 q, negative */
-    size_t k;             /* from row to row; a part of the columns begins further on in all four */
+    const int32_t *neg_sum; /* [n, k / 32] minus the sum of 32 q */
+    size_t k;               /* from row to row; a part of the columns begins further on in all four */
 } wc_bytes;
 
 typedef struct wc_kernels {
@@ -68,7 +68,7 @@ typedef struct wc_kernels {
     /* The same for quantized w (entry t - WC_Q4_0) and x in bytes.  k and w_stride are of whole blocks, k <= WC_SPAN for
      * panels; a panel has bytes_cols columns and takes no more than as many of floats.
      * quantize: scale = max |x| / 127 of each 32, q = x / scale rounded to even; NaN scale where x is not finite. */
-    void (*quantize)(int8_t *q, float *scale, int16_t *sum, int32_t *minus, const float *x, size_t k);
+    void (*quantize)(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, const float *x, size_t k);
     void (*unpack_bytes[WC_QUANT_TYPES])(void *panel, const void *w, size_t w_stride, size_t n_cols,
                                          size_t k);
     void (*tile_bytes[WC_QUANT_TYPES])(float *y, size_t y_stride, const float *add, size_t add_stride,

@@ -63,7 +63,7 @@ static void round_rows(void *job, size_t first, size_t n)
 
 /* Floats of the parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
 struct layout {
-    size_t q, scale, sum, minus;
+    size_t q, scale, sum, neg_sum;
 };
 
 static struct layout layout_of(size_t n, size_t k)
@@ -78,7 +78,7 @@ static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
 {
     const wc_bytes *x = &p->bytes;
     const size_t at = r * p->k + i;
-    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 8, x->minus + at / 32, p->k};
+    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 8, x->neg_sum + at / 32, p->k};
 }
 
 static void quantize_rows(void *job, size_t first, size_t n)
@@ -86,7 +86,7 @@ static void quantize_rows(void *job, size_t first, size_t n)
     const struct product *p = job;
     for (size_t r = first; r < first + n; r++) {
         const wc_bytes to = bytes_at(p, r, 0);
-        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (int16_t *)to.sum, (int32_t *)to.minus,
+        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (int16_t *)to.sum, (int32_t *)to.neg_sum,
                           f32(p->x) + r * p->k, p->k);
     }
 }
@@ -97,7 +97,7 @@ static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 {
     const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
     const struct layout l = layout_of(n, k);
-    return wc_cpu_takes_bytes(cpu_of(b), w->dtype)   ? l.q + l.scale + l.sum + l.minus
+    return wc_cpu_takes_bytes(cpu_of(b), w->dtype)   ? l.q + l.scale + l.sum + l.neg_sum
            : wc_cpu_takes_pairs(cpu_of(b), w->dtype) ? (k + stride - 1) / stride * n * stride / 2
                                                      : 0;
 }

@@ -167,7 +167,7 @@ static void dot(float *y, size_t y_stride, const float *x, size_t x_stride, size
 
 /* ---- against x in bytes ---- */
 
-void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, int32_t *minus, const float *x, size_t k)
+void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, const float *x, size_t k)
 {
     for (size_t i = 0; i < k; i += 32) {
         float top = 0, none = 0;
@@ -182,11 +182,11 @@ void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, int32_t *minus
             q[j] = (int8_t)(isnan(v) ? 0 : v > 127 ? 127 : v < -127 ? -127 : v);
         }
         memset(sum + i / 8, 0, 4 * sizeof *sum);
-        minus[i / 32] = 0;
+        neg_sum[i / 32] = 0;
         for (size_t j = i; j < i + 32; j++) {
             int16_t *to = &sum[j / 16 * 2 + j % 4 / 2];
             *to = (int16_t)(*to + q[j]);
-            minus[i / 32] -= q[j];
+            neg_sum[i / 32] -= q[j];
         }
     }
 }

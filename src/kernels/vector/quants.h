@@ -94,7 +94,7 @@ static void dot_widened(float *y, size_t y_stride, const float *x, size_t x_stri
 
 /* ---- x in bytes ---- */
 
-static void quantize(int8_t *q, float *scale, int16_t *sum, int32_t *minus, const float *x, size_t k)
+static void quantize(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, const float *x, size_t k)
 {
     for (size_t i = 0; i < k; i += 32) {
         vec top = v_zero(), none = v_zero();
@@ -114,26 +114,26 @@ static void quantize(int8_t *q, float *scale, int16_t *sum, int32_t *minus, cons
     for (size_t i = 0; i < k; i += 32) {
         int16_t *s = sum + i / 8;
         b_sums(s, q + i);
-        minus[i / 32] = -(s[0] + s[1] + s[2] + s[3]);
+        neg_sum[i / 32] = -(s[0] + s[1] + s[2] + s[3]);
     }
 }
 
 /* What a group's products begin with: less their centre times the sum of x.  Of 32 it needs but a load and a shift where sums have
  * 32 bits; a tile waits for what multiplies. */
-ALWAYS_INLINE part group_start(ivec sums, const int32_t *minus, quant t)
+ALWAYS_INLINE part group_start(ivec sums, const int32_t *neg_sum, quant t)
 {
 #ifdef WIDE_SUMS
     typedef int32_t lanes __attribute__((vector_size(sizeof(ivec))));
     if (t.group == 32)
-        return (part)((lanes)i_all(*minus) * ZERO(t));
+        return (part)((lanes)i_all(*neg_sum) * ZERO(t));
 #endif
     return p_start(sums, t);
 }
 
 /* The sum of a group of x, negative: added outside of the vector units, which have enough to do. */
-ALWAYS_INLINE float minus_sum(const int16_t *sum, const int32_t *minus, quant t)
+ALWAYS_INLINE float neg_sum_of(const int16_t *sum, const int32_t *neg_sum, quant t)
 {
-    return (float)(t.group == 32 ? *minus : -(sum[0] + sum[1]));
+    return (float)(t.group == 32 ? *neg_sum : -(sum[0] + sum[1]));
 }
 
 #include "kernels/vector/dot_bytes.h"
@@ -186,19 +186,19 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
 {
     part parts[BYTES_ROWS][VECS];
     ivec sums[BYTES_ROWS];
-    float least[BYTES_ROWS];
+    float neg_sums[BYTES_ROWS];
     const float *scale = p->scale[i / t.group], *min = p->min[i / t.group];
     const float *x_scales = x->scale + first * (x->k / 32) + i / 32;
     const int16_t *x_sum = x->sum + first * (x->k / 8) + i / 8;
-    const int32_t *x_minus = x->minus + first * (x->k / 32) + i / 32;
+    const int32_t *x_neg_sum = x->neg_sum + first * (x->k / 32) + i / 32;
     const int8_t *q = x->q + first * x->k + i;
     UNROLL
     for (int r = 0; r < rows; r++) {
         sums[r] = x_sums(x_sum + (size_t)r * (x->k / 8), t.group == 32);
-        least[r] = minus_sum(x_sum + (size_t)r * (x->k / 8), x_minus + (size_t)r * (x->k / 32), t);
+        neg_sums[r] = neg_sum_of(x_sum + (size_t)r * (x->k / 8), x_neg_sum + (size_t)r * (x->k / 32), t);
         UNROLL
         for (int v = 0; v < VECS; v++)
-            parts[r][v] = group_start(sums[r], x_minus + (size_t)r * (x->k / 32), t);
+            parts[r][v] = group_start(sums[r], x_neg_sum + (size_t)r * (x->k / 32), t);
     }
     UNROLL
     for (int s = 0; s < (int)t.group / 4; s++) {
@@ -226,7 +226,7 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
                 dots = i_add(dots, x_total(sums[r], CENTRE(t) - ZERO(t)));
             acc[r][v] = v_fma(v_mul(v_load(scale + v * L), x_scale), i_to_vec(dots), acc[r][v]);
             if (t.has_min)
-                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), v_all(least[r]), acc[r][v]);
+                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), v_all(neg_sums[r]), acc[r][v]);
         }
     }
 }
