@@ -11,7 +11,7 @@
 static inline float *random_floats(size_t n)
 {
     static uint64_t state = 88172645463325252u;
-    float *x = malloc((n + 1) * sizeof *x);
+    float *x = calloc(n + 1, sizeof *x);
     for (size_t i = 0; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         x[i] = (float)(int32_t)(state >> 32) * 0x1p-31f;
@@ -50,9 +50,9 @@ static inline wc_tensor as_bf16(wc_tensor t)
     return t;
 }
 
-/* Of any of these. */
+/* Of any of these, at the odd address or at that of its memory. */
 static inline void release(wc_tensor t)
 {
-    free((char *)t.data - (t.dtype == WC_BF16));
+    free((void *)((uintptr_t)t.data & ~(uintptr_t)1));
 }
 #endif
