@@ -58,7 +58,8 @@ typedef struct wc_kernels {
      * the order in which tile reads them; missing columns are zero.  panel: panel_cols * WC_SPAN floats, 64-byte aligned. */
     void (*unpack[WC_WEIGHT_TYPES])(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k);
     /* y[r,c] = add[r,c] + sum_k x[r,k] panel[c,k] for r < n_rows (any), c < n_cols <= panel_cols.  Rows lie y_stride,
-     * add_stride, x_stride floats apart; add may be y, or NULL: zeros. */
+     * add_stride, x_stride floats apart, those of x with zeros behind k up to a whole vector of lanes; add may be y, or
+     * NULL: zeros. */
     void (*tile)(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
                  size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k);
     /* y[r,j] = sum_k x[r,k] w[j,k] for r < n_x, j < n_w, any k; each w row is read once for every four rows of x. */
@@ -77,8 +78,8 @@ typedef struct wc_kernels {
     void (*dot_bytes[WC_QUANT_TYPES])(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, const void *w,
                                       size_t w_stride, size_t n_w, size_t k);
 
-    /* The same three for x and w of bf16, by pairs; NULL where the CPU has no such instruction.  Rows of x and of the panel
-     * (WC_SPAN words apart) hold zeros behind k up to a whole vector of 2 lanes values; x_stride is even. */
+    /* The same three for x and w of bf16, by pairs; NULL where the CPU has no such instruction.  Rows of x hold zeros behind k
+     * up to a whole vector of 2 lanes values; x_stride is even. */
     void (*unpack_pairs)(uint16_t *panel, const uint16_t *w, size_t w_stride, size_t n_cols, size_t k);
     void (*tile_pairs)(float *y, size_t y_stride, const float *add, size_t add_stride, const uint16_t *x,
                        size_t x_stride, const uint16_t *panel, size_t n_rows, size_t n_cols,

@@ -8,7 +8,7 @@
 static const wc_dtype types[] = {WC_F32, WC_F16, WC_BF16};
 static const char *const type_names[] = {"f32", "f16", "bf16"};
 
-/* x [n, k] by w [m, k] of a stored type: room beside each row, weights at odd addresses. */
+/* x [n, k] by w [m, k] of a stored type: zeros and room beside each row of x, weights at odd addresses. */
 struct problem {
     size_t n, m, k, x_stride, w_stride, y_stride;
     wc_dtype type;
@@ -16,11 +16,14 @@ struct problem {
     char *w;
 };
 
-static struct problem problem_new(size_t n, size_t m, size_t k, wc_dtype type, bool whole, bool at_end)
+static struct problem problem_new(size_t lanes, size_t n, size_t m, size_t k, wc_dtype type, bool whole,
+                                  bool at_end)
 {
-    struct problem p = {
-        .n = n, .m = m, .k = k, .x_stride = k + 3, .w_stride = k + 1, .y_stride = m + 5, .type = type};
-    p.x = guarded_floats((n - 1) * p.x_stride + k, at_end);
+    struct problem p = {.n = n, .m = m, .k = k, .w_stride = k + 1, .y_stride = m + 5, .type = type};
+    const size_t whole_k = (k + lanes - 1) / lanes * lanes; /* zeros behind k, as tile reads them */
+    p.x_stride = whole_k + 3;
+    p.x = guarded_floats((n - 1) * p.x_stride + whole_k, at_end);
+    memset(p.x, 0, ((n - 1) * p.x_stride + whole_k) * sizeof *p.x);
     size_t bytes = ((m - 1) * p.w_stride + k) * stored_size(type);
     p.w = (char *)guarded(bytes + !at_end, 1, at_end) +
           !at_end; /* one byte past a border, or up to the border */
@@ -102,7 +105,7 @@ static bool close_to_exact(const struct problem *p, const float *y, bool whole)
 static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc_dtype type, bool whole,
                        bool at_end)
 {
-    struct problem p = problem_new(n, m, width, type, whole, at_end);
+    struct problem p = problem_new((size_t)k->lanes, n, m, width, type, whole, at_end);
     float *dot = outputs(&p, at_end), *tile = outputs(&p, at_end), *one = outputs(&p, at_end);
     by_dot(k, &p, dot, n);
     by_tile(k, &p, tile, 0, n);
@@ -126,7 +129,7 @@ static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc
 /* The same of bf16 pairs: x is rounded first, rows of it end in zeros. */
 static void check_pairs_size(const wc_kernels *k, size_t n, size_t m, size_t width, bool whole, bool at_end)
 {
-    struct problem p = problem_new(n, m, width, WC_BF16, whole, at_end);
+    struct problem p = problem_new((size_t)k->lanes, n, m, width, WC_BF16, whole, at_end);
     const size_t cols = (size_t)k->panel_cols, vector = 2 * (size_t)k->lanes, span = 2 * WC_SPAN;
     const size_t x_stride = (width + vector - 1) / vector * vector;
     uint16_t *x = guarded(n * x_stride * sizeof *x, sizeof *x, at_end), *w = (uint16_t *)p.w;
@@ -165,7 +168,7 @@ static void check_special(const wc_kernels *k, wc_dtype type)
     const float specials[] = {INFINITY, -INFINITY, NAN, 3e38f, 1e-40f, -0.0f};
     for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
         for (size_t at = 0; at < 70; at += 23) {
-            struct problem p = problem_new(7, 3, 70, type, true, true);
+            struct problem p = problem_new((size_t)k->lanes, 7, 3, 70, type, true, true);
             for (size_t r = 0; r < p.n; r++)
                 for (size_t i = 0; i < p.k; i++)
                     p.x[r * p.x_stride + i] = i == at ? specials[s] : 0;

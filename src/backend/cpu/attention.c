@@ -92,11 +92,11 @@ static void score(const struct job *j, const struct block *b, size_t first, size
                   struct scratch *s)
 {
     const wc_kernels *k = j->c->k;
-    const size_t kd = (size_t)j->a.key_dim, cols = (size_t)k->panel_cols;
-    const float *q = s->queries + first * kd;
+    const size_t kd = (size_t)j->a.key_dim, stride = whole_vectors(j->c, kd), cols = (size_t)k->panel_cols;
+    const float *q = s->queries + first * stride;
     float *scores = s->scores + first * WC_KV_PAGE;
     if (rows <= FEW_QUERIES) {
-        k->dot[b->type](scores, WC_KV_PAGE, q, kd, rows, b->k, b->k_stride, n, kd);
+        k->dot[b->type](scores, WC_KV_PAGE, q, stride, rows, b->k, b->k_stride, n, kd);
         return;
     }
     for (size_t at = 0; at < n; at += cols)
@@ -104,7 +104,7 @@ static void score(const struct job *j, const struct block *b, size_t first, size
             const size_t some = wc_min_size(cols, n - at), span = wc_min_size(WC_SPAN, kd - i);
             k->unpack[b->type](s->panels, b->k + (at * b->k_stride + i) * stored_bytes(b->type), b->k_stride,
                                some, span);
-            k->tile(scores + at, WC_KV_PAGE, i > 0 ? scores + at : NULL, WC_KV_PAGE, q + i, kd, s->panels,
+            k->tile(scores + at, WC_KV_PAGE, i > 0 ? scores + at : NULL, WC_KV_PAGE, q + i, stride, s->panels,
                     rows, some, span);
         }
 }
@@ -306,7 +306,7 @@ static void keep_parts(const struct job *j, const struct tile *t, size_t segment
 /* All segments of a tile, or the one that is asked for. */
 static void run_tile(const struct job *j, struct tile *t, size_t segment, struct scratch *s)
 {
-    const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim;
+    const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim, stride = whole_vectors(j->c, kd);
     struct state st = {.out = s->out}, total = {.out = s->total};
     int low = INT32_MAX, high = -1;
     for (int i = 0; i < t->n; i++) {
@@ -317,10 +317,12 @@ static void run_tile(const struct job *j, struct tile *t, size_t segment, struct
     for (size_t r = 0; r < t->rows; r++) {
         const size_t query = (size_t)t->first + r / t->n_heads, head = t->head + r % t->n_heads;
         const float *q = f32(j->q) + (query * (size_t)j->a.n_heads + head) * kd;
-        if (j->pairs)
+        if (j->pairs) {
             wc_cpu_pairs_query(j->pairs, r, q, s);
-        else
-            memcpy(s->queries + r * kd, q, kd * sizeof *q);
+            continue;
+        }
+        memcpy(s->queries + r * stride, q, kd * sizeof *q);
+        memset(s->queries + r * stride + kd, 0, (stride - kd) * sizeof *q);
     }
     memset(total.z, 0, sizeof total.z);
     memset(total.out, 0, t->rows * vd * sizeof *total.out);

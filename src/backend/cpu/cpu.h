@@ -22,8 +22,8 @@ enum {
 /* What one chunk of work may use as it likes. */
 struct scratch {
     struct scratch *next;
-    float *panels; /* [BLOCK_COLS, WC_SPAN] panels of weights */
-    float *rows;   /* [PATCH_ROWS, WC_SPAN]: patches of a convolution, or PASS_ROWS rows of x */
+    float *panels;                     /* [BLOCK_COLS, WC_SPAN] panels of weights */
+    float *rows;                       /* [PATCH_ROWS, WC_SPAN]: patches of a convolution */
     uint16_t *panel_pairs, *row_pairs; /* the same memory, as bf16: [.., 2 * WC_SPAN] */
     float *sums;                       /* [BLOCK_ROWS, BLOCK_COLS] of y */
     float *queries;                    /* [QUERY_ROWS, MAX_HEAD_DIM] */

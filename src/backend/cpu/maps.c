@@ -138,7 +138,7 @@ static void conv_pixels(void *job, int thread, size_t chunk)
             if (j->pairs)
                 k->tile_pairs(y, m, add, m, s->row_pairs, 2 * WC_SPAN, (const uint16_t *)w, n, some, width);
             else
-                k->tile(y, m, add, m, s->rows, WC_SPAN, w, n, some, whole_vectors(j->c, width));
+                k->tile(y, m, add, m, s->rows, WC_SPAN, w, n, some, width);
         }
     }
     if (j->bias.data) {

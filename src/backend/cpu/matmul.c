@@ -5,7 +5,8 @@
  * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time.
  *
  * Unless nothing may be rounded, all of x is first rounded into work: to bf16 where the CPU multiplies pairs of bf16 and W is
- * bf16 (row after row for few rows, span after span for many), to bytes where W is quantized. */
+ * bf16 (row after row for few rows, span after span for many), to bytes where W is quantized.  Of x as it is many rows are packed
+ * span after span, too: rows a power of two apart push each other out of the caches. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -28,7 +29,9 @@ struct product {
     size_t block_rows, n_panels, n_col_blocks;
     size_t w_stride;   /* from one row of w to the next that is read with it */
     uint16_t *rounded; /* x in bf16, or NULL */
-    wc_bytes bytes;    /* x in bytes, or q NULL; with both NULL x is taken as it is */
+    wc_bytes bytes;    /* x in bytes, or q NULL; with both NULL x is taken as it is: */
+    float *floats;     /* by tile from here, rows float_stride apart, span after span for all rows */
+    size_t float_stride;
 };
 
 /* ---- x rounded to bf16 ---- */
@@ -91,15 +94,47 @@ static void quantize_rows(void *job, size_t first, size_t n)
     }
 }
 
+/* ---- x as it is ---- */
+
+/* Many rows are packed span after span, but for those that are one span of whole vectors. */
+static bool packs_floats(const struct cpu *c, size_t n, size_t k)
+{
+    return !few(n) && (k > WC_SPAN || whole_vectors(c, k) != k);
+}
+
+static size_t packed_stride(const struct cpu *c, size_t k)
+{
+    return wc_min_size(whole_vectors(c, k), WC_SPAN);
+}
+
+static const float *floats_at(const struct product *p, size_t row, size_t i)
+{
+    return p->floats + (i / WC_SPAN * p->n + row) * p->float_stride;
+}
+
+static void pack_rows(void *job, size_t first, size_t n)
+{
+    const struct product *p = job;
+    for (size_t r = first; r < first + n; r++)
+        for (size_t i = 0; i < p->k; i += WC_SPAN) {
+            const size_t some = wc_min_size(WC_SPAN, p->k - i);
+            float *to = p->floats + (i / WC_SPAN * p->n + r) * p->float_stride;
+            memcpy(to, f32(p->x) + r * p->k + i, some * sizeof *to);
+            memset(to + some, 0, (whole_vectors(p->c, some) - some) * sizeof *to);
+        }
+}
+
 /* ---- either ---- */
 
 static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 {
-    const size_t k = w->shape[1], stride = rounded_stride(cpu_of(b), n, k);
+    const struct cpu *c = cpu_of(b);
+    const size_t k = w->shape[1], stride = rounded_stride(c, n, k);
     const struct layout l = layout_of(n, k);
-    return wc_cpu_takes_bytes(cpu_of(b), w->dtype)   ? l.q + l.scale + l.sum + l.neg_sum
-           : wc_cpu_takes_pairs(cpu_of(b), w->dtype) ? (k + stride - 1) / stride * n * stride / 2
-                                                     : 0;
+    return wc_cpu_takes_bytes(c, w->dtype)   ? l.q + l.scale + l.sum + l.neg_sum
+           : wc_cpu_takes_pairs(c, w->dtype) ? (k + stride - 1) / stride * n * stride / 2
+           : packs_floats(c, n, k)           ? (k + WC_SPAN - 1) / WC_SPAN * n * packed_stride(c, k)
+                                             : 0;
 }
 
 /* x goes into work as it will be read. */
@@ -115,6 +150,13 @@ static void round_x(struct product *p, float *work)
         p->span = 2 * WC_SPAN;
         p->rounded = (uint16_t *)work;
         wc_cpu_for(p->c, round_rows, p, p->n, least);
+    } else if (packs_floats(p->c, p->n, p->k)) {
+        p->floats = work;
+        p->float_stride = packed_stride(p->c, p->k);
+        wc_cpu_for(p->c, pack_rows, p, p->n, least);
+    } else {
+        p->floats = f32(p->x);
+        p->float_stride = p->k;
     }
 }
 
@@ -198,23 +240,6 @@ static void few_rows(void *job, size_t first, size_t n)
         wc_cpu_put_scratch(p->c, s);
 }
 
-/* Rows of x as it is that end within a vector are copied, with zeros behind them. */
-static bool copies_rows(const struct product *p)
-{
-    return !p->rounded && !p->bytes.q && whole_vectors(p->c, p->k) != p->k;
-}
-
-/* Rows r .. r + n - 1 of x, values i .. i + span - 1, to scratch. */
-static void take_rows(const struct product *p, struct scratch *s, size_t r, size_t n, size_t i, size_t span)
-{
-    for (size_t q = 0; q < n; q++) {
-        const float *x = f32(p->x) + (r + q) * p->k + i;
-        float *to = s->rows + q * WC_SPAN;
-        memcpy(to, x, span * sizeof *to);
-        memset(to + span, 0, (whole_vectors(p->c, span) - span) * sizeof *to);
-    }
-}
-
 static size_t panel_cols(const struct product *p)
 {
     return (size_t)(p->bytes.q ? p->c->k->bytes_cols : p->c->k->panel_cols);
@@ -251,8 +276,8 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
     const wc_kernels *k = p->c->k;
     const size_t cols = panel_cols(p), at = (row + r) * p->m + col;
     float *sums = s->sums + r * BLOCK_COLS, *y = sums, bias[BLOCK_COLS];
-    const float *x = f32(p->x) + (row + r) * p->k + i, *add = i > 0 ? sums : NULL;
-    size_t y_stride = BLOCK_COLS, add_stride = BLOCK_COLS, x_stride = p->k;
+    const float *add = i > 0 ? sums : NULL;
+    size_t y_stride = BLOCK_COLS, add_stride = BLOCK_COLS;
     const bool last = i + span == p->k, has_bias = p->bias.data && adds_first(p);
     const bool has_add = p->add.data && adds_first(p) && !p->bias.data && p->act == WC_ACT_NONE;
     const bool direct = last && p->act == WC_ACT_NONE && has_bias == (p->bias.data != NULL) &&
@@ -270,11 +295,6 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
         y = f32(p->y) + at;
         y_stride = p->m;
     }
-    if (copies_rows(p)) {
-        take_rows(p, s, row + r, n, i, span);
-        x = s->rows;
-        x_stride = WC_SPAN;
-    }
     for (size_t j = 0; j < n_cols; j += cols) {
         const size_t width = wc_min_size(cols, n_cols - j);
         if (p->bytes.q)
@@ -284,8 +304,8 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
             k->tile_pairs(y + j, y_stride, add ? add + j : NULL, add_stride, rounded_at(p, row + r, i),
                           2 * WC_SPAN, s->panel_pairs + j * 2 * WC_SPAN, n, width, span);
         else
-            k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, x, x_stride, s->panels + j * WC_SPAN,
-                    n, width, whole_vectors(p->c, span));
+            k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, floats_at(p, row + r, i),
+                    p->float_stride, s->panels + j * WC_SPAN, n, width, span);
     }
     if (last && !direct) /* while the sums are near */
         finish(p, sums, BLOCK_COLS, row + r, n, col, n_cols, !has_bias);

@@ -1,13 +1,14 @@
 /* product.h - matrix products: weights unpacked to panels for many rows, read in place for few.
  *
- * A panel holds COLS columns, each as k floats with zeros behind them up to a whole vector, WC_SPAN apart.  tile takes
- * TILE_ROWS rows of x and four columns at a time, with one accumulator of L lanes a result: ROWS + 4 loads feed 4 * ROWS
- * fused multiply-adds, and the lanes are added for four results at once (v_sum4).  Columns go in groups that stay in the
- * first cache while the rows pass by.
+ * A panel holds COLS columns of k floats with zeros behind them up to a whole vector, four and four together: a vector of
+ * each in turn, as tile reads them.  tile takes TILE_ROWS rows of x and four columns at a time, with one accumulator of L
+ * lanes a result: ROWS + 4 loads feed 4 * ROWS fused multiply-adds, and the lanes are added for four results at once
+ * (v_sum4).  Columns go in groups that stay in the first cache while the rows pass by.
  *
  * Two bf16 values stand in the place of one float where the CPU multiplies pairs: the loops are the same, over words. */
 
-enum { COLS = 16, GROUP = 8 };
+/* tile takes TURN values of k, 4 or 8 vectors, a turn: few enough turns that the CPU foresees their end. */
+enum { COLS = 16, GROUP = 8, TURN = L < 8 ? 8 * L : 64 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -46,19 +47,22 @@ ALWAYS_INLINE vec load_weights_tail(const void *w, size_t i, size_t n, loader ty
     return load_weights(copy, 0, type);
 }
 
+/* Where a panel holds column c: its vectors are four apart. */
+ALWAYS_INLINE float *panel_column(float *panel, size_t c)
+{
+    return panel + c / 4 * 4 * WC_SPAN + c % 4 * L;
+}
+
 ALWAYS_INLINE void unpack(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k, loader type)
 {
+    const size_t step = L * PER_LANE(type);
     for (size_t c = 0; c < COLS; c++) {
-        float *to = panel + c * WC_SPAN;
+        float *to = panel_column(panel, c);
         size_t i = 0;
-        if (c >= n_cols) {
-            memset(to, 0, (k + L - 1) / L * L * sizeof *to);
-            continue;
-        }
-        for (; i + L <= k; i += L)
-            v_store(to + i, load_weights(w, c * w_stride + i, type));
-        if (i < k)
-            v_store(to + i, load_weights_tail(w, c * w_stride + i, k - i, type));
+        for (; c < n_cols && i + step <= k; i += step, to += 4 * L)
+            v_store(to, load_weights(w, c * w_stride + i, type));
+        for (; i < k; i += step, to += 4 * L)
+            v_store(to, c < n_cols ? load_weights_tail(w, c * w_stride + i, k - i, type) : v_zero());
     }
 }
 
@@ -70,15 +74,6 @@ ALWAYS_INLINE void unpack(float *panel, const void *w, size_t w_stride, size_t n
 UNPACK(unpack_f32, LOAD_F32)
 UNPACK(unpack_f16, LOAD_F16)
 UNPACK(unpack_bf16, LOAD_BF16)
-
-static inline void store_some(float *out, const float *add, quad sums, size_t n)
-{
-    float four[4] = {0};
-    if (add)
-        memcpy(four, add, n * sizeof *four);
-    q_store(four, add ? q_add(q_load(four), sums) : sums);
-    memcpy(out, four, n * sizeof *four);
-}
 
 /* The lanes' sums, four columns of each row. */
 ALWAYS_INLINE void sum_rows(quad sums[TILE_ROWS], vec acc[TILE_ROWS][4], const int rows)
@@ -99,12 +94,24 @@ ALWAYS_INLINE void sum_rows(quad sums[TILE_ROWS], vec acc[TILE_ROWS][4], const i
         sums[r] = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
-/* rows x 4 results; n_cols of them are stored. */
+/* Rows of y <- sums and what is added to them, if anything; n of four columns. */
+static __attribute__((noinline)) void store_some(float *y, size_t y_stride, const float *add,
+                                                 size_t add_stride, const quad *sums, int rows, size_t n)
+{
+    for (int r = 0; r < rows; r++, y += y_stride) {
+        float four[4] = {0};
+        if (add)
+            memcpy(four, add + (size_t)r * add_stride, n * sizeof *four);
+        q_store(four, add ? q_add(q_load(four), sums[r]) : sums[r]);
+        memcpy(y, four, n * sizeof *four);
+    }
+}
+
+/* rows x 4 results, of which n_cols are stored; k is of whole vectors. */
 ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
                               size_t x_stride, const float *panel, size_t n_cols, size_t k, const int rows,
                               const loader type)
 {
-    const size_t whole = k / L * L;
     vec acc[TILE_ROWS][4], a[TILE_ROWS];
     UNROLL
     for (int n = 0; n < rows * 4; n++)
@@ -116,44 +123,39 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
         a[r] = v_load(x + (size_t)r * x_stride + (at));                                                      \
     UNROLL                                                                                                   \
     for (int c = 0; c < 4; c++) {                                                                            \
-        const vec b = v_load_aligned(panel + (size_t)c * WC_SPAN + (at));                                    \
+        const vec b = v_load_aligned(panel + 4 * (at) + c * L);                                              \
         UNROLL                                                                                               \
         for (int r = 0; r < rows; r++)                                                                       \
             acc[r][c] = MUL_ADD(a[r], b, acc[r][c], type);                                                   \
     }
-    for (; i + 4 * L <= whole; i += 4 * L) { /* few enough turns that the end of the loop is foreseen */
-        STEP(i)
-        STEP(i + L)
-        STEP(i + 2 * L)
-        STEP(i + 3 * L)
-    }
-    for (; i < whole; i += L) {
-        STEP(i)
-    }
-#undef STEP
-    if (whole < k) {
-        UNROLL
-        for (int n = 0; n < rows * 4; n++) {
-            if (n % 4 == 0)
-                a[n / 4] = load_weights_tail(x, (size_t)(n / 4) * x_stride + whole, k - whole, LOAD_F32);
-            acc[n / 4][n % 4] = MUL_ADD(a[n / 4], v_load_aligned(panel + (size_t)(n % 4) * WC_SPAN + whole),
-                                        acc[n / 4][n % 4], type);
+#define STEPS_4(at) STEP(at) STEP((at) + L) STEP((at) + 2 * L) STEP((at) + 3 * L)
+    for (; i + TURN <= k; i += TURN) {
+        STEPS_4(i)
+        if (TURN > 4 * L) {
+            STEPS_4(i + 4 * L)
         }
     }
+    for (; i < k; i += L) {
+        STEP(i)
+    }
+#undef STEPS_4
+#undef STEP
     quad sums[TILE_ROWS];
     sum_rows(sums, acc, rows);
-    UNROLL
-    for (int r = 0; r < rows; r++) {
-        float *out = y + (size_t)r * y_stride;
-        const float *from = add ? add + (size_t)r * add_stride : NULL;
-        if (n_cols == 4)
-            q_store(out, from ? q_add(q_load(from), sums[r]) : sums[r]);
-        else
-            store_some(out, from, sums[r], n_cols);
+    if (n_cols < 4) {
+        quad copy[TILE_ROWS]; /* so that the sums themselves need no memory */
+        memcpy(copy, sums, sizeof *copy * (size_t)rows);
+        store_some(y, y_stride, add, add_stride, copy, rows, n_cols);
+        return;
     }
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        q_store(y + (size_t)r * y_stride,
+                add ? q_add(q_load(add + (size_t)r * add_stride), sums[r]) : sums[r]);
 }
 
-/* As many whole blocks of so many rows as there are; returns the rows done. */
+/* As many whole blocks of so many rows as there are, by the columns of a group: each block of a group has a loop of its own,
+ * whose end the CPU foresees better.  Returns the rows done. */
 #define TILE(name, rows, type)                                                                               \
     static __attribute__((noinline))                                                                         \
     size_t name##_##rows(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,     \
@@ -161,7 +163,9 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
     {                                                                                                        \
         size_t r = 0;                                                                                        \
         for (; n_rows - r >= rows; r += rows)                                                                \
-            for (size_t c = 0; c < n_cols; c += 4)                                                           \
+            UNROLL                                                                                           \
+        for (size_t c = 0; c < GROUP; c += 4)                                                                \
+            if (c < n_cols)                                                                                  \
                 tile_block(y + r * y_stride + c, y_stride, add ? add + r * add_stride + c : NULL,            \
                            add_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,                      \
                            n_cols - c < 4 ? n_cols - c : 4, k, rows, type);                                  \
@@ -185,6 +189,7 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
     static void name(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,         \
                      size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)            \
     {                                                                                                        \
+        k = (k + L - 1) / L * L;                                                                             \
         for (size_t c = 0; c < n_cols; c += GROUP) {                                                         \
             const size_t some = n_cols - c < GROUP ? n_cols - c : GROUP;                                     \
             size_t r = 0;                                                                                    \
@@ -306,20 +311,14 @@ DOT(dot_bf16, LOAD_BF16)
 #ifdef __AVX512BF16__
 static void unpack_pairs(uint16_t *panel, const uint16_t *w, size_t w_stride, size_t n_cols, size_t k)
 {
-    const size_t padded = (k + 2 * L - 1) / (2 * L) * (2 * L);
-    for (size_t c = 0; c < COLS; c++) {
-        uint16_t *to = panel + c * 2 * WC_SPAN;
-        const size_t some = c < n_cols ? k : 0;
-        memcpy(to, w + c * w_stride, some * sizeof *to);
-        memset(to + some, 0, (padded - some) * sizeof *to);
-    }
+    unpack((float *)panel, w, w_stride, n_cols, k, LOAD_PAIRS);
 }
 
 static void tile_pairs(float *y, size_t y_stride, const float *add, size_t add_stride, const uint16_t *x,
                        size_t x_stride, const uint16_t *panel, size_t n_rows, size_t n_cols, size_t k)
 {
     tile_words(y, y_stride, add, add_stride, (const float *)x, x_stride / 2, (const float *)panel, n_rows,
-               n_cols, (k + 2 * L - 1) / (2 * L) * L);
+               n_cols, (k + 1) / 2);
 }
 
 static void dot_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, size_t n_x,
