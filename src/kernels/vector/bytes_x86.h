@@ -183,15 +183,21 @@ static inline ivec r_sum(const ivec *d, bool wide)
     return p_add(i_low_pairs(ab, cd), i_high_pairs(ab, cd), wide);
 }
 
+#ifdef __AVX512F__
 /* L halves, each in a whole number, widened. */
 static inline vec v_of_halves(ivec a)
 {
-#ifdef __AVX512F__
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a));
-#else
-    return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)));
-#endif
 }
+#else
+/* Eight halves widened. */
+#define HALVES_APART
+static inline vec v_of_8_halves(const uint16_t *d)
+{
+    return _mm256_cvtph_ps(_mm_setr_epi16((short)d[0], (short)d[1], (short)d[2], (short)d[3], (short)d[4],
+                                          (short)d[5], (short)d[6], (short)d[7]));
+}
+#endif
 
 #ifndef HIDE /* not emulated */
 #define HIDE(v) __asm__("" : "+v"(v))

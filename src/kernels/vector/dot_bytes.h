@@ -113,6 +113,17 @@ ALWAYS_INLINE row_ints byte_of(const block_head *c, int i)
     return c->word[i / 4] >> 8 * (i % 4) & 255;
 }
 
+#ifdef HALVES_APART
+/* The halves at byte `at` of a block: eight are sooner read one by one than turned to lanes. */
+ALWAYS_INLINE vec half_at(rows_at b, const block_head *c, size_t at, size_t scales, size_t block_bytes)
+{
+    uint16_t d[8];
+    UNROLL
+    for (int r = 0; r < 8; r++)
+        memcpy(&d[r], b.p[r / 4] + (size_t)(r % 4) * b.apart + b.at + at, sizeof *d);
+    return v_of_8_halves(d);
+}
+#else
 /* The halves that begin at byte i, widened. */
 ALWAYS_INLINE vec half_of(const block_head *c, size_t i)
 {
@@ -127,6 +138,7 @@ ALWAYS_INLINE vec half_at(rows_at b, const block_head *c, size_t at, size_t scal
     const block_head last = head_at(b, block_bytes - 16);
     return half_of(&last, at - (block_bytes - 16));
 }
+#endif
 
 /* Where the 16 bytes with all of a block's scales begin. */
 enum {
@@ -214,8 +226,6 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
         }
     }
 }
-
-enum { MARGIN = 8 * 1024 };
 
 /* nx rows of x times L rows of w; what lies AHEAD is fetched meanwhile, or the next L rows and MARGIN bytes: these L begin with all
  * rows at once, the last of which would come too late. */

@@ -13,16 +13,15 @@ enum { COLS = 16, GROUP = 8, TURN = L < 8 ? 8 * L : 64 };
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Fetches the n bytes of weights `ahead` of p, line after line: that is the order in which memory gives most, and so far off that
- * they have come when they are needed.  They go to the second cache, as the first has few places for what is on its way.
- * The page beyond is touched, and found touched by the calls that follow: the look-up of its address is what reading from
- * pages of 4 KB waits for. */
-enum { AHEAD = 16 * 1024, PAGES_AHEAD = 32 * 1024 };
+ * they have come when they are needed.  How far, to which cache and whether the page beyond is touched - the look-up of its
+ * address is what reading from pages of 4 KB waits for - each level says for itself (simd_*.h). */
 ALWAYS_INLINE void fetch_ahead(const void *p, size_t ahead, size_t n)
 {
     const char *from = (const char *)p + ahead;
     for (size_t line = 0; line < n; line += 64)
-        __builtin_prefetch(from + line, 0, 2);
-    __builtin_prefetch((const char *)((uintptr_t)(from + PAGES_AHEAD) & ~(uintptr_t)4095));
+        FETCH(from + line);
+    if (PAGES_AHEAD)
+        __builtin_prefetch((const char *)((uintptr_t)(from + PAGES_AHEAD) & ~(uintptr_t)4095));
 }
 
 typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16, LOAD_PAIRS } loader;

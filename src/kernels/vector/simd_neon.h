@@ -6,6 +6,10 @@ enum { L = 4 };
 #define MIX_ROWS  12
 typedef float32x4_t vec;
 
+/* Weights are fetched so many bytes ahead, or the rows that come next (not measured). */
+enum { AHEAD = 8 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
+#define FETCH(p) __builtin_prefetch(p)
+
 #define v_zero()                 vdupq_n_f32(0)
 #define v_all(x)                 vdupq_n_f32(x)
 #define v_load(p)                vld1q_f32(p)
