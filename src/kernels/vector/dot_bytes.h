@@ -227,13 +227,13 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
     }
 }
 
-/* nx rows of x times L rows of w; what lies AHEAD is fetched meanwhile, or the next L rows and MARGIN bytes: these L begin with all
- * rows at once, the last of which would come too late. */
+/* nx rows of x times L rows of w; the next L rows are fetched meanwhile, or what lies ROWS_AHEAD, and MARGIN bytes beyond: the next
+ * begin with all rows at once, the last of which would come too late. */
 ALWAYS_INLINE void dot_rows(vec *acc, const wc_bytes *x, rows_at b, size_t k, quant t, rows_fn rows,
                             row_scales_fn scales, const int nx)
 {
     row_scales s;
-    const size_t next = L * b.apart, ahead = next + MARGIN / 2 > AHEAD ? next + MARGIN : AHEAD;
+    const size_t next = L * b.apart, ahead = next + MARGIN / 2 > ROWS_AHEAD ? next + MARGIN : ROWS_AHEAD;
     const uint8_t *block = b.p[0];
     UNROLL
     for (int n = 0; n < nx; n++)

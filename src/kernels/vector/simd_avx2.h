@@ -8,7 +8,7 @@ typedef __m256 vec;
 
 /* Weights are fetched so many bytes ahead, or the rows that come next, to the first cache: the second, more bytes, or touching a
  * page each cost Zen 3 a twentieth of a decode or more. */
-enum { AHEAD = 8 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
+enum { AHEAD = 8 * 1024, ROWS_AHEAD = 4 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
 #define FETCH(p) __builtin_prefetch(p)
 
 #define v_zero()                 _mm256_setzero_ps()

@@ -8,7 +8,7 @@ typedef __m512 vec;
 
 /* Weights are fetched so many bytes ahead, or that much beyond the rows that come next, to the second cache, as the first has few
  * places for what is on its way; and the page so far beyond is touched (Zen 4). */
-enum { AHEAD = 16 * 1024, MARGIN = 8 * 1024, PAGES_AHEAD = 32 * 1024 };
+enum { AHEAD = 16 * 1024, ROWS_AHEAD = 16 * 1024, MARGIN = 8 * 1024, PAGES_AHEAD = 32 * 1024 };
 #define FETCH(p) __builtin_prefetch(p, 0, 2)
 
 #define v_zero()                 _mm512_setzero_ps()

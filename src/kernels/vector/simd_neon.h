@@ -7,7 +7,7 @@ enum { L = 4 };
 typedef float32x4_t vec;
 
 /* Weights are fetched so many bytes ahead, or the rows that come next (not measured). */
-enum { AHEAD = 8 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
+enum { AHEAD = 8 * 1024, ROWS_AHEAD = 4 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
 #define FETCH(p) __builtin_prefetch(p)
 
 #define v_zero()                 vdupq_n_f32(0)
