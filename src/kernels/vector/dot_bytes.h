@@ -227,8 +227,8 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
     }
 }
 
-/* nx rows of x times L rows of w; the next L rows are fetched meanwhile, or what lies ROWS_AHEAD, and MARGIN bytes beyond: the next
- * begin with all rows at once, the last of which would come too late. */
+/* nx rows of x times L rows of w.  The next L are fetched meanwhile, and MARGIN bytes beyond where it matters that they begin with
+ * all rows at once, the last of which would come too late. */
 ALWAYS_INLINE void dot_rows(vec *acc, const wc_bytes *x, rows_at b, size_t k, quant t, rows_fn rows,
                             row_scales_fn scales, const int nx)
 {

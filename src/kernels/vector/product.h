@@ -13,8 +13,10 @@ enum { COLS = 16, GROUP = 8, TURN = L < 8 ? 8 * L : 64 };
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Fetches the n bytes of weights `ahead` of p, line after line: that is the order in which memory gives most, and so far off that
- * they have come when they are needed.  How far, to which cache and whether the page beyond is touched - the look-up of its
- * address is what reading from pages of 4 KB waits for - each level says for itself (simd_*.h). */
+ * they have come when they are needed.  What serves best was measured for each level, and stands in its vocabulary: one row is
+ * fetched AHEAD bytes ahead, L rows as far as the next L lie and MARGIN more, but ROWS_AHEAD at least; FETCH says to which
+ * cache; and PAGES_AHEAD of that, unless 0, the page is touched, as the look-up of its address is what reading from pages of
+ * 4 KB waits for. */
 ALWAYS_INLINE void fetch_ahead(const void *p, size_t ahead, size_t n)
 {
     const char *from = (const char *)p + ahead;

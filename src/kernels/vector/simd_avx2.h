@@ -6,8 +6,7 @@ enum { L = 8 };
 #define MIX_ROWS  6
 typedef __m256 vec;
 
-/* Weights are fetched so many bytes ahead, or the rows that come next, to the first cache: the second, more bytes, or touching a
- * page each cost Zen 3 a twentieth of a decode or more. */
+/* Fetching weights (product.h), by Zen 3: further, to the second cache, or with pages touched a decode takes a tenth longer. */
 enum { AHEAD = 8 * 1024, ROWS_AHEAD = 4 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
 #define FETCH(p) __builtin_prefetch(p)
 

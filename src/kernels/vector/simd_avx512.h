@@ -6,8 +6,7 @@ enum { L = 16 };
 #define MIX_ROWS  12
 typedef __m512 vec;
 
-/* Weights are fetched so many bytes ahead, or that much beyond the rows that come next, to the second cache, as the first has few
- * places for what is on its way; and the page so far beyond is touched (Zen 4). */
+/* Fetching weights (product.h), by Zen 4: the first cache has few places for what is on its way. */
 enum { AHEAD = 16 * 1024, ROWS_AHEAD = 16 * 1024, MARGIN = 8 * 1024, PAGES_AHEAD = 32 * 1024 };
 #define FETCH(p) __builtin_prefetch(p, 0, 2)
 

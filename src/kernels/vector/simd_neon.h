@@ -6,7 +6,7 @@ enum { L = 4 };
 #define MIX_ROWS  12
 typedef float32x4_t vec;
 
-/* Weights are fetched so many bytes ahead, or the rows that come next (not measured). */
+/* Fetching weights (product.h); not measured. */
 enum { AHEAD = 8 * 1024, ROWS_AHEAD = 4 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
 #define FETCH(p) __builtin_prefetch(p)
 
