@@ -27,11 +27,11 @@ struct product {
     size_t n, m, k; /* rows, columns, summed values */
     size_t span;    /* values of k that a panel holds */
     size_t block_rows, n_panels, n_col_blocks;
-    size_t w_stride;   /* from one row of w to the next that is read with it */
-    uint16_t *rounded; /* x in bf16, or NULL */
-    wc_bytes bytes;    /* x in bytes, or q NULL; with both NULL x is taken as it is: */
-    float *floats;     /* by tile from here, rows float_stride apart, span after span for all rows */
-    size_t float_stride;
+    size_t w_stride;     /* from one row of w to the next that is read with it */
+    uint16_t *rounded;   /* x in bf16, or NULL */
+    wc_bytes bytes;      /* x in bytes, or q NULL */
+    float *floats;       /* otherwise: x as tile reads it, span after span for all rows, */
+    size_t float_stride; /* which lie so far apart */
 };
 
 /* ---- x rounded to bf16 ---- */
@@ -107,7 +107,7 @@ static size_t packed_stride(const struct cpu *c, size_t k)
     return wc_min_size(whole_vectors(c, k), WC_SPAN);
 }
 
-static const float *floats_at(const struct product *p, size_t row, size_t i)
+static float *floats_at(const struct product *p, size_t row, size_t i)
 {
     return p->floats + (i / WC_SPAN * p->n + row) * p->float_stride;
 }
@@ -118,13 +118,13 @@ static void pack_rows(void *job, size_t first, size_t n)
     for (size_t r = first; r < first + n; r++)
         for (size_t i = 0; i < p->k; i += WC_SPAN) {
             const size_t some = wc_min_size(WC_SPAN, p->k - i);
-            float *to = p->floats + (i / WC_SPAN * p->n + r) * p->float_stride;
+            float *to = floats_at(p, r, i);
             memcpy(to, f32(p->x) + r * p->k + i, some * sizeof *to);
             memset(to + some, 0, (whole_vectors(p->c, some) - some) * sizeof *to);
         }
 }
 
-/* ---- either ---- */
+/* ---- any of them ---- */
 
 static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 {
@@ -138,7 +138,7 @@ static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 }
 
 /* x goes into work as it will be read. */
-static void round_x(struct product *p, float *work)
+static void prepare_x(struct product *p, float *work)
 {
     const struct layout l = layout_of(p->n, p->k);
     const size_t least = ROUND_LEAST / (p->k + 1) + 1;
@@ -361,7 +361,7 @@ static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tens
         return;
     p.span = WC_SPAN;
     p.w_stride = w.paired ? 2 * w.stride[0] : w.stride[0];
-    round_x(&p, f32(work));
+    prepare_x(&p, f32(work));
     if (few(p.n)) {
         const size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / DOT_ROWS * DOT_ROWS;
         wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, DOT_ROWS));
