@@ -227,13 +227,14 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
     }
 }
 
-/* nx rows of x times L rows of w.  The next L are fetched meanwhile, and MARGIN bytes beyond where it matters that they begin with
- * all rows at once, the last of which would come too late. */
-ALWAYS_INLINE void dot_rows(vec *acc, const wc_bytes *x, rows_at b, size_t k, quant t, rows_fn rows,
-                            row_scales_fn scales, const int nx)
+/* nx rows of x times L rows of w, L / STREAMS from each place.  What lies `next` bytes further at each is fetched meanwhile, the
+ * next L rows, and MARGIN beyond where it matters that they begin with all rows at once, the last of which would come too
+ * late. */
+ALWAYS_INLINE void dot_rows(vec *acc, const wc_bytes *x, rows_at b, size_t next, size_t k, quant t,
+                            rows_fn rows, row_scales_fn scales, const int nx)
 {
     row_scales s;
-    const size_t next = L * b.apart, ahead = next + MARGIN / 2 > ROWS_AHEAD ? next + MARGIN : ROWS_AHEAD;
+    const size_t ahead = next + MARGIN / 2 > ROWS_AHEAD ? next + MARGIN : ROWS_AHEAD;
     const uint8_t *block = b.p[0];
     UNROLL
     for (int n = 0; n < nx; n++)
@@ -243,8 +244,10 @@ ALWAYS_INLINE void dot_rows(vec *acc, const wc_bytes *x, rows_at b, size_t k, qu
         UNROLL
         for (size_t j = 0; j < t.block / 32; j++)
             add_run(acc, x, i / 32 + j, b, j, &s, t, rows, nx);
-        fetch_ahead(block, ahead, L * t.block_bytes);
-        block += L * t.block_bytes;
+        UNROLL
+        for (int m = 0; m < STREAMS; m++)
+            fetch_ahead(block + (size_t)m * b.apart, ahead, L / STREAMS * t.block_bytes);
+        block += L / STREAMS * t.block_bytes;
         UNROLL
         for (int r = 0; r < L / 4; r++)
             b.p[r] += t.block_bytes;
@@ -256,27 +259,29 @@ ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size
                               row_scales_fn scales)
 {
     const bool enough = n_w >= L; /* otherwise one row stands for all */
-    const size_t apart = enough ? w_stride / t.block * t.block_bytes : 0;
-    for (size_t j = 0; j < n_w; j += enough ? L : 1) {
-        if (enough && n_w - j < L)
-            j = n_w - L; /* some once more */
-        const uint8_t *p = (const uint8_t *)row_of(w, w_stride, j, t);
-        rows_at b = {{p}, apart, 0};
-        for (int r = 1; r < L / 4; r++)
-            b.p[r] = b.p[r - 1] + 4 * apart;
+    const size_t row = w_stride / t.block * t.block_bytes, own = L / 4, step = enough ? L / STREAMS : 1;
+    const size_t groups = enough ? (n_w + L - 1) / L : n_w;
+    for (size_t g = 0; g < groups; g++) {
+        /* L rows: `own` of each of four places, which lie far apart or follow one another; the last L are neighbours */
+        const bool whole = (g + 1) * L <= n_w;
+        const size_t j = whole || !enough ? g * step : n_w - L;
+        const size_t apart = STREAMS == 4 && whole ? n_w / L * own : own;
+        rows_at b = {{(const uint8_t *)w + j * row}, enough ? apart * row : 0, 0};
+        for (size_t r = 1; r < own; r++)
+            b.p[r] = b.p[r - 1] + (enough ? row : 0);
         wc_bytes rest = *x;
         for (size_t r = 0, n; r < n_x; r += n) {
             vec acc[DOT_X];
             n = n_x - r < DOT_X ? 1 : DOT_X;
             if (n == DOT_X)
-                dot_rows(acc, &rest, b, k, t, rows, scales, DOT_X);
+                dot_rows(acc, &rest, b, step * row, k, t, rows, scales, DOT_X);
             else
-                dot_rows(acc, &rest, b, k, t, rows, scales, 1);
+                dot_rows(acc, &rest, b, step * row, k, t, rows, scales, 1);
             for (size_t q = 0; q < n; q++) {
-                float *to = y + (r + q) * y_stride + j;
-                float lanes[L];
+                float *to = y + (r + q) * y_stride + j, lanes[L];
                 v_store(lanes, acc[q]);
-                memcpy(to, lanes, (enough ? L : 1) * sizeof *to);
+                for (size_t i = 0; i < (enough ? L : 1); i++)
+                    to[i % 4 * apart + i / 4] = lanes[i];
             }
             rest.q += n * x->k;
             rest.scale += n * (x->k / 32);

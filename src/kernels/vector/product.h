@@ -12,11 +12,11 @@ enum { COLS = 16, GROUP = 8, TURN = L < 8 ? 8 * L : 64 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* Fetches the n bytes of weights `ahead` of p, line after line: that is the order in which memory gives most, and so far off that
- * they have come when they are needed.  What serves best was measured for each level, and stands in its vocabulary: one row is
- * fetched AHEAD bytes ahead, L rows as far as the next L lie and MARGIN more, but ROWS_AHEAD at least; FETCH says to which
- * cache; and PAGES_AHEAD of that, unless 0, the page is touched, as the look-up of its address is what reading from pages of
- * 4 KB waits for. */
+/* Fetches the n bytes of weights `ahead` of p, so far off that they have come when they are needed.  What serves best was measured
+ * for each level, and stands in its vocabulary: whether a few rows of x take the rows of w from STREAMS places far apart at
+ * once, so that the CPU, too, looks ahead at each of them, or from one, line after line; how far ahead, AHEAD bytes of one
+ * row, or as far as the next rows lie and MARGIN more, but ROWS_AHEAD at least; FETCH says to which cache; and PAGES_AHEAD of
+ * that, unless 0, the page is touched, as the look-up of its address is what reading from pages of 4 KB waits for. */
 ALWAYS_INLINE void fetch_ahead(const void *p, size_t ahead, size_t n)
 {
     const char *from = (const char *)p + ahead;
@@ -206,10 +206,10 @@ TILES(tile_words, LOAD_PAIRS)
 #endif
 #undef RUN
 
-/* nx rows of x times nw rows of w; nw is 1 or 4.  Behind four rows the next are fetched meanwhile: of so many at once
- * the CPU foresees none. */
+/* nx rows of x times nw rows of w, `apart` values of w and columns of y from one to the next; nw is 1 or 4.  Behind four
+ * neighbours the next are fetched meanwhile: of so many at once the CPU foresees none. */
 ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
-                             size_t w_stride, size_t k, loader type, const int nx, const int nw)
+                             size_t w_stride, size_t apart, size_t k, loader type, const int nx, const int nw)
 {
     const size_t size = SIZE_OF(type), per = PER_LANE(type), line = 64 / (size * per);
     for (size_t at = 0; at == 0 || at * per < k; at += WC_SPAN) {
@@ -226,17 +226,20 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
         a[r] = v_load(x + (size_t)r * x_stride + (i));                                                       \
     UNROLL                                                                                                   \
     for (int j = 0; j < nw; j++) {                                                                           \
-        const vec b = load_weights(w, (size_t)j * w_stride + (i)*per, type);                                 \
+        const vec b = load_weights(w, (size_t)j * apart * w_stride + (i)*per, type);                         \
         UNROLL                                                                                               \
         for (int r = 0; r < nx; r++)                                                                         \
             acc[r][j] = MUL_ADD(a[r], b, acc[r][j], type);                                                   \
     }
         for (; i + line <= whole; i += line) {
             UNROLL
-            for (int j = 0; nw == 4 && j < nw; j++)
-                __builtin_prefetch((const char *)w + (((size_t)j + 4) * w_stride + i * per) * size);
-            if (nw == 1 && type != LOAD_PAIRS) /* of pairs the CPU foresees as much by itself */
-                fetch_ahead((const char *)w + i * size, AHEAD, line * size);
+            for (int j = 0; j < nw; j++) {
+                const char *at_w = (const char *)w + ((size_t)j * apart * w_stride + i * per) * size;
+                if (STREAMS == 1 && nw == 4)
+                    __builtin_prefetch(at_w + 4 * w_stride * size);
+                else if (type != LOAD_PAIRS) /* of pairs the CPU foresees as much by itself */
+                    fetch_ahead(at_w, AHEAD, line * size);
+            }
             UNROLL
             for (size_t m = 0; m < line; m += L) {
                 STEP(i + m)
@@ -250,7 +253,8 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
             const size_t rest = end - whole * per;
             UNROLL
             for (int n = 0; n < nx * nw; n++) {
-                const vec b = load_weights_tail(w, (size_t)(n % nw) * w_stride + whole * per, rest, type);
+                const vec b = load_weights_tail(w, (size_t)(n % nw) * apart * w_stride + whole * per, rest,
+                                                type);
                 const vec last = load_weights_tail(x + (size_t)(n / nw) * x_stride + whole, 0, rest,
                                                    type == LOAD_PAIRS ? type : LOAD_F32);
                 acc[n / nw][n % nw] = MUL_ADD(last, b, acc[n / nw][n % nw], type);
@@ -259,12 +263,14 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
         UNROLL
         for (int r = 0; r < nx; r++) {
             float *out = &y[(size_t)r * y_stride];
-            if (nw == 4) {
-                const quad sums = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
-                q_store(out, at == 0 ? sums : q_add(q_load(out), sums));
-            } else {
-                *out = at == 0 ? v_sum(acc[r][0]) : *out + v_sum(acc[r][0]);
-            }
+            float sums[4];
+            if (nw == 4)
+                q_store(sums, v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]));
+            else
+                sums[0] = v_sum(acc[r][0]);
+            UNROLL
+            for (int j = 0; j < nw; j++)
+                out[(size_t)j * apart] = at == 0 ? sums[j] : out[(size_t)j * apart] + sums[j];
         }
     }
 }
@@ -272,14 +278,17 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
 ALWAYS_INLINE void dot(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x, const void *w,
                        size_t w_stride, size_t n_w, size_t k, loader type)
 {
-    for (size_t j = 0; j < n_w;) {
+    /* one row of x, which waits for memory: neighbours of 16 bits come fastest one by one, f32 four at a time */
+    const size_t fours = STREAMS == 4 || n_x > 1 || SIZE_OF(type) == 4 ? n_w / 4 : 0;
+    const size_t apart = STREAMS == 4 ? fours : 1;
+    for (size_t n = 0; n < n_w - 3 * fours; n++) { /* the fours, then the others one by one */
+        const size_t j = n >= fours ? 3 * fours + n : 4 / STREAMS * n;
         const void *rows = (const char *)w + j * w_stride * SIZE_OF(type);
-        /* one row of x, which waits for memory: 16-bit weights come fastest row after row, f32 four at a time */
-        const size_t some = n_w - j >= 4 && (n_x > 1 || SIZE_OF(type) == 4) ? 4 : 1;
         size_t r = 0;
 #define RUN(nx, nw)                                                                                          \
-    dot_block(y + r * y_stride + j, y_stride, x + r * x_stride, x_stride, rows, w_stride, k, type, nx, nw)
-        if (some == 4) {
+    dot_block(y + r * y_stride + j, y_stride, x + r * x_stride, x_stride, rows, w_stride, apart, k, type,    \
+              nx, nw)
+        if (n < fours) {
 #if TILE_ROWS == 6
             for (; n_x - r >= 6; r += 6)
                 RUN(6, 4);
@@ -295,7 +304,6 @@ ALWAYS_INLINE void dot(float *y, size_t y_stride, const float *x, size_t x_strid
                 RUN(1, 1);
         }
 #undef RUN
-        j += some;
     }
 }
 

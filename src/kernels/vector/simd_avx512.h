@@ -7,7 +7,13 @@ enum { L = 16 };
 typedef __m512 vec;
 
 /* Fetching weights (product.h), by Zen 4: the first cache has few places for what is on its way. */
-enum { AHEAD = 16 * 1024, ROWS_AHEAD = 16 * 1024, MARGIN = 8 * 1024, PAGES_AHEAD = 32 * 1024 };
+enum {
+    STREAMS = 1, /* 4 were not tried there */
+    AHEAD = 16 * 1024,
+    ROWS_AHEAD = 16 * 1024,
+    MARGIN = 8 * 1024,
+    PAGES_AHEAD = 32 * 1024
+};
 #define FETCH(p) __builtin_prefetch(p, 0, 2)
 
 #define v_zero()                 _mm512_setzero_ps()

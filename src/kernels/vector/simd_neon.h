@@ -7,7 +7,7 @@ enum { L = 4 };
 typedef float32x4_t vec;
 
 /* Fetching weights (product.h); not measured. */
-enum { AHEAD = 8 * 1024, ROWS_AHEAD = 4 * 1024, MARGIN = 0, PAGES_AHEAD = 0 };
+enum { STREAMS = 4, AHEAD = 2 * 1024, ROWS_AHEAD = 1024, MARGIN = 0, PAGES_AHEAD = 0 };
 #define FETCH(p) __builtin_prefetch(p)
 
 #define v_zero()                 vdupq_n_f32(0)
