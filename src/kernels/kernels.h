@@ -39,13 +39,18 @@ enum {
     WC_ACTS = 7                       /* entries of wc_act in backend.h */
 };
 
+/* Minus the sums of 32 q: of each 16 and of all, of the first two of every four and of the last two; and the total. */
+typedef struct wc_neg_sums {
+    int16_t of_16[2][2], of_32[2];
+    int32_t total;
+} wc_neg_sums;
+
 /* Rows of x rounded to bytes; k a multiple of 32. */
 typedef struct wc_bytes {
-    const int8_t *q;    /* [n, k] */
-    const float *scale; /* [n, k / 32] */
-    const int16_t *sum; /* [n, k / 16, 2] sums of 16 q: of the first two of every four, and of the last two */
-    const int32_t *neg_sum; /* [n, k / 32] minus the sum of 32 q */
-    size_t k;               /* from row to row; a part of the columns begins further on in all four */
+    const int8_t *q;        /* [n, k] */
+    const float *scale;     /* [n, k / 32] */
+    const wc_neg_sums *neg; /* [n, k / 32] */
+    size_t k;               /* from row to row; a part of the columns begins further on in all three */
 } wc_bytes;
 
 typedef struct wc_kernels {
@@ -69,7 +74,7 @@ typedef struct wc_kernels {
     /* The same for quantized w (entry t - WC_Q4_0) and x in bytes.  k and w_stride are of whole blocks, k <= WC_SPAN for
      * panels; a panel has bytes_cols columns and takes no more than as many of floats.
      * quantize: scale = max |x| / 127 of each 32, q = x / scale rounded to even; NaN scale where x is not finite. */
-    void (*quantize)(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, const float *x, size_t k);
+    void (*quantize)(int8_t *q, float *scale, wc_neg_sums *neg, const float *x, size_t k);
     void (*unpack_bytes[WC_QUANT_TYPES])(void *panel, const void *w, size_t w_stride, size_t n_cols,
                                          size_t k);
     void (*tile_bytes[WC_QUANT_TYPES])(float *y, size_t y_stride, const float *add, size_t add_stride,

@@ -51,7 +51,7 @@ static void run_dot_cached(struct bench *b)
 
 static wc_bytes bytes_of(const struct bench *b, size_t k)
 {
-    return (wc_bytes){(const int8_t *)b->z, b->x, (const int16_t *)b->x, (const int32_t *)b->x, k};
+    return (wc_bytes){(const int8_t *)b->z, b->x, (const wc_neg_sums *)b->x, k};
 }
 
 static void run_dot_bytes(struct bench *b)
@@ -74,7 +74,7 @@ static void run_unpack_bytes(struct bench *b)
 
 static void run_quantize(struct bench *b)
 {
-    b->k->quantize((int8_t *)b->y, b->y + N, (int16_t *)(b->y + 2 * N), (int32_t *)(b->y + 3 * N), b->x, N);
+    b->k->quantize((int8_t *)b->y, b->y + N, (wc_neg_sums *)(b->y + 2 * N), b->x, N);
 }
 
 static void run_mix(struct bench *b)

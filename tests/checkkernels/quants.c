@@ -56,12 +56,10 @@ static void take_bytes(const wc_kernels *k, struct problem *p, bool at_end)
 {
     int8_t *q = guarded(p->n * p->k, 1, at_end);
     float *scale = guarded(p->n * p->k / 8, 4, at_end);
-    int16_t *sum = guarded(p->n * p->k / 4, 2, at_end);
-    int32_t *neg_sum = guarded(p->n * p->k / 8, 4, at_end);
+    wc_neg_sums *neg = guarded(p->n * p->k / 2, 4, at_end);
     for (size_t r = 0; r < p->n; r++)
-        k->quantize(q + r * p->k, scale + r * p->k / 32, sum + r * p->k / 8, neg_sum + r * p->k / 32,
-                    p->x + r * p->k, p->k);
-    p->bytes = (wc_bytes){q, scale, sum, neg_sum, p->k};
+        k->quantize(q + r * p->k, scale + r * p->k / 32, neg + r * p->k / 32, p->x + r * p->k, p->k);
+    p->bytes = (wc_bytes){q, scale, neg, p->k};
 }
 
 static const char *w_at(const struct problem *p, size_t row, size_t i)
@@ -78,8 +76,7 @@ static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, fl
             const size_t n_cols = p->m - j < cols ? p->m - j : cols;
             const size_t span = p->k - i < WC_SPAN ? p->k - i : WC_SPAN;
             if (bytes) {
-                const wc_bytes part = {p->bytes.q + i, p->bytes.scale + i / 32, p->bytes.sum + i / 8,
-                                       p->bytes.neg_sum + i / 32, p->k};
+                const wc_bytes part = {p->bytes.q + i, p->bytes.scale + i / 32, p->bytes.neg + i / 32, p->k};
                 k->unpack_bytes[p->type - WC_Q4_0](panel, w_at(p, j, i), p->w_stride, n_cols, span);
                 k->tile_bytes[p->type - WC_Q4_0](y + j, p->y_stride, i > 0 ? y + j : NULL, p->y_stride, &part,
                                                  panel, p->n, n_cols, span);
@@ -140,23 +137,20 @@ static void check_quantize(const wc_kernels *k)
     for (size_t round = 0; round < 200; round++) {
         float *x = guarded_floats(N, round % 2), *scale[2];
         int8_t *q[2];
-        int16_t *sum[2];
-        int32_t *neg_sum[2];
+        wc_neg_sums *neg[2];
         fill_random(x, N);
         for (size_t i = 0; round > 20 && i < N; i++)
             x[i] = next_random() % 3 ? x[i] * 0x1p-20f : odd[next_random() % (sizeof odd / sizeof *odd)];
         for (int i = 0; i < 2; i++) {
             q[i] = guarded(N, 1, round % 2);
             scale[i] = guarded_floats(N / 32, round % 2);
-            sum[i] = guarded(N / 4, 2, round % 2);
-            neg_sum[i] = guarded(N / 8, 4, round % 2);
-            (i ? wc_kernels_reference() : k)->quantize(q[i], scale[i], sum[i], neg_sum[i], x, N);
+            neg[i] = guarded(N / 32 * sizeof **neg, 4, round % 2);
+            (i ? wc_kernels_reference() : k)->quantize(q[i], scale[i], neg[i], x, N);
         }
         bool ok = same_bits(scale[0], scale[1], N / 32);
         for (size_t b = 0; b < N / 32; b++)
-            ok = ok && (isnan(scale[1][b]) ||
-                        (memcmp(q[0] + 32 * b, q[1] + 32 * b, 32) == 0 &&
-                         memcmp(sum[0] + 4 * b, sum[1] + 4 * b, 8) == 0 && neg_sum[0][b] == neg_sum[1][b]));
+            ok = ok && (isnan(scale[1][b]) || (memcmp(q[0] + 32 * b, q[1] + 32 * b, 32) == 0 &&
+                                               memcmp(neg[0] + b, neg[1] + b, sizeof **neg) == 0));
         verdict(ok, k, "quantize", "round %zu", round);
         guarded_free_all();
     }

@@ -36,6 +36,11 @@ struct product {
 
 /* ---- x rounded to bf16 ---- */
 
+static size_t round_up(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
 static bool few(size_t n_rows)
 {
     return n_rows <= FEW_ROWS;
@@ -66,14 +71,12 @@ static void round_rows(void *job, size_t first, size_t n)
 
 /* Floats of the parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
 struct layout {
-    size_t q, scale, sum, neg_sum;
+    size_t q, scale, neg;
 };
 
 static struct layout layout_of(size_t n, size_t k)
 {
-    const size_t values = (n * k / 4 + 15) / 16 * 16, scales = (n * k / 32 + 15) / 16 * 16,
-                 sums = (n * k / 16 + 15) / 16 * 16;
-    return (struct layout){values, scales, sums, scales};
+    return (struct layout){round_up(n * k / 4, 16), round_up(n * k / 32, 16), n * k / 8};
 }
 
 /* Rows from r on, values from i on. */
@@ -81,7 +84,7 @@ static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
 {
     const wc_bytes *x = &p->bytes;
     const size_t at = r * p->k + i;
-    return (wc_bytes){x->q + at, x->scale + at / 32, x->sum + at / 8, x->neg_sum + at / 32, p->k};
+    return (wc_bytes){x->q + at, x->scale + at / 32, x->neg + at / 32, p->k};
 }
 
 static void quantize_rows(void *job, size_t first, size_t n)
@@ -89,8 +92,8 @@ static void quantize_rows(void *job, size_t first, size_t n)
     const struct product *p = job;
     for (size_t r = first; r < first + n; r++) {
         const wc_bytes to = bytes_at(p, r, 0);
-        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (int16_t *)to.sum, (int32_t *)to.neg_sum,
-                          f32(p->x) + r * p->k, p->k);
+        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (wc_neg_sums *)to.neg, f32(p->x) + r * p->k,
+                          p->k);
     }
 }
 
@@ -131,7 +134,7 @@ static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
     const struct cpu *c = cpu_of(b);
     const size_t k = w->shape[1], stride = rounded_stride(c, n, k);
     const struct layout l = layout_of(n, k);
-    return wc_cpu_takes_bytes(c, w->dtype)   ? l.q + l.scale + l.sum + l.neg_sum
+    return wc_cpu_takes_bytes(c, w->dtype)   ? l.q + l.scale + l.neg
            : wc_cpu_takes_pairs(c, w->dtype) ? (k + stride - 1) / stride * n * stride / 2
            : packs_floats(c, n, k)           ? (k + WC_SPAN - 1) / WC_SPAN * n * packed_stride(c, k)
                                              : 0;
@@ -143,8 +146,8 @@ static void prepare_x(struct product *p, float *work)
     const struct layout l = layout_of(p->n, p->k);
     const size_t least = ROUND_LEAST / (p->k + 1) + 1;
     if (wc_cpu_takes_bytes(p->c, p->w.dtype)) {
-        float *scale = work + l.q, *sum = scale + l.scale;
-        p->bytes = (wc_bytes){(int8_t *)work, scale, (int16_t *)sum, (int32_t *)(sum + l.sum), p->k};
+        float *scale = work + l.q;
+        p->bytes = (wc_bytes){(int8_t *)work, scale, (wc_neg_sums *)(scale + l.scale), p->k};
         wc_cpu_for(p->c, quantize_rows, p, p->n, least);
     } else if (wc_cpu_takes_pairs(p->c, p->w.dtype)) {
         p->span = 2 * WC_SPAN;
@@ -331,11 +334,6 @@ static void many_rows(void *job, int thread, size_t chunk)
             tile_rows(p, s, row, r, wc_min_size(PASS_ROWS, n_rows - r), col, n_cols, i, span);
     }
     wc_cpu_put_scratch(p->c, s);
-}
-
-static size_t round_up(size_t n, size_t step)
-{
-    return (n + step - 1) / step * step;
 }
 
 /* Cuts y into blocks of one size but for a panel, some for every thread and as many for one as for another. */

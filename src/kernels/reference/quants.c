@@ -167,7 +167,7 @@ static void dot(float *y, size_t y_stride, const float *x, size_t x_stride, size
 
 /* ---- against x in bytes ---- */
 
-void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, const float *x, size_t k)
+void wc_reference_quantize(int8_t *q, float *scale, wc_neg_sums *neg, const float *x, size_t k)
 {
     for (size_t i = 0; i < k; i += 32) {
         float top = 0, none = 0;
@@ -181,12 +181,13 @@ void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, int32_t *neg_s
             const float v = rintf(x[j] * inverse);
             q[j] = (int8_t)(isnan(v) ? 0 : v > 127 ? 127 : v < -127 ? -127 : v);
         }
-        memset(sum + i / 8, 0, 4 * sizeof *sum);
-        neg_sum[i / 32] = 0;
-        for (size_t j = i; j < i + 32; j++) {
-            int16_t *to = &sum[j / 16 * 2 + j % 4 / 2];
-            *to = (int16_t)(*to + q[j]);
-            neg_sum[i / 32] -= q[j];
+        wc_neg_sums *to = &neg[i / 32];
+        memset(to, 0, sizeof *to);
+        for (size_t j = 0; j < 32; j++) {
+            const size_t two = j % 4 / 2;
+            to->of_16[j / 16][two] = (int16_t)(to->of_16[j / 16][two] - q[i + j]);
+            to->of_32[two] = (int16_t)(to->of_32[two] - q[i + j]);
+            to->total -= q[i + j];
         }
     }
 }

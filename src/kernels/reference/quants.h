@@ -7,7 +7,7 @@
 enum { WC_REFERENCE_COLS = 16 };
 
 float wc_reference_burn_bytes(size_t n);
-void wc_reference_quantize(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, const float *x, size_t k);
+void wc_reference_quantize(int8_t *q, float *scale, wc_neg_sums *neg, const float *x, size_t k);
 
 #define WC_DECLARE(name, block, group, zero, top, has_min)                                                   \
     void wc_reference_widen_##name(float *y, const void *x, size_t n);                                       \

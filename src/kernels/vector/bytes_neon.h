@@ -145,21 +145,19 @@ static inline vec v_of_halves(ivec a)
     return vcvt_f32_f16(vreinterpret_f16_s16(vmovn_s32(a)));
 }
 
-/* The sum of a group of x, which has one or two of 16 (kernels.h); and `by` times it. */
-static inline ivec x_sums(const int16_t *sum, bool two)
+/* `by` times the sum of two numbers, in every lane. */
+static inline ivec i_pair_total(const int16_t *pair, int by)
 {
-    return i_all(sum[0] + sum[1] + (two ? sum[2] + sum[3] : 0));
+    return i_all(by * (pair[0] + pair[1]));
 }
-#define x_total(sums, by) vmulq_n_s32(sums, by)
 
-/* A group's products in L lanes, less zero times the sum of x: begun with p_start, in p_step a vector of weights and one of
+/* A group's products in L lanes, less zero times the sum of x: begun with group_start, in p_step a vector of weights and one of
  * x, four values of each lane. */
 typedef ivec part;
-#define BYTES_ROWS       4
-#define BYTES_COLS       16
-#define CENTRE(t)        ZERO(t)
-#define p_start(sums, t) x_total(sums, -ZERO(t))
-#define p_join(p, wide)  (p)
+#define BYTES_ROWS      4
+#define BYTES_COLS      16
+#define CENTRE(t)       ZERO(t)
+#define p_join(p, wide) (p)
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
     const int8x16_t s = vreinterpretq_s8_s32(w), t = vreinterpretq_s8_s32(x);

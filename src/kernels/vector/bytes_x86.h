@@ -84,12 +84,11 @@ typedef __m512i ivec;
 #define i_dot(acc, w, x) _mm512_dpbusd_epi32(acc, w, x)
 #define i_unsigned(w)    _mm512_xor_si512(w, _mm512_set1_epi8(-128))
 #else
-#define i_times16(a, by) _mm512_mullo_epi16(a, _mm512_set1_epi16((short)(by)))
-#define i_pairs(w, x)    _mm512_maddubs_epi16(w, x)
-#define i_join(a)        i_pair_sums(a, 1)
-#define i_abs(w)         _mm512_abs_epi8(w)
+#define i_pairs(w, x) _mm512_maddubs_epi16(w, x)
+#define i_join(a)     i_pair_sums(a, 1)
+#define i_abs(w)      _mm512_abs_epi8(w)
 /* x with the sign of w; x is 0 where w is: its |w| is 0. */
-#define i_sign(x, w)     _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)
+#define i_sign(x, w)  _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x)
 #endif
 #else
 typedef __m256i ivec;
@@ -101,7 +100,6 @@ typedef __m256i ivec;
 #define i_add16(a, b)      _mm256_add_epi16(a, b)
 #define i_pairs(w, x)      _mm256_maddubs_epi16(w, x)
 #define i_pair_sums(a, by) _mm256_madd_epi16(a, _mm256_set1_epi16((short)(by)))
-#define i_times16(a, by)   _mm256_mullo_epi16(a, _mm256_set1_epi16((short)(by)))
 #define i_join(a)          i_pair_sums(a, 1)
 #define i_abs(w)           _mm256_abs_epi8(w)
 #define i_sign(x, w)       _mm256_sign_epi8(x, w)
@@ -209,26 +207,22 @@ static inline vec v_of_8_halves(const uint16_t *d)
 #define ADD16_TO(sum, a) ((sum) = i_add16(sum, a))
 #endif
 
-/* The sums of a group of x (kernels.h), which has one or two of 16, in every lane; and their total, `by` times. */
-static inline ivec x_sums(const int16_t *sum, bool two)
+/* `by` times the sum of two numbers, in every lane. */
+static inline ivec i_pair_total(const int16_t *pair, int by)
 {
-    int32_t first, second;
-    memcpy(&first, sum, sizeof first);
-    memcpy(&second, sum + 2 * two, sizeof second);
-    return two ? i_add16(i_all(first), i_all(second)) : i_all(first);
+    int32_t two;
+    memcpy(&two, pair, sizeof two);
+    return i_pair_sums(i_all(two), by);
 }
-#define x_total(sums, by) i_pair_sums(sums, by)
 
-/* A group's products in L lanes, less zero times the sum of x: begun with p_start, in p_step a vector of weights and one of
+/* A group's products in L lanes, less zero times the sum of x: begun with group_start, in p_step a vector of weights and one of
  * x, four values of each lane. */
 typedef ivec part;
 #ifdef __AVX512VNNI__
-#define WIDE_SUMS
-#define BYTES_ROWS       6
-#define BYTES_COLS       32
-#define CENTRE(t)        ZERO(t)
-#define p_start(sums, t) (ZERO(t) ? x_total(sums, -ZERO(t)) : i_zero())
-#define p_join(p, wide)  (p)
+#define BYTES_ROWS      6
+#define BYTES_COLS      32
+#define CENTRE(t)       ZERO(t)
+#define p_join(p, wide) (p)
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
     return i_dot(p, wide ? i_unsigned(w) : w, x);
@@ -236,11 +230,11 @@ static inline part p_step(part p, ivec w, ivec x, bool wide)
 #else
 /* Sums of narrow weights stay in 16 bits, two to a lane, which may overflow on the way: less the middle of a type's range
  * times the sums of x, what is left of 16 products of 5 bits, or 8 of 6, is at most 32512. */
-#define BYTES_ROWS       4
-#define BYTES_COLS       16
-#define CENTRE(t)        ((t).top <= 15 || WIDE(t) ? ZERO(t) : ((t).top + 1) / 2)
-#define p_start(sums, t) (CENTRE(t) ? i_times16(sums, -CENTRE(t)) : i_zero())
-#define p_join(p, wide)  ((wide) ? (p) : i_join(p))
+#define NARROW_PARTS
+#define BYTES_ROWS      4
+#define BYTES_COLS      16
+#define CENTRE(t)       ((t).top <= 15 || WIDE(t) ? ZERO(t) : ((t).top + 1) / 2)
+#define p_join(p, wide) ((wide) ? (p) : i_join(p))
 static inline part p_step(part p, ivec w, ivec x, bool wide)
 {
     if (wide)

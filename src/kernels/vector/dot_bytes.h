@@ -177,18 +177,18 @@ typedef void (*row_scales_fn)(rows_at b, row_scales *s);
 enum { DOT_X = 4 };
 
 /* A group of L rows of w joins the sums of a row of x. */
-ALWAYS_INLINE vec add_group(vec acc, const ivec *d, const row_scales *s, size_t g, float x_scale, ivec sums,
-                            const int32_t *neg_sum, quant t)
+ALWAYS_INLINE vec add_group(vec acc, const ivec *d, const row_scales *s, size_t g, float x_scale,
+                            const wc_neg_sums *neg, size_t half, quant t)
 {
     part p = r_sum(d, WIDE(t));
     if (CENTRE(t))
-        p = p_add(p, group_start(sums, neg_sum, t), WIDE(t));
+        p = p_add(p, group_start(neg, half, t), WIDE(t));
     ivec dots = p_join(p, WIDE(t));
     if (CENTRE(t) != ZERO(t))
-        dots = i_add(dots, x_total(sums, CENTRE(t) - ZERO(t)));
+        dots = i_add(dots, neg_total(neg, half, ZERO(t) - CENTRE(t), t));
     acc = v_fma(v_mul(s->scale[g], v_all(x_scale)), i_to_vec(dots), acc);
     if (t.has_min)
-        acc = v_fma(v_mul(s->min[g], v_all(x_scale)), i_to_vec(x_total(sums, -1)), acc);
+        acc = v_fma(v_mul(s->min[g], v_all(x_scale)), i_to_vec(neg_total(neg, half, 1, t)), acc);
     return acc;
 }
 
@@ -204,25 +204,24 @@ ALWAYS_INLINE void add_run(vec *acc, const wc_bytes *x, size_t at, rows_at b, si
     UNROLL
     for (int n = 0; n < nx; n++) {
         const int8_t *q = x->q + (size_t)n * x->k + 32 * at;
-        const int16_t *sum = x->sum + (size_t)n * (x->k / 8) + 4 * at;
         const float x_scale = x->scale[(size_t)n * (x->k / 32) + at];
-        const int32_t *neg_sum = x->neg_sum + (size_t)n * (x->k / 32) + at;
+        const wc_neg_sums *neg = x->neg + (size_t)n * (x->k / 32) + at;
         const r16 x0 = r16_all(q), x1 = r16_all(q + 16);
         ivec d[4];
         if (t.group == 32) {
             UNROLL
             for (int m = 0; m < 4; m++)
                 d[m] = r_dot_both(w[m].first, x0, w[m].last, x1, WIDE(t));
-            acc[n] = add_group(acc[n], d, s, g, x_scale, x_sums(sum, true), neg_sum, t);
+            acc[n] = add_group(acc[n], d, s, g, x_scale, neg, 0, t);
         } else {
             UNROLL
             for (int m = 0; m < 4; m++)
                 d[m] = r_dot(w[m].first, x0, WIDE(t));
-            acc[n] = add_group(acc[n], d, s, g, x_scale, x_sums(sum, false), neg_sum, t);
+            acc[n] = add_group(acc[n], d, s, g, x_scale, neg, 0, t);
             UNROLL
             for (int m = 0; m < 4; m++)
                 d[m] = r_dot(w[m].last, x1, WIDE(t));
-            acc[n] = add_group(acc[n], d, s, g + 1, x_scale, x_sums(sum + 2, false), neg_sum, t);
+            acc[n] = add_group(acc[n], d, s, g + 1, x_scale, neg, 1, t);
         }
     }
 }
@@ -285,8 +284,7 @@ ALWAYS_INLINE void dot_quants(float *y, size_t y_stride, const wc_bytes *x, size
             }
             rest.q += n * x->k;
             rest.scale += n * (x->k / 32);
-            rest.sum += n * (x->k / 8);
-            rest.neg_sum += n * (x->k / 32);
+            rest.neg += n * (x->k / 32);
         }
     }
 }

@@ -96,7 +96,7 @@ static void dot_widened(float *y, size_t y_stride, const float *x, size_t x_stri
 
 /* ---- x in bytes ---- */
 
-static void quantize(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, const float *x, size_t k)
+static void quantize(int8_t *q, float *scale, wc_neg_sums *neg, const float *x, size_t k)
 {
     for (size_t i = 0; i < k; i += 32) {
         vec top = v_zero(), none = v_zero();
@@ -114,28 +114,38 @@ static void quantize(int8_t *q, float *scale, int16_t *sum, int32_t *neg_sum, co
         }
     }
     for (size_t i = 0; i < k; i += 32) {
-        int16_t *s = sum + i / 8;
+        int16_t s[4];
         b_sums(s, q + i);
-        neg_sum[i / 32] = -(s[0] + s[1] + s[2] + s[3]);
+        const int16_t a = (int16_t)-s[0], b = (int16_t)-s[1], c = (int16_t)-s[2], d = (int16_t)-s[3];
+        neg[i / 32] = (wc_neg_sums){{{a, b}, {c, d}}, {(int16_t)(a + c), (int16_t)(b + d)}, a + b + c + d};
     }
 }
 
-/* What a group's products begin with: less their centre times the sum of x.  Of 32 it needs but a load and a shift where sums have
- * 32 bits; a tile waits for what multiplies. */
-ALWAYS_INLINE part group_start(ivec sums, const int32_t *neg_sum, quant t)
+/* `by` times minus the sum of a group of x, of 32 or of half as many, in every lane.  Of 32 it needs but a load and a shift; a tile
+ * waits for what multiplies. */
+ALWAYS_INLINE ivec neg_total(const wc_neg_sums *neg, size_t half, int by, quant t)
 {
-#ifdef WIDE_SUMS
     typedef int32_t lanes __attribute__((vector_size(sizeof(ivec))));
-    if (t.group == 32)
-        return (part)((lanes)i_all(*neg_sum) * ZERO(t));
-#endif
-    return p_start(sums, t);
+    return t.group == 32 ? (ivec)((lanes)i_all(neg->total) * by) : i_pair_total(neg->of_16[half], by);
 }
 
-/* The sum of a group of x, negative: added outside of the vector units, which have enough to do. */
-ALWAYS_INLINE float neg_sum_of(const int16_t *sum, const int32_t *neg_sum, quant t)
+/* What a group's products begin with: less their centre times the sum of x. */
+ALWAYS_INLINE part group_start(const wc_neg_sums *neg, size_t half, quant t)
 {
-    return (float)(t.group == 32 ? *neg_sum : -(sum[0] + sum[1]));
+#ifdef NARROW_PARTS
+    typedef int16_t pairs __attribute__((vector_size(sizeof(ivec))));
+    int32_t two;
+    memcpy(&two, t.group == 32 ? neg->of_32 : neg->of_16[half], sizeof two);
+    if (!WIDE(t))
+        return (part)((pairs)i_all(two) * (int16_t)CENTRE(t));
+#endif
+    return neg_total(neg, half, CENTRE(t), t);
+}
+
+/* Minus the sum of a group of x, added outside of the vector units, which have enough to do. */
+ALWAYS_INLINE float neg_sum_of(const wc_neg_sums *neg, size_t half, quant t)
+{
+    return (float)(t.group == 32 ? neg->total : neg->of_16[half][0] + neg->of_16[half][1]);
 }
 
 #include "kernels/vector/dot_bytes.h"
@@ -187,20 +197,16 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
                               size_t i, quant t, const int rows)
 {
     part parts[BYTES_ROWS][VECS];
-    ivec sums[BYTES_ROWS];
-    float neg_sums[BYTES_ROWS];
     const float *scale = p->scale[i / t.group], *min = p->min[i / t.group];
     const float *x_scales = x->scale + first * (x->k / 32) + i / 32;
-    const int16_t *x_sum = x->sum + first * (x->k / 8) + i / 8;
-    const int32_t *x_neg_sum = x->neg_sum + first * (x->k / 32) + i / 32;
+    const wc_neg_sums *neg = x->neg + first * (x->k / 32) + i / 32;
+    const size_t half = i % 32 / 16, next = x->k / 32;
     const int8_t *q = x->q + first * x->k + i;
     UNROLL
     for (int r = 0; r < rows; r++) {
-        sums[r] = x_sums(x_sum + (size_t)r * (x->k / 8), t.group == 32);
-        neg_sums[r] = neg_sum_of(x_sum + (size_t)r * (x->k / 8), x_neg_sum + (size_t)r * (x->k / 32), t);
         UNROLL
         for (int v = 0; v < VECS; v++)
-            parts[r][v] = group_start(sums[r], x_neg_sum + (size_t)r * (x->k / 32), t);
+            parts[r][v] = group_start(neg + (size_t)r * next, half, t);
     }
     UNROLL
     for (int s = 0; s < (int)t.group / 4; s++) {
@@ -220,15 +226,16 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
     }
     UNROLL
     for (int r = 0; r < rows; r++) {
-        const vec x_scale = v_all(x_scales[(size_t)r * (x->k / 32)]);
+        const vec neg_sum = v_all(neg_sum_of(neg + (size_t)r * next, half, t));
+        const vec x_scale = v_all(x_scales[(size_t)r * next]);
         UNROLL
         for (int v = 0; v < VECS; v++) {
             ivec dots = p_join(parts[r][v], WIDE(t));
             if (CENTRE(t) != ZERO(t))
-                dots = i_add(dots, x_total(sums[r], CENTRE(t) - ZERO(t)));
+                dots = i_add(dots, neg_total(neg + (size_t)r * next, half, ZERO(t) - CENTRE(t), t));
             acc[r][v] = v_fma(v_mul(v_load(scale + v * L), x_scale), i_to_vec(dots), acc[r][v]);
             if (t.has_min)
-                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), v_all(neg_sums[r]), acc[r][v]);
+                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), neg_sum, acc[r][v]);
         }
     }
 }
