@@ -5,8 +5,8 @@
  * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time.
  *
  * Unless nothing may be rounded, all of x is first rounded into work: to bf16 where the CPU multiplies pairs of bf16 and W is
- * bf16 (row after row for few rows, span after span for many), to bytes where W is quantized.  Of x as it is many rows are packed
- * span after span, too: rows a power of two apart push each other out of the caches. */
+ * bf16, to bytes where W is quantized.  Few rows lie row after row in work, many span after span, as do those of x as it is: rows
+ * a power of two apart push each other out of the caches. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -69,6 +69,12 @@ static void round_rows(void *job, size_t first, size_t n)
 
 /* ---- x rounded to bytes ---- */
 
+/* Values of a row of x that lie together in bytes, behind each other for all rows. */
+static size_t bytes_stride(size_t n, size_t k)
+{
+    return few(n) ? k : wc_min_size(k, WC_SPAN);
+}
+
 /* Floats of the parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
 struct layout {
     size_t q, scale, neg;
@@ -76,25 +82,27 @@ struct layout {
 
 static struct layout layout_of(size_t n, size_t k)
 {
-    return (struct layout){round_up(n * k / 4, 16), round_up(n * k / 32, 16), n * k / 8};
+    const size_t values = n * round_up(k, bytes_stride(n, k));
+    return (struct layout){round_up(values / 4, 16), round_up(values / 32, 16), values / 8};
 }
 
-/* Rows from r on, values from i on. */
+/* Rows from r on, values from i on, with which a span begins. */
 static wc_bytes bytes_at(const struct product *p, size_t r, size_t i)
 {
     const wc_bytes *x = &p->bytes;
-    const size_t at = r * p->k + i;
-    return (wc_bytes){x->q + at, x->scale + at / 32, x->neg + at / 32, p->k};
+    const size_t at = (i / x->k * p->n + r) * x->k;
+    return (wc_bytes){x->q + at, x->scale + at / 32, x->neg + at / 32, x->k};
 }
 
 static void quantize_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
-    for (size_t r = first; r < first + n; r++) {
-        const wc_bytes to = bytes_at(p, r, 0);
-        p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (wc_neg_sums *)to.neg, f32(p->x) + r * p->k,
-                          p->k);
-    }
+    for (size_t r = first; r < first + n; r++)
+        for (size_t i = 0; i < p->k; i += p->bytes.k) {
+            const wc_bytes to = bytes_at(p, r, i);
+            p->c->k->quantize((int8_t *)to.q, (float *)to.scale, (wc_neg_sums *)to.neg,
+                              f32(p->x) + r * p->k + i, wc_min_size(to.k, p->k - i));
+        }
 }
 
 /* ---- x as it is ---- */
@@ -147,7 +155,8 @@ static void prepare_x(struct product *p, float *work)
     const size_t least = ROUND_LEAST / (p->k + 1) + 1;
     if (wc_cpu_takes_bytes(p->c, p->w.dtype)) {
         float *scale = work + l.q;
-        p->bytes = (wc_bytes){(int8_t *)work, scale, (wc_neg_sums *)(scale + l.scale), p->k};
+        p->bytes = (wc_bytes){(int8_t *)work, scale, (wc_neg_sums *)(scale + l.scale),
+                              bytes_stride(p->n, p->k)};
         wc_cpu_for(p->c, quantize_rows, p, p->n, least);
     } else if (wc_cpu_takes_pairs(p->c, p->w.dtype)) {
         p->span = 2 * WC_SPAN;
