@@ -38,7 +38,8 @@ CHANGED = {
 # Where llama.cpp itself differs from transformers, which we follow.
 EXPECTED = {
     "phimoe": "llama.cpp has root mean square norms and a softmax over two experts, Phi-3.5-MoE neither",
-    "gemma3n_mm": "refused: GGUF files have no tokenizer of its kind",
+    **dict.fromkeys(("gemma3n_mm", "gemma3_mm", "embeddinggemma", "bert", "bert_classify", "bert_pooled", "bert_rerank",
+                     "bert_tokens", "minilm"), "refused: GGUF files have no tokenizer of its kind"),
     "qwen2_untied_window": "refused: files of qwen2 know no windows",
     **dict.fromkeys(("gemma3n_text", "gemma3n_text_bf16", "gemma3n_text_sharded", "gemma3n_slice"),
                     "llama.cpp has one shape of Gemma 3n: below"),
