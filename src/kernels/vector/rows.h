@@ -422,15 +422,19 @@ static float burn_pairs(size_t n)
 }
 #endif
 
+/* From as many places at once as products with few rows take weights from. */
 static uint64_t read_all(const void *p, size_t n)
 {
+    enum { EACH = 8 / STREAMS };
     const float *x = p;
+    const size_t share = n / sizeof *x / STREAMS;
     vec s[8];
     for (int j = 0; j < 8; j++)
         s[j] = v_zero();
-    for (size_t i = 0; i + 8 * L <= n / sizeof *x; i += 8 * L)
-        for (int j = 0; j < 8; j++)
-            s[j] = v_add(s[j], v_load(x + i + (size_t)j * L));
+    for (size_t i = 0; i + EACH * L <= share; i += EACH * L)
+        UNROLL
+    for (int j = 0; j < 8; j++)
+        s[j] = v_add(s[j], v_load(x + (size_t)(j / EACH) * share + i + (size_t)(j % EACH) * L));
     for (int j = 1; j < 8; j++)
         s[0] = v_add(s[0], s[j]);
     return (uint64_t)(v_sum(s[0]) != 0.5f);
