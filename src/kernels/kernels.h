@@ -73,7 +73,8 @@ typedef struct wc_kernels {
 
     /* The same for quantized w (entry t - WC_Q4_0) and x in bytes.  k and w_stride are of whole blocks, k <= WC_SPAN for
      * panels; a panel has bytes_cols columns and takes no more than as many of floats.
-     * quantize: scale = max |x| / 127 of each 32, q = x / scale rounded to even; NaN scale where x is not finite. */
+     * quantize: scale = max |x| / 127 of each 32, q = x / scale rounded to even; NaN scale where x is not finite;
+     * neg of each 32 q. */
     void (*quantize)(int8_t *q, float *scale, wc_neg_sums *neg, const float *x, size_t k);
     void (*unpack_bytes[WC_QUANT_TYPES])(void *panel, const void *w, size_t w_stride, size_t n_cols,
                                          size_t k);

@@ -34,12 +34,12 @@ struct product {
     size_t float_stride; /* which lie so far apart */
 };
 
-/* ---- x rounded to bf16 ---- */
-
 static size_t round_up(size_t n, size_t step)
 {
     return (n + step - 1) / step * step;
 }
+
+/* ---- x rounded to bf16 ---- */
 
 static bool few(size_t n_rows)
 {
@@ -75,7 +75,7 @@ static size_t bytes_stride(size_t n, size_t k)
     return few(n) ? k : wc_min_size(k, WC_SPAN);
 }
 
-/* Floats of the parts of a wc_bytes with n rows of k values, each a whole number of cache lines. */
+/* Floats of the parts of a wc_bytes with n rows of k values; the next begins with a cache line. */
 struct layout {
     size_t q, scale, neg;
 };
@@ -143,8 +143,8 @@ static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
     const size_t k = w->shape[1], stride = rounded_stride(c, n, k);
     const struct layout l = layout_of(n, k);
     return wc_cpu_takes_bytes(c, w->dtype)   ? l.q + l.scale + l.neg
-           : wc_cpu_takes_pairs(c, w->dtype) ? (k + stride - 1) / stride * n * stride / 2
-           : packs_floats(c, n, k)           ? (k + WC_SPAN - 1) / WC_SPAN * n * packed_stride(c, k)
+           : wc_cpu_takes_pairs(c, w->dtype) ? n * round_up(k, stride) / 2
+           : packs_floats(c, n, k)           ? n * round_up(k, WC_SPAN) / WC_SPAN * packed_stride(c, k)
                                              : 0;
 }
 

@@ -13,8 +13,8 @@ enum { COLS = 16, GROUP = 8, TURN = L < 8 ? 8 * L : 64 };
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Fetches the n bytes of weights `ahead` of p, so far off that they have come when they are needed.  What serves best was measured
- * for each level, and stands in its vocabulary: whether a few rows of x take the rows of w from STREAMS places far apart at
- * once, so that the CPU, too, looks ahead at each of them, or from one, line after line; how far ahead, AHEAD bytes of one
+ * for each level, and stands in its vocabulary: whether a few rows of x take the rows of w from STREAMS = 4 places far
+ * apart at once, so that the CPU, too, looks ahead at each of them, or from one, line after line; how far ahead, AHEAD bytes of one
  * row, or as far as the next rows lie and MARGIN more, but ROWS_AHEAD at least; FETCH says to which cache; and PAGES_AHEAD of
  * that, unless 0, the page is touched, as the look-up of its address is what reading from pages of 4 KB waits for. */
 ALWAYS_INLINE void fetch_ahead(const void *p, size_t ahead, size_t n)
@@ -206,7 +206,7 @@ TILES(tile_words, LOAD_PAIRS)
 #endif
 #undef RUN
 
-/* nx rows of x times nw rows of w, `apart` values of w and columns of y from one to the next; nw is 1 or 4.  Behind four
+/* nx rows of x times nw rows of w, 1 or 4, of which each lies `apart` rows after the one before.  Behind four
  * neighbours the next are fetched meanwhile: of so many at once the CPU foresees none. */
 ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
                              size_t w_stride, size_t apart, size_t k, loader type, const int nx, const int nw)
