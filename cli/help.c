@@ -242,7 +242,7 @@ static const char man_head[] =
 static const char man_tail[] = ".Sh ENVIRONMENT\n"
                                ".Bl -tag -width Ds\n"
                                ".It Ev WHINCHAT_CPU\n"
-                               "Use at most this kernel level: reference, avx2, avx512, avx512bf16 or neon.\n"
+                               "Use at most this kernel level: reference, avx2, avx512, avx512bf16, amx or neon.\n"
                                ".It Ev WHINCHAT_MODELS\n"
                                "A folder of models that are found by name before those that are shipped.\n"
                                ".It Ev HF_HUB_CACHE , HF_HOME\n"

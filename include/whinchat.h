@@ -62,7 +62,7 @@ typedef struct wc_error {
 
 /* "0.1.0" */
 WC_API const char *wc_version(void);
-/* The kernel level in use on this CPU: "reference", "avx2", "avx512", "avx512bf16" or "neon". */
+/* The kernel level in use on this CPU: "reference", "avx2", "avx512", "avx512bf16", "amx" or "neon". */
 WC_API const char *wc_cpu_level(void);
 /* The machine as JSON: {"cpu","level","levels":[...],"threads","physical_cores","memory_bytes",...}; free with wc_free. */
 WC_API char *wc_machine_json(void);

@@ -7,12 +7,27 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 static unsigned long long xgetbv0(void)
 {
     unsigned low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (unsigned long long)high << 32 | low;
+}
+
+/* The system keeps room for the tiles, 8 KB a thread, only in processes that have asked for it. */
+static bool may_use_tiles(void)
+{
+#if defined(__linux__)
+    enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+#else
+    return false;
+#endif
 }
 
 static bool x86_has(enum wc_level level)
@@ -31,15 +46,20 @@ static bool x86_has(enum wc_level level)
     bool avx512 = avx2 && (saved & 0xe6) == 0xe6 && (b7 & need512) == need512;
     if (level == WC_LEVEL_AVX512)
         return avx512;
-    unsigned a71;
-    return avx512 && (c7 & bit_AVX512VNNI) && __get_cpuid_count(7, 1, &a71, &b, &c, &d7) &&
-           (a71 & 1u << 5); /* AVX512_BF16 */
+    unsigned a71, d71;
+    const bool bf16 = avx512 && (c7 & bit_AVX512VNNI) && __get_cpuid_count(7, 1, &a71, &b, &c, &d71) &&
+                      (a71 & 1u << 5); /* AVX512_BF16 */
+    if (level == WC_LEVEL_AVX512BF16)
+        return bf16;
+    const unsigned need_amx = 1u << 22 | 1u << 24 | 1u << 25; /* AMX_BF16, AMX_TILE, AMX_INT8 */
+    return bf16 && (d7 & need_amx) == need_amx && (saved & 0x60000) == 0x60000 && may_use_tiles();
 }
 #endif
 
 const char *wc_cpu_name(enum wc_level level)
 {
-    static const char *const names[WC_N_LEVELS] = {"reference", "neon", "avx2", "avx512", "avx512bf16"};
+    static const char *const names[WC_N_LEVELS] = {"reference", "neon",       "avx2",
+                                                   "avx512",    "avx512bf16", "amx"};
     return names[level];
 }
 
@@ -53,6 +73,8 @@ const wc_kernels *wc_cpu_kernels(enum wc_level level)
         return wc_kernels_avx512();
     case WC_LEVEL_AVX512BF16:
         return wc_kernels_avx512bf16();
+    case WC_LEVEL_AMX:
+        return wc_kernels_amx();
 #elif defined(__aarch64__)
     case WC_LEVEL_NEON:
         return wc_kernels_neon();

@@ -11,10 +11,11 @@ enum wc_level {
     WC_LEVEL_AVX2,
     WC_LEVEL_AVX512,
     WC_LEVEL_AVX512BF16,
+    WC_LEVEL_AMX,
     WC_N_LEVELS
 };
 
-const char *wc_cpu_name(enum wc_level level); /* "reference", "neon", "avx2", "avx512", "avx512bf16" */
+const char *wc_cpu_name(enum wc_level level); /* "reference", "neon", "avx2", "avx512", "avx512bf16", "amx" */
 /* This CPU, its system and this build have the level. */
 bool wc_cpu_has(enum wc_level level);
 /* The best level, or the one that WHINCHAT_CPU names when it is there. */

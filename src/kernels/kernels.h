@@ -19,7 +19,9 @@
  * so the result is the same bit for bit at every level, for any number of rows.
  *
  * Where a CPU multiplies bf16 by bf16 (level avx512bf16), the same holds for words of two neighbouring values: lane l adds
- * the two products of word l, l + L ..., and a span is of WC_SPAN words. */
+ * the two products of word l, l + L ..., and a span is of WC_SPAN words.  Where it multiplies tiles (level amx), the products of 16
+ * words are added first, those of the first values and those of the second ones, these two sums, and then such sums one after
+ * the other along K, beginning with what is added. */
 #ifndef WC_KERNELS_KERNELS_H
 #define WC_KERNELS_KERNELS_H
 #include <stdbool.h>
@@ -56,8 +58,10 @@ typedef struct wc_bytes {
 typedef struct wc_kernels {
     const char *level;
     int lanes;
-    int panel_cols; /* columns of a panel, */
-    int bytes_cols; /* and of one of bytes */
+    int panel_cols;   /* columns of a panel, */
+    int bytes_cols;   /* of one of bytes, */
+    int pair_cols;    /* and of one of pairs */
+    bool pairs_go_on; /* the sums of tile_pairs begin with what is added, rather than being added to it */
 
     /* panel <- columns w_0 .. w_{n_cols-1} (rows of W, w_stride values apart) of k <= WC_SPAN values, widened to f32, in
      * the order in which tile reads them; missing columns are zero.  panel: panel_cols * WC_SPAN floats, 64-byte aligned. */
@@ -85,7 +89,7 @@ typedef struct wc_kernels {
                                       size_t w_stride, size_t n_w, size_t k);
 
     /* The same three for x and w of bf16, by pairs; NULL where the CPU has no such instruction.  Rows of x hold zeros behind k
-     * up to a whole vector of 2 lanes values; x_stride is even. */
+     * up to a whole vector of 2 lanes values; x_stride is even.  A panel has pair_cols columns of 2 WC_SPAN values. */
     void (*unpack_pairs)(uint16_t *panel, const uint16_t *w, size_t w_stride, size_t n_cols, size_t k);
     void (*tile_pairs)(float *y, size_t y_stride, const float *add, size_t add_stride, const uint16_t *x,
                        size_t x_stride, const uint16_t *panel, size_t n_rows, size_t n_cols,
@@ -152,5 +156,6 @@ const wc_kernels *wc_kernels_reference(void);
 const wc_kernels *wc_kernels_avx2(void);
 const wc_kernels *wc_kernels_avx512(void);
 const wc_kernels *wc_kernels_avx512bf16(void);
+const wc_kernels *wc_kernels_amx(void);
 const wc_kernels *wc_kernels_neon(void);
 #endif

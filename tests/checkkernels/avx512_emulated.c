@@ -1,5 +1,6 @@
 /* avx512_emulated.c - the AVX-512 kernels, from their own source, on a CPU that has no AVX-512: SIMDe computes each
- * instruction with AVX2.  Slow, and only for this test.  With EMULATE_PAIRS the level avx512bf16, which has VNNI. */
+ * instruction with AVX2.  Slow, and only for this test.  With EMULATE_PAIRS the level avx512bf16, which has VNNI,
+ * and with EMULATE_TILES, too, the level amx. */
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #include <simde/x86/f16c.h>
@@ -193,7 +194,94 @@ static inline simde__m512bh emulated_pairs(simde__m512 a, simde__m512 b)
 #define _mm512_mask_storeu_ps(p, mask, a) emulated_store_first(p, mask, a)
 #define __AVX512VNNI__                    1
 #define __AVX512BF16__                    1
-#define wc_kernels_avx512bf16             emulated_avx512bf16
+#ifdef EMULATE_TILES
+static _Thread_local struct {
+    int rows, row_bytes;
+    char row[16][64];
+} emulated_tiles[8];
+
+static inline void emulated_shapes(const void *shapes)
+{
+    for (int t = 0; t < 8; t++) {
+        uint16_t row_bytes;
+        memcpy(&row_bytes, (const char *)shapes + 16 + 2 * t, sizeof row_bytes);
+        memset(&emulated_tiles[t], 0, sizeof emulated_tiles[t]);
+        emulated_tiles[t].row_bytes = row_bytes;
+        emulated_tiles[t].rows = ((const uint8_t *)shapes)[48 + t];
+    }
+}
+
+static inline void emulated_tile_load(int t, const void *from, size_t stride)
+{
+    for (int r = 0; r < emulated_tiles[t].rows; r++)
+        memcpy(emulated_tiles[t].row[r], (const char *)from + (size_t)r * stride,
+               (size_t)emulated_tiles[t].row_bytes);
+}
+
+static inline void emulated_tile_store(int t, void *to, size_t stride)
+{
+    for (int r = 0; r < emulated_tiles[t].rows; r++)
+        memcpy((char *)to + (size_t)r * stride, emulated_tiles[t].row[r],
+               (size_t)emulated_tiles[t].row_bytes);
+}
+
+static inline void emulated_tile_bytes(int to, int a, int b)
+{
+    for (int r = 0; r < emulated_tiles[to].rows; r++)
+        for (int c = 0; c < emulated_tiles[to].row_bytes / 4; c++) {
+            int32_t sum;
+            memcpy(&sum, emulated_tiles[to].row[r] + 4 * c, 4);
+            for (int i = 0; i < emulated_tiles[a].row_bytes; i++)
+                sum += (int8_t)emulated_tiles[a].row[r][i] *
+                       (int8_t)emulated_tiles[b].row[i / 4][4 * c + i % 4];
+            memcpy(emulated_tiles[to].row[r] + 4 * c, &sum, 4);
+        }
+}
+
+static inline float emulated_bf16(const char *from)
+{
+    float x;
+    const uint32_t bits = (uint32_t)(uint8_t)from[0] << 16 | (uint32_t)(uint8_t)from[1] << 24;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+/* Of each result the products of the words' first values and of their second ones, each one after the other. */
+static inline void emulated_tile_pairs(int to, int a, int b)
+{
+    for (int r = 0; r < emulated_tiles[to].rows; r++)
+        for (int c = 0; c < emulated_tiles[to].row_bytes / 4; c++) {
+            float sum, halves[2] = {0};
+            memcpy(&sum, emulated_tiles[to].row[r] + 4 * c, 4);
+            for (int i = 0; i < emulated_tiles[a].row_bytes / 2; i++)
+                halves[i % 2] = fmaf(emulated_bf16(emulated_tiles[a].row[r] + 2 * i),
+                                     emulated_bf16(emulated_tiles[b].row[i / 2] + 4 * c + 2 * (i % 2)),
+                                     halves[i % 2]);
+            sum += halves[0] + halves[1];
+            memcpy(emulated_tiles[to].row[r] + 4 * c, &sum, 4);
+        }
+}
+
+#undef _tile_loadconfig
+#undef _tile_release
+#undef _tile_zero
+#undef _tile_loadd
+#undef _tile_stored
+#undef _tile_dpbssd
+#undef _tile_dpbf16ps
+#define _tile_loadconfig(shapes)     emulated_shapes(shapes)
+#define _tile_release()              ((void)0)
+#define _tile_zero(t)                memset(emulated_tiles[t].row, 0, sizeof emulated_tiles[t].row)
+#define _tile_loadd(t, from, stride) emulated_tile_load(t, from, stride)
+#define _tile_stored(t, to, stride)  emulated_tile_store(t, to, stride)
+#define _tile_dpbssd(to, a, b)       emulated_tile_bytes(to, a, b)
+#define _tile_dpbf16ps(to, a, b)     emulated_tile_pairs(to, a, b)
+#define wc_kernels_amx               emulated_amx
+const wc_kernels *emulated_amx(void);
+#include "kernels/amx/amx.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */
+#else
+#define wc_kernels_avx512bf16 emulated_avx512bf16
 const wc_kernels *emulated_avx512bf16(void);
 #include "kernels/avx512bf16/avx512bf16.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */
+#endif
 #endif

@@ -90,7 +90,7 @@ static void run_burn_pairs(struct bench *b)
 static void run_tile_pairs(struct bench *b)
 {
     b->k->tile_pairs(b->y, N, NULL, N, (uint16_t *)b->x, 2 * K, (uint16_t *)b->panel, ROWS,
-                     (size_t)b->k->panel_cols, 2 * K);
+                     (size_t)b->k->pair_cols, 2 * K);
 }
 
 static void run_mix_pairs(struct bench *b)
@@ -188,7 +188,7 @@ void bench(const wc_kernels *k)
         const double f32_flops = flops;
         flops = 4.0 * (1 << 22) * k->lanes / seconds_of(run_burn_pairs, &b);
         printf("  %-22s %8.1f Gflop/s\n", "ceiling of pairs", flops * 1e-9);
-        FLOPS("tile_pairs", 4.0 * ROWS * K * k->panel_cols, run_tile_pairs);
+        FLOPS("tile_pairs", 4.0 * ROWS * K * k->pair_cols, run_tile_pairs);
         FLOPS("mix_pairs", 4.0 * 60 * 64 * 64, run_mix_pairs);
         flops = f32_flops;
         const double rate = (double)b.w_bytes / seconds_of(run_dot_pairs, &b);

@@ -5,6 +5,7 @@
 
 const wc_kernels *emulated_avx512(void);
 const wc_kernels *emulated_avx512bf16(void);
+const wc_kernels *emulated_amx(void);
 
 static void check(const wc_kernels *k)
 {
@@ -23,6 +24,7 @@ int main(void)
     }
     check(emulated_avx512());
     check(emulated_avx512bf16());
+    check(emulated_amx());
     printf("%d passed, %d failed\n", n_passed(), n_failed());
     return n_failed() > 0;
 }

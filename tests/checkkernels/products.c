@@ -130,7 +130,7 @@ static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc
 static void check_pairs_size(const wc_kernels *k, size_t n, size_t m, size_t width, bool whole, bool at_end)
 {
     struct problem p = problem_new((size_t)k->lanes, n, m, width, WC_BF16, whole, at_end);
-    const size_t cols = (size_t)k->panel_cols, vector = 2 * (size_t)k->lanes, span = 2 * WC_SPAN;
+    const size_t cols = (size_t)k->pair_cols, vector = 2 * (size_t)k->lanes, span = 2 * WC_SPAN;
     const size_t x_stride = (width + vector - 1) / vector * vector;
     uint16_t *x = guarded(n * x_stride * sizeof *x, sizeof *x, at_end), *w = (uint16_t *)p.w;
     uint16_t *panel = guarded(cols * span * sizeof *panel, 64, true);

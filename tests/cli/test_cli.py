@@ -91,7 +91,7 @@ def group_help():
     for args in (["--version"], ["version"], ["-V"]):
         r = run(*args)
         check("%s" % args[0], r.code == 0 and re.match(r"whinchat \d+\.\d+\.\d+\n", r.out) and "Apache-2.0" in r.out
-              and re.search("reference|avx2|avx512|avx512bf16|neon", r.out), r)
+              and re.search("reference|avx2|avx512|avx512bf16|amx|neon", r.out), r)
     exits("help of no command", run("help", "xyz"), 2, "unknown command 'xyz'")
 
 

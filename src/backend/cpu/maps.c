@@ -26,14 +26,19 @@ struct conv_job {
     float *panels;     /* [spans][panels of c_out][panel_cols * WC_SPAN]; of pairs, twice as many bf16 */
 };
 
+static size_t panel_cols(const struct conv_job *j)
+{
+    return (size_t)(j->pairs ? j->c->k->pair_cols : j->c->k->panel_cols);
+}
+
 static size_t n_panels(const struct conv_job *j)
 {
-    return ((size_t)j->v->c_out + (size_t)j->c->k->panel_cols - 1) / (size_t)j->c->k->panel_cols;
+    return ((size_t)j->v->c_out + panel_cols(j) - 1) / panel_cols(j);
 }
 
 static float *panel_at(const struct conv_job *j, size_t span, size_t panel)
 {
-    return j->panels + (span * n_panels(j) + panel) * (size_t)j->c->k->panel_cols * WC_SPAN;
+    return j->panels + (span * n_panels(j) + panel) * panel_cols(j) * WC_SPAN;
 }
 
 /* The filter's values first .. first + n - 1 in the order of patches, i = tap * c_in + channel, as f32.  In the file the
@@ -59,7 +64,7 @@ static void filter_values(const struct conv_job *j, float *to, size_t filter, si
 static void pack_panel(void *job, int thread, size_t chunk)
 {
     const struct conv_job *j = job;
-    const size_t span = chunk / n_panels(j), panel = chunk % n_panels(j), cols = (size_t)j->c->k->panel_cols;
+    const size_t span = chunk / n_panels(j), panel = chunk % n_panels(j), cols = panel_cols(j);
     const size_t first = span * j->span, n = wc_min_size(j->span, j->k - first);
     const size_t col = panel * cols, n_cols = wc_min_size(cols, (size_t)j->v->c_out - col);
     struct scratch *s = wc_cpu_take_scratch(j->c);
@@ -126,7 +131,7 @@ static void conv_pixels(void *job, int thread, size_t chunk)
     const wc_kernels *k = j->c->k;
     const size_t total = (size_t)j->v->oh * (size_t)j->v->ow, first = chunk * PATCH_ROWS,
                  n = wc_min_size(PATCH_ROWS, total - first);
-    const size_t m = (size_t)j->v->c_out, cols = (size_t)k->panel_cols;
+    const size_t m = (size_t)j->v->c_out, cols = panel_cols(j);
     struct scratch *s = wc_cpu_take_scratch(j->c);
     for (size_t span = 0; span < j->spans; span++) {
         const size_t at = span * j->span, width = wc_min_size(j->span, j->k - at);
@@ -163,7 +168,7 @@ static size_t conv2d_work(wc_backend *b, const wc_tensor *w, const wc_conv *v)
 {
     struct conv_job j = {.c = cpu_of(b), .w = *w, .v = v};
     plan(&j);
-    const size_t panels = j.spans * n_panels(&j) * (size_t)j.c->k->panel_cols * WC_SPAN;
+    const size_t panels = j.spans * n_panels(&j) * panel_cols(&j) * WC_SPAN;
     return panels + (j.pairs ? ((size_t)v->h * (size_t)v->w * (size_t)v->c_in + 1) / 2 : 0);
 }
 

@@ -254,7 +254,8 @@ static void few_rows(void *job, size_t first, size_t n)
 
 static size_t panel_cols(const struct product *p)
 {
-    return (size_t)(p->bytes.q ? p->c->k->bytes_cols : p->c->k->panel_cols);
+    const wc_kernels *k = p->c->k;
+    return (size_t)(p->bytes.q ? k->bytes_cols : p->rounded ? k->pair_cols : k->panel_cols);
 }
 
 static void unpack_columns(const struct product *p, struct scratch *s, size_t col, size_t n, size_t i,
@@ -278,7 +279,7 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
  * too, but then add scale by scale, which is another order. */
 static bool adds_first(const struct product *p)
 {
-    return p->k <= p->span && !p->bytes.q;
+    return p->k <= p->span && !p->bytes.q && !(p->rounded && p->c->k->pairs_go_on);
 }
 
 /* What values i .. i + span - 1 of k add to rows r .. r + n - 1 of the block at row, col; the last span closes them. */

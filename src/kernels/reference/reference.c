@@ -304,6 +304,7 @@ const wc_kernels *wc_kernels_reference(void)
         .lanes = 1,
         .panel_cols = COLS,
         .bytes_cols = COLS,
+        .pair_cols = COLS,
         .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK)},
         .tile = tile,
         .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT)},

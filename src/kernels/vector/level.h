@@ -15,6 +15,10 @@
 #endif
 #ifdef __AVX512BF16__
 #include "kernels/vector/simd_avx512bf16.h"
+#ifndef BY_TILES
+#define PAIRS_BY_VECTORS
+#define PAIRS_GO_ON false
+#endif
 #else
 #define v_pairs(a, b, c)       v_fma(a, b, c) /* named, never run */
 #define v_load_first(p, n)     v_load(p)      /* n is L */
@@ -26,13 +30,19 @@
 #include "kernels/vector/bytes_neon.h"
 #endif
 #include "kernels/vector/product.h"
-#include "kernels/vector/quants.h"
 #include "kernels/vector/rows.h"
+#ifdef BY_TILES
+#include "kernels/vector/amx.h"
+#else
+enum { PAIR_COLS = COLS };
+#endif
+#include "kernels/vector/quants.h"
 
 #ifdef __AVX512BF16__
 #define LEVEL_PAIRS                                                                                          \
-    , .unpack_pairs = unpack_pairs, .tile_pairs = tile_pairs, .dot_pairs = dot_pairs,                        \
-      .burn_pairs = burn_pairs, .mix_pairs = mix_pairs, .interleave = interleave, .weigh_pairs = weigh_pairs
+    , .pairs_go_on = PAIRS_GO_ON, .unpack_pairs = unpack_pairs, .tile_pairs = tile_pairs,                    \
+      .dot_pairs = dot_pairs, .burn_pairs = burn_pairs, .mix_pairs = mix_pairs, .interleave = interleave,    \
+      .weigh_pairs = weigh_pairs
 #else
 #define LEVEL_PAIRS
 #endif
@@ -46,7 +56,8 @@
 
 #define LEVEL_TABLE(level_name)                                                                              \
     {                                                                                                        \
-        .level = level_name, .lanes = L, .panel_cols = COLS, .bytes_cols = BYTES_COLS,                       \
+        .level = level_name, .lanes = L, .panel_cols = COLS, .pair_cols = PAIR_COLS,                         \
+        .bytes_cols = BYTES_COLS,                                                                            \
         .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK_ENTRY)}, .tile = tile,          \
         .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT_ENTRY)}, .quantize = quantize,                 \
         .unpack_bytes = {WC_EACH_QUANT(UNPACK_BYTES_ENTRY)},                                                 \

@@ -201,7 +201,7 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
         }                                                                                                    \
     }
 TILES(tile, LOAD_F32)
-#ifdef __AVX512BF16__
+#ifdef PAIRS_BY_VECTORS
 TILES(tile_words, LOAD_PAIRS)
 #endif
 #undef RUN
@@ -317,7 +317,7 @@ DOT(dot_f32, LOAD_F32)
 DOT(dot_f16, LOAD_F16)
 DOT(dot_bf16, LOAD_BF16)
 
-#ifdef __AVX512BF16__
+#ifdef PAIRS_BY_VECTORS
 static void unpack_pairs(uint16_t *panel, const uint16_t *w, size_t w_stride, size_t n_cols, size_t k)
 {
     unpack((float *)panel, w, w_stride, n_cols, k, LOAD_PAIRS);
@@ -411,7 +411,7 @@ static void mix(float *o, size_t o_stride, const float *alpha, const float *p, s
         }
 }
 
-#ifdef __AVX512BF16__
+#ifdef PAIRS_BY_VECTORS
 /* n < 2L columns of some rows. */
 ALWAYS_INLINE void mix_rest(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                             const float *v, size_t v_stride, size_t n_pairs, size_t n, const int rows)

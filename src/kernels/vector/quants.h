@@ -162,6 +162,17 @@ typedef struct byte_panel {
 } byte_panel;
 _Static_assert(sizeof(byte_panel) <= BYTES_COLS * WC_SPAN * sizeof(float), "panel");
 
+/* Weights as tile_quants takes them: where it multiplies signed numbers their zero is taken off. */
+ALWAYS_INLINE b32 panel_bytes(b32 numbers, quant t)
+{
+#ifdef BY_TILES
+    return _mm256_sub_epi8(numbers, _mm256_set1_epi8((char)(WIDE(t) ? t.zero - 128 : t.zero)));
+#else
+    (void)t;
+    return numbers;
+#endif
+}
+
 ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, size_t n_cols, size_t k,
                                  quant t, run_fn run, scales_fn scales)
 {
@@ -186,12 +197,16 @@ ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, si
                 b32 columns[8];
                 for (size_t c = 0; c < 8; c++) { /* what lacks repeats the last one, with a scale of zero */
                     const size_t from = 8 * eight + c < n_cols ? 8 * eight + c : n_cols - 1;
-                    columns[c] = run(row_of(w, w_stride, from, t) + i / t.block * t.block_bytes, (int)j);
+                    columns[c] = panel_bytes(
+                        run(row_of(w, w_stride, from, t) + i / t.block * t.block_bytes, (int)j), t);
                 }
                 b_store_columns(p->q[eight / 2] + (i + 32 * j) * PART + 32 * (eight % 2), columns);
             }
 }
 
+#ifdef BY_TILES
+#include "kernels/vector/amx_bytes.h"
+#else
 /* Results of rows x BYTES_COLS from group g on: the k index i. */
 ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, const wc_bytes *x, size_t first,
                               size_t i, quant t, const int rows)
@@ -295,6 +310,8 @@ static float burn_bytes(size_t n)
         total = i_add(total, c[r]);
     return v_sum(i_to_vec(total));
 }
+
+#endif
 
 /* ---- the entries of a type ---- */
 

@@ -415,7 +415,7 @@ static float burn(size_t n)
     return burn_stream(n, LOAD_F32);
 }
 
-#ifdef __AVX512BF16__
+#ifdef PAIRS_BY_VECTORS
 static float burn_pairs(size_t n)
 {
     return burn_stream(n, LOAD_PAIRS);

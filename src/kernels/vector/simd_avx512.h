@@ -6,7 +6,12 @@ enum { L = 16 };
 #define MIX_ROWS  12
 typedef __m512 vec;
 
-/* Fetching weights (product.h), by Zen 4: the first cache has few places for what is on its way. */
+/* Fetching weights (product.h).  What has AMX is from Intel; the others stand by Zen 4, whose first cache has few places for what is
+ * on its way. */
+#ifdef BY_TILES
+enum { STREAMS = 4, AHEAD = 2 * 1024, ROWS_AHEAD = 1024, MARGIN = 0, PAGES_AHEAD = 0 };
+#define FETCH(p) __builtin_prefetch(p, 0, 3)
+#else
 enum {
     STREAMS = 1, /* 4 were not tried there */
     AHEAD = 16 * 1024,
@@ -15,6 +20,7 @@ enum {
     PAGES_AHEAD = 32 * 1024
 };
 #define FETCH(p) __builtin_prefetch(p, 0, 2)
+#endif
 
 #define v_zero()                 _mm512_setzero_ps()
 #define v_all(x)                 _mm512_set1_ps(x)
