@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "generate/pass_rows.h"
 
-enum { BATCH_ROWS = 2048 };
+enum { BATCH_ROWS = 1152 };
 
 /* ---- tokens ---- */
 

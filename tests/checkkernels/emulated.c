@@ -16,6 +16,23 @@ static void check(const wc_kernels *k)
     printf("%s, emulated: %d checks passed\n", k->level, n_passed() - before);
 }
 
+/* What tiles of pairs are added to in which order is told by Intel's manual: on a CPU that has them the bits are the same. */
+static void check_order(const wc_kernels *emulated, const wc_kernels *cpu)
+{
+    enum { ROWS = 37, COLS = 32, K = 2 * WC_SPAN };
+    float *x = guarded_floats((size_t)ROWS * K, true), *y = guarded_floats(2 * ROWS * COLS, true);
+    uint16_t *pairs = guarded((size_t)ROWS * K * sizeof *pairs, sizeof *pairs, true),
+             *panel = guarded((size_t)COLS * K * sizeof *panel, 64, true);
+    fill_random(x, (size_t)ROWS * K);
+    emulated->narrow_bf16(pairs, x, (size_t)ROWS * K);
+    emulated->unpack_pairs(panel, pairs, K, COLS, K); /* the first 32 rows are the weights, too */
+    emulated->tile_pairs(y, COLS, NULL, 0, pairs, K, panel, ROWS, COLS, K);
+    cpu->tile_pairs(y + ROWS * COLS, COLS, NULL, 0, pairs, K, panel, ROWS, COLS, K);
+    verdict(same_bits(y, y + ROWS * COLS, ROWS * COLS), cpu, "order of sums in tiles", "%d x %d of %d", ROWS,
+            COLS, K);
+    guarded_free_all();
+}
+
 int main(void)
 {
     if (!wc_cpu_has(WC_LEVEL_AVX2)) {
@@ -25,6 +42,8 @@ int main(void)
     check(emulated_avx512());
     check(emulated_avx512bf16());
     check(emulated_amx());
+    if (wc_cpu_has(WC_LEVEL_AMX))
+        check_order(emulated_amx(), wc_cpu_kernels(WC_LEVEL_AMX));
     printf("%d passed, %d failed\n", n_passed(), n_failed());
     return n_failed() > 0;
 }

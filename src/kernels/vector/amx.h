@@ -7,10 +7,12 @@
  *
  * For tiles of w a panel holds, for every 16 words of k, two times 16 columns turned: [k / 32][2][16 words][16].  Products with
  * few rows of x take w as it lies as the left operand, and x turned as the right one. */
+
 /* Tile registers: 0 to 3 results, 4 and 5 the left operands, 6 and 7 the right ones. */
+enum { TILE = 16, PAIR_COLS = 2 * TILE, TILE_WORDS = TILE * TILE };
+/* So many tiles of K are taken at once: of a panel 32 KB, for which the first cache has room. */
+enum { PANEL_STEPS = 16 };
 #define PAIRS_GO_ON true
-enum { TILE = 16, PAIR_COLS = 2 * TILE, TILE_WORDS = TILE * TILE, PANEL_STEPS = 16 };
-/* A panel's part of PANEL_STEPS tiles of K, 32 KB, stays in the first cache while the rows pass by. */
 
 /* Tiles are loaded behind the compiler's back. */
 #define MEMORY_IS_WRITTEN() __asm__ volatile("" ::: "memory")
@@ -55,8 +57,8 @@ static void shape_product(size_t rows, size_t cols, size_t words)
     load_shapes(&s);
 }
 
-/* Operands in bytes: tiles of 16 words of x lie behind each other in its rows; w has rows `row` apart, the next tile of K
- * `step` and the second tile of columns `next` further. */
+/* Operands in bytes: tiles of 16 words of x lie behind each other in its rows; w has rows w_row apart, the next tile of K
+ * w_step and the second tile of columns w_next further. */
 typedef struct tile_operands {
     const char *x, *w;
     size_t x_row, w_row, w_step, w_next, steps;

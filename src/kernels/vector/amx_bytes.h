@@ -54,12 +54,13 @@ ALWAYS_INLINE void scale_group(vec acc[TILE], const int32_t *sums, const byte_pa
     const float *x_scales = x->scale + first * next + i / 32;
     const wc_neg_sums *neg = x->neg + first * next + i / 32;
     UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        const vec x_scale = v_all(x_scales[r * next]);
-        acc[r] = v_fma(v_mul(scale, x_scale), i_to_vec(i_load(sums + r * TILE)), acc[r]);
-        if (t.has_min)
-            acc[r] = v_fma(v_mul(min, x_scale), i_to_vec(neg_total(neg + r * next, half, 1, t)), acc[r]);
-    }
+    for (size_t r = 0; r < TILE; r++)
+        if (r < rows) {
+            const vec x_scale = v_all(x_scales[r * next]);
+            acc[r] = v_fma(v_mul(scale, x_scale), i_to_vec(i_load(sums + r * TILE)), acc[r]);
+            if (t.has_min)
+                acc[r] = v_fma(v_mul(min, x_scale), i_to_vec(neg_total(neg + r * next, half, 1, t)), acc[r]);
+        }
 }
 
 /* Results of `rows` rows of x from `first` on, of n_cols columns from c on. */
@@ -79,15 +80,16 @@ ALWAYS_INLINE void tile_columns(float *y, size_t y_stride, const float *add, siz
             scale_group(acc, sums.of[g], p, c, x, first, i + g * t.group, t, rows);
     }
     UNROLL
-    for (size_t r = 0; r < rows; r++)
-        v_store_first(y + r * y_stride, acc[r], n_cols);
+    for (size_t r = 0; r < TILE; r++)
+        if (r < rows)
+            v_store_first(y + r * y_stride, acc[r], n_cols);
 }
 
 ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size_t add_stride,
                                const wc_bytes *x, const void *panel, size_t n_rows, size_t n_cols, size_t k,
                                quant t)
 {
-    _Static_assert(PART == TILE, "a part of a panel is a tile wide");
+    _Static_assert((int)PART == (int)TILE, "a part of a panel is a tile wide");
     for (size_t r = 0; r < n_rows; r += TILE) {
         const size_t rows = at_most(n_rows - r, TILE);
         if (r == 0 || rows < TILE)

@@ -33,6 +33,19 @@ typedef enum { LOAD_F32, LOAD_F16, LOAD_BF16, LOAD_PAIRS } loader;
 #define PER_LANE(type)         ((type) == LOAD_PAIRS ? (size_t)2 : (size_t)1)
 #define MUL_ADD(a, b, c, type) ((type) == LOAD_PAIRS ? v_pairs(a, b, c) : v_fma(a, b, c))
 
+/* acc += a b, in its register: left to itself gcc copies some of 24. */
+#ifdef ADD_IN_PLACE
+#define ADD_PRODUCT(acc, a, b, type)                                                                         \
+    do {                                                                                                     \
+        if ((type) == LOAD_PAIRS)                                                                            \
+            (acc) = v_pairs(a, b, acc);                                                                      \
+        else                                                                                                 \
+            ADD_IN_PLACE(acc, a, b);                                                                         \
+    } while (0)
+#else
+#define ADD_PRODUCT(acc, a, b, type) ((acc) = MUL_ADD(a, b, acc, type))
+#endif
+
 ALWAYS_INLINE vec load_weights(const void *w, size_t i, loader type)
 {
     if (type == LOAD_F32 || type == LOAD_PAIRS)
@@ -127,7 +140,7 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
         const vec b = v_load_aligned(panel + 4 * (at) + c * L);                                              \
         UNROLL                                                                                               \
         for (int r = 0; r < rows; r++)                                                                       \
-            acc[r][c] = MUL_ADD(a[r], b, acc[r][c], type);                                                   \
+            ADD_PRODUCT(acc[r][c], a[r], b, type);                                                           \
     }
 #define STEPS_4(at) STEP(at) STEP((at) + L) STEP((at) + 2 * L) STEP((at) + 3 * L)
     for (; i + TURN <= k; i += TURN) {
