@@ -185,13 +185,13 @@ static void tile_pairs(float *y, size_t y_stride, const float *add, size_t add_s
     const size_t bytes = 4 * TILE_WORDS, steps = (k + 2 * TILE - 1) / (2 * TILE);
     MEMORY_IS_WRITTEN();
     for (size_t i = 0; i < steps; i += PANEL_STEPS) {
-        const tile_operands o = {(const char *)(x + i * 2 * TILE),
-                                 (const char *)panel + i * 2 * bytes,
-                                 x_stride * sizeof *x,
-                                 4 * TILE,
-                                 2 * bytes,
-                                 bytes,
-                                 at_most(steps - i, PANEL_STEPS)};
+        const tile_operands o = {.x = (const char *)(x + i * 2 * TILE),
+                                 .x_row = x_stride * sizeof *x,
+                                 .w = (const char *)panel + i * 2 * bytes,
+                                 .w_row = 4 * TILE,
+                                 .w_step = 2 * bytes,
+                                 .w_next = bytes,
+                                 .steps = at_most(steps - i, PANEL_STEPS)};
         multiply_rows(y, y_stride, i == 0 ? add : y, i == 0 ? add_stride : y_stride, o, n_rows, n_cols, TILE);
     }
     _tile_release();
@@ -282,13 +282,13 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
     MEMORY_IS_WRITTEN();
     for (size_t i = 0; i < d; i += PAIR_COLS) {
         const size_t cols = at_most(d - i, PAIR_COLS), row = v_stride * sizeof *v;
-        tile_operands t = {(const char *)p,
-                           (const char *)(v + 2 * i),
-                           p_stride * sizeof *p,
-                           row,
-                           TILE * row,
-                           4 * TILE,
-                           steps};
+        tile_operands t = {.x = (const char *)p,
+                           .x_row = p_stride * sizeof *p,
+                           .w = (const char *)(v + 2 * i),
+                           .w_row = row,
+                           .w_step = TILE * row,
+                           .w_next = 4 * TILE,
+                           .steps = steps};
         const float *from = alpha ? o + i : NULL;
         if (steps > 0) {
             multiply_rows(o + i, o_stride, from, o_stride, t, n_rows, cols, TILE);
@@ -307,7 +307,7 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
 /* The bare stream of tile_pairs: a step is a vector's pairs, of which an instruction makes 16 x 16. */
 static float burn_pairs(size_t n)
 {
-    float sum[TILE] = {0};
+    float results[TILE_WORDS];
     shape_product(2 * TILE, 2 * TILE, TILE);
     _tile_zero(0);
     _tile_zero(1);
@@ -323,9 +323,7 @@ static float burn_pairs(size_t n)
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
-    float results[TILE_WORDS];
     _tile_stored(0, results, 4 * TILE);
     _tile_release();
-    memcpy(sum, results, sizeof sum);
-    return sum[0];
+    return results[0];
 }
