@@ -112,12 +112,6 @@ static float burn_bytes(size_t n)
 {
     _Alignas(64) int32_t results[GROUP_SUMS];
     shape_groups(TILE, 32);
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    _tile_zero(4);
-    _tile_zero(6);
     for (size_t i = 0; i < n; i += 4 * TILE * 8) {
         _tile_dpbssd(0, 4, 6);
         _tile_dpbssd(1, 4, 6);
