@@ -41,10 +41,12 @@ enum {
     WC_ACTS = 7                       /* entries of wc_act in backend.h */
 };
 
-/* Minus the sums of 32 q: of each 16 and of all, of the first two of every four and of the last two; and the total. */
+/* Minus the sums of 32 q: of each 16 and of all, of the first two of every four and of the last two; the total, and the total
+ * times the scale. */
 typedef struct wc_neg_sums {
     int16_t of_16[2][2], of_32[2];
     int32_t total;
+    float scaled;
 } wc_neg_sums;
 
 /* Rows of x rounded to bytes; k a multiple of 32. */

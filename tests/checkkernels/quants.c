@@ -56,7 +56,7 @@ static void take_bytes(const wc_kernels *k, struct problem *p, bool at_end)
 {
     int8_t *q = guarded(p->n * p->k, 1, at_end);
     float *scale = guarded(p->n * p->k / 8, 4, at_end);
-    wc_neg_sums *neg = guarded(p->n * p->k / 2, 4, at_end);
+    wc_neg_sums *neg = guarded(p->n * p->k / 32 * sizeof *neg, 4, at_end);
     for (size_t r = 0; r < p->n; r++)
         k->quantize(q + r * p->k, scale + r * p->k / 32, neg + r * p->k / 32, p->x + r * p->k, p->k);
     p->bytes = (wc_bytes){q, scale, neg, p->k};

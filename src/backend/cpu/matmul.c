@@ -83,7 +83,8 @@ struct layout {
 static struct layout layout_of(size_t n, size_t k)
 {
     const size_t values = n * round_up(k, bytes_stride(n, k));
-    return (struct layout){round_up(values / 4, 16), round_up(values / 32, 16), values / 8};
+    return (struct layout){round_up(values / 4, 16), round_up(values / 32, 16),
+                           values / 32 * (sizeof(wc_neg_sums) / sizeof(float))};
 }
 
 /* Rows from r on, values from i on, with which a span begins. */

@@ -189,6 +189,7 @@ void wc_reference_quantize(int8_t *q, float *scale, wc_neg_sums *neg, const floa
             to->of_32[two] = (int16_t)(to->of_32[two] - q[i + j]);
             to->total -= q[i + j];
         }
+        to->scaled = (float)to->total * scale[i / 32];
     }
 }
 
@@ -222,7 +223,7 @@ static void add_groups(float *y, const wc_bytes *x, size_t r, size_t k, const vo
         const float sx = x->scale[r * (x->k / 32) + i / 32];
         *y = fmaf(b.scale[g] * sx, (float)dot, *y);
         if (t->has_min)
-            *y = fmaf(b.min[g] * sx, (float)-sum, *y);
+            *y = fmaf(b.min[g], (float)-sum * sx, *y);
     }
 }
 

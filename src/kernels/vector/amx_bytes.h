@@ -56,10 +56,10 @@ ALWAYS_INLINE void scale_group(vec acc[TILE], const int32_t *sums, const byte_pa
     UNROLL
     for (size_t r = 0; r < TILE; r++)
         if (r < rows) {
-            const vec x_scale = v_all(x_scales[r * next]);
-            acc[r] = v_fma(v_mul(scale, x_scale), i_to_vec(i_load(sums + r * TILE)), acc[r]);
+            const float x_scale = x_scales[r * next];
+            acc[r] = v_fma(v_mul(scale, v_all(x_scale)), i_to_vec(i_load(sums + r * TILE)), acc[r]);
             if (t.has_min)
-                acc[r] = v_fma(v_mul(min, x_scale), i_to_vec(neg_total(neg + r * next, half, 1, t)), acc[r]);
+                acc[r] = v_fma(min, neg_scaled(neg + r * next, half, x_scale, t), acc[r]);
         }
 }
 

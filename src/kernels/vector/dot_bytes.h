@@ -188,7 +188,7 @@ ALWAYS_INLINE vec add_group(vec acc, const ivec *d, const row_scales *s, size_t 
         dots = i_add(dots, neg_total(neg, half, ZERO(t) - CENTRE(t), t));
     acc = v_fma(v_mul(s->scale[g], v_all(x_scale)), i_to_vec(dots), acc);
     if (t.has_min)
-        acc = v_fma(v_mul(s->min[g], v_all(x_scale)), i_to_vec(neg_total(neg, half, 1, t)), acc);
+        acc = v_fma(s->min[g], neg_scaled(neg, half, x_scale, t), acc);
     return acc;
 }
 

@@ -117,7 +117,9 @@ static void quantize(int8_t *q, float *scale, wc_neg_sums *neg, const float *x, 
         int16_t s[4];
         b_sums(s, q + i);
         const int16_t a = (int16_t)-s[0], b = (int16_t)-s[1], c = (int16_t)-s[2], d = (int16_t)-s[3];
-        neg[i / 32] = (wc_neg_sums){{{a, b}, {c, d}}, {(int16_t)(a + c), (int16_t)(b + d)}, a + b + c + d};
+        const int32_t total = a + b + c + d;
+        neg[i / 32] = (wc_neg_sums){
+            {{a, b}, {c, d}}, {(int16_t)(a + c), (int16_t)(b + d)}, total, (float)total * scale[i / 32]};
     }
 }
 
@@ -142,10 +144,10 @@ ALWAYS_INLINE part group_start(const wc_neg_sums *neg, size_t half, quant t)
     return neg_total(neg, half, CENTRE(t), t);
 }
 
-/* Minus the sum of a group of x, added outside of the vector units, which have enough to do. */
-ALWAYS_INLINE float neg_sum_of(const wc_neg_sums *neg, size_t half, quant t)
+/* Minus the sum of a group of x times its scale, by which a type's minima go. */
+ALWAYS_INLINE vec neg_scaled(const wc_neg_sums *neg, size_t half, float x_scale, quant t)
 {
-    return (float)(t.group == 32 ? neg->total : neg->of_16[half][0] + neg->of_16[half][1]);
+    return t.group == 32 ? v_all(neg->scaled) : v_mul(i_to_vec(neg_total(neg, half, 1, t)), v_all(x_scale));
 }
 
 #include "kernels/vector/dot_bytes.h"
@@ -241,16 +243,16 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
     }
     UNROLL
     for (int r = 0; r < rows; r++) {
-        const vec neg_sum = v_all(neg_sum_of(neg + (size_t)r * next, half, t));
-        const vec x_scale = v_all(x_scales[(size_t)r * next]);
+        const float x_scale = x_scales[(size_t)r * next];
         UNROLL
         for (int v = 0; v < VECS; v++) {
             ivec dots = p_join(parts[r][v], WIDE(t));
             if (CENTRE(t) != ZERO(t))
                 dots = i_add(dots, neg_total(neg + (size_t)r * next, half, ZERO(t) - CENTRE(t), t));
-            acc[r][v] = v_fma(v_mul(v_load(scale + v * L), x_scale), i_to_vec(dots), acc[r][v]);
+            acc[r][v] = v_fma(v_mul(v_load(scale + v * L), v_all(x_scale)), i_to_vec(dots), acc[r][v]);
             if (t.has_min)
-                acc[r][v] = v_fma(v_mul(v_load(min + v * L), x_scale), neg_sum, acc[r][v]);
+                acc[r][v] =
+                    v_fma(v_load(min + v * L), neg_scaled(neg + (size_t)r * next, half, x_scale, t), acc[r][v]);
         }
     }
 }
