@@ -1,14 +1,25 @@
 /* amx_bytes.h - tiles of bytes (AMX): whole numbers [16 rows of x, 16 columns] += x [16, 4 n] w [n, 16 columns of 4 bytes].
  *
- * A group of K is one product of tiles.  Its results go through memory, some groups at a time, to the vectors that scale them
- * as at every level (quants.h). */
+ * A group of K is one product of tiles.  Its results go through memory to the vectors that scale them as at every level (quants.h).
+ * Both at once: products are begun before their turn, those of the next columns or rows with the last of these. */
 
-enum { SOME_GROUPS = 8, GROUP_SUMS = TILE * TILE };
+/* So many products are begun before the first is scaled.  Four registers take turns: a product takes longer than a turn. */
+enum { BEFORE = 3, TURNS = 4 };
 
-/* Results of groups on their way. */
+/* Results on their way, of each register. */
 typedef struct group_sums {
-    _Alignas(64) int32_t of[SOME_GROUPS][GROUP_SUMS];
+    _Alignas(64) int32_t of[TURNS][TILE * TILE];
 } group_sums;
+
+/* The products of rows of x with the parts of a panel. */
+typedef struct products {
+    const int8_t *q;  /* of the next one: 16 rows of x, q_row apart, */
+    const uint8_t *w; /* a part of a panel */
+    size_t turn;      /* and its register */
+    size_t i, part;   /* what is left of K and of the parts */
+    size_t n_rows;    /* and of x, with these rows */
+    size_t q_row, n_parts, k, group;
+} products;
 
 /* The registers for products of `rows` rows of x. */
 static void shape_groups(size_t rows, size_t group)
@@ -23,66 +34,118 @@ static void shape_groups(size_t rows, size_t group)
     load_shapes(&s);
 }
 
-/* Products of n groups: bytes of rows of x, q_row apart, and of a part of a panel.  Each is stored two later, when it is done. */
-ALWAYS_INLINE void multiply_groups(group_sums *sums, const int8_t *q, size_t q_row, const uint8_t *w,
-                                   size_t n, size_t group)
+/* Hides where a pointer leads from gcc, which would keep all places near it and have no registers left. */
+#define HIDE_PLACE(p) __asm__ volatile("" : "+r"(p))
+
+/* Begins a product, and stores the one before. */
+ALWAYS_INLINE void next_product(products *p, group_sums *sums)
 {
-#define STEP(tile, left, right, before)                                                                      \
-    if (g + (tile) < n) {                                                                                    \
+    int32_t *to = sums->of[0];
+    HIDE_PLACE(to);
+#define BEGIN(tile, left, right, before)                                                                     \
+    {                                                                                                        \
+        _tile_loadd(left, p->q, p->q_row);                                                                   \
+        _tile_loadd(right, p->w, 4 * PART);                                                                  \
         _tile_zero(tile);                                                                                    \
-        _tile_loadd(left, q + (g + (tile)) * group, q_row);                                                  \
-        _tile_loadd(right, w + (g + (tile)) * group * TILE, 4 * TILE);                                       \
         _tile_dpbssd(tile, left, right);                                                                     \
-    }                                                                                                        \
-    if (g + (tile) >= 2 && g + (tile)-2 < n)                                                                 \
-        _tile_stored(before, sums->of[g + (tile)-2], 4 * TILE);
-    for (size_t g = 0; g < n + 2; g += 4) {
-        STEP(0, 4, 6, 2)
-        STEP(1, 5, 7, 3)
-        STEP(2, 4, 6, 0)
-        STEP(3, 5, 7, 1)
+        _tile_stored(before, to + (before)*TILE * TILE, 4 * TILE);                                           \
+        break;                                                                                               \
     }
-#undef STEP
+    switch (p->turn % TURNS) {
+    case 0:
+        BEGIN(0, 4, 6, 3)
+    case 1:
+        BEGIN(1, 5, 7, 0)
+    case 2:
+        BEGIN(2, 4, 6, 1)
+    default:
+        BEGIN(3, 5, 7, 2)
+    }
+#undef BEGIN
+    p->turn++;
+    p->q += p->group;
+    p->w += p->group * PART;
+    p->i -= p->group;
+    if (p->i > 0)
+        return;
+    p->i = p->k;
+    p->q -= p->k;
+    p->w += (WC_SPAN - p->k) * PART;
+    if (--p->part > 0)
+        return;
+    p->part = p->n_parts;
+    p->w -= p->n_parts * WC_SPAN * PART;
+    if (p->n_rows > TILE) { /* otherwise some products are begun for nothing */
+        p->n_rows -= TILE;
+        p->q += TILE * p->q_row;
+    }
 }
 
-/* acc[r] += the results of the group at value i of K in column part c, scaled. */
-ALWAYS_INLINE void scale_group(vec acc[TILE], const int32_t *sums, const byte_panel *p, size_t c,
-                               const wc_bytes *x, size_t first, size_t i, quant t, const size_t rows)
+/* acc[r] += the results of a group, scaled by what the columns have in common and x, `next` from row to row. */
+ALWAYS_INLINE void scale_group(vec acc[TILE], const int32_t *sums, const float *scales, const float *mins,
+                               const float *x_scale, const wc_neg_sums *neg, size_t next, size_t half,
+                               quant t, const size_t rows)
 {
-    const vec scale = v_load(p->scale[i / t.group] + c), min = v_load(p->min[i / t.group] + c);
-    const size_t next = x->k / 32, half = i % 32 / 16;
-    const float *x_scales = x->scale + first * next + i / 32;
-    const wc_neg_sums *neg = x->neg + first * next + i / 32;
+    const vec scale = v_load(scales), min = v_load(mins);
     UNROLL
     for (size_t r = 0; r < TILE; r++)
         if (r < rows) {
-            const float x_scale = x_scales[r * next];
-            acc[r] = v_fma(v_mul(scale, v_all(x_scale)), i_to_vec(i_load(sums + r * TILE)), acc[r]);
+            acc[r] = v_fma(v_mul(scale, v_all(x_scale[r * next])), i_to_vec(i_load(sums + r * TILE)), acc[r]);
             if (t.has_min)
-                acc[r] = v_fma(min, neg_scaled(neg + r * next, half, x_scale, t), acc[r]);
+                acc[r] = v_fma(min, neg_scaled(neg + r * next, half, x_scale[r * next], t), acc[r]);
         }
 }
 
-/* Results of `rows` rows of x from `first` on, of n_cols columns from c on. */
-ALWAYS_INLINE void tile_columns(float *y, size_t y_stride, const float *add, size_t add_stride,
-                                const wc_bytes *x, size_t first, const byte_panel *p, size_t c, size_t n_cols,
-                                size_t k, quant t, const size_t rows)
+/* Results of n_rows rows of x, each time `rows`. */
+ALWAYS_INLINE void tile_groups(float *y, size_t y_stride, const float *add, size_t add_stride, wc_bytes x,
+                               const byte_panel *panel, size_t n_rows, size_t n_cols, size_t k, quant t,
+                               const size_t rows)
 {
     vec acc[TILE];
     group_sums sums;
-    UNROLL
-    for (size_t r = 0; r < TILE; r++)
-        acc[r] = add && r < rows ? v_load_first(add + r * add_stride, n_cols) : v_zero();
-    for (size_t i = 0; i < k; i += SOME_GROUPS * t.group) {
-        const size_t n = at_most((k - i) / t.group, SOME_GROUPS);
-        multiply_groups(&sums, x->q + first * x->k + i, x->k, p->q[c / PART] + i * PART, n, t.group);
-        for (size_t g = 0; g < n; g++)
-            scale_group(acc, sums.of[g], p, c, x, first, i + g * t.group, t, rows);
+    const size_t n_parts = (n_cols + PART - 1) / PART, next = x.k / 32;
+    products p = {.q = x.q,
+                  .w = panel->q[0],
+                  .i = k,
+                  .part = n_parts,
+                  .n_rows = n_rows,
+                  .q_row = x.k,
+                  .n_parts = n_parts,
+                  .k = k,
+                  .group = t.group};
+    shape_groups(rows, t.group);
+    for (size_t g = 0; g < BEFORE; g++)
+        next_product(&p, &sums);
+    for (size_t r = 0; r < n_rows; r += rows) {
+        for (size_t c = 0; c < n_cols; c += PART) {
+            const size_t some = at_most(n_cols - c, PART);
+            const float *from = add ? add + r * add_stride + c : NULL;
+            float *to = y + r * y_stride + c;
+            UNROLL
+            for (size_t j = 0; j < TILE; j++) {
+                acc[j] = add && j < rows ? v_load_first(from, some) : v_zero();
+                if (add)
+                    from += add_stride;
+                HIDE_PLACE(from);
+            }
+            const float *scales = panel->scale[0] + c, *mins = panel->min[0] + c;
+            for (size_t i = 0; i < k; i += t.group, scales += BYTES_COLS, mins += BYTES_COLS) {
+                next_product(&p, &sums);
+                HIDE_PLACE(scales);
+                scale_group(acc, sums.of[(p.turn - BEFORE - 1) % TURNS], scales, mins, x.scale + i / 32,
+                            x.neg + i / 32, next, i % 32 / 16, t, rows);
+            }
+            UNROLL
+            for (size_t j = 0; j < TILE; j++)
+                if (j < rows) {
+                    v_store_first(to, acc[j], some);
+                    to += y_stride;
+                    HIDE_PLACE(to);
+                }
+        }
+        x.scale += rows * next;
+        x.neg += rows * next;
     }
-    UNROLL
-    for (size_t r = 0; r < TILE; r++)
-        if (r < rows)
-            v_store_first(y + r * y_stride, acc[r], n_cols);
 }
 
 ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size_t add_stride,
@@ -90,27 +153,23 @@ ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size
                                quant t)
 {
     _Static_assert((int)PART == (int)TILE, "a part of a panel is a tile wide");
-    for (size_t r = 0; r < n_rows; r += TILE) {
-        const size_t rows = at_most(n_rows - r, TILE);
-        if (r == 0 || rows < TILE)
-            shape_groups(rows, t.group);
-        for (size_t c = 0; c < n_cols; c += PART) {
-            float *to = y + r * y_stride + c;
-            const float *from = add ? add + r * add_stride + c : NULL;
-            const size_t some = at_most(n_cols - c, PART);
-            if (rows == TILE)
-                tile_columns(to, y_stride, from, add_stride, x, r, panel, c, some, k, t, TILE);
-            else
-                tile_columns(to, y_stride, from, add_stride, x, r, panel, c, some, k, t, rows);
-        }
-    }
+    const size_t rest = n_rows % TILE, whole = n_rows - rest;
+    wc_bytes last = *x;
+    last.q += whole * x->k;
+    last.scale += whole * (x->k / 32);
+    last.neg += whole * (x->k / 32);
+    if (whole > 0)
+        tile_groups(y, y_stride, add, add_stride, *x, panel, whole, n_cols, k, t, TILE);
+    if (rest > 0)
+        tile_groups(y + whole * y_stride, y_stride, add ? add + whole * add_stride : NULL, add_stride, last,
+                    panel, rest, n_cols, k, t, rest);
     _tile_release();
 }
 
 /* The bare stream of a tile: a step is a vector's products of 4 bytes, of which an instruction makes 16 x 8. */
 static float burn_bytes(size_t n)
 {
-    _Alignas(64) int32_t results[GROUP_SUMS];
+    _Alignas(64) int32_t results[TILE * TILE];
     shape_groups(TILE, 32);
     for (size_t i = 0; i < n; i += 4 * TILE * 8) {
         _tile_dpbssd(0, 4, 6);
