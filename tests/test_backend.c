@@ -1008,6 +1008,27 @@ static void test_sessions(void **state)
     wc_backend_close(b);
 }
 
+/* A level that is absent stands for the best below it; a name that is none is told. */
+static void test_choice(void **state)
+{
+    (void)state;
+    for (int level = 0; level < WC_N_LEVELS; level++) {
+        setenv("WHINCHAT_CPU", wc_cpu_name((enum wc_level)level), 1);
+        const enum wc_level chosen = wc_cpu_chosen();
+        assert_true(wc_cpu_has(chosen) && chosen <= (enum wc_level)level);
+        for (int between = (int)chosen + 1; between <= level; between++)
+            assert_false(wc_cpu_has((enum wc_level)between));
+        assert_false(wc_cpu_bad_choice());
+    }
+    wc_error err = {0};
+    setenv("WHINCHAT_CPU", "avx3", 1);
+    assert_null(wc_backend_cpu_open(1, false, &err));
+    assert_int_equal(err.code, WC_BAD_ARGUMENT);
+    assert_non_null(strstr(err.text, "WHINCHAT_CPU: expected one of reference, "));
+    assert_non_null(strstr(err.text, "found 'avx3'"));
+    unsetenv("WHINCHAT_CPU");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1015,7 +1036,7 @@ int main(void)
         cmocka_unit_test(test_attention),  cmocka_unit_test(test_broken_neighbour),
         cmocka_unit_test(test_maps),       cmocka_unit_test(test_rows),
         cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_frames_of_sound),
-        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_sessions),   cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,10 +109,9 @@ static enum wc_level asked_for(void)
 
 enum wc_level wc_cpu_chosen(void)
 {
-    enum wc_level asked = asked_for(), best = WC_LEVEL_REFERENCE;
-    if (asked != WC_N_LEVELS && wc_cpu_has(asked))
-        return asked;
-    for (int level = 0; level < WC_N_LEVELS; level++)
+    const enum wc_level most = asked_for();
+    enum wc_level best = WC_LEVEL_REFERENCE;
+    for (int level = 0; level < WC_N_LEVELS && level <= (int)most; level++)
         if (wc_cpu_has((enum wc_level)level))
             best = (enum wc_level)level;
     return best;
@@ -121,8 +120,7 @@ enum wc_level wc_cpu_chosen(void)
 bool wc_cpu_bad_choice(void)
 {
     const char *name = getenv("WHINCHAT_CPU");
-    enum wc_level asked = asked_for();
-    return name && *name && (asked == WC_N_LEVELS || !wc_cpu_has(asked));
+    return name && *name && asked_for() == WC_N_LEVELS;
 }
 
 /* Fills brand [49] from CPUID 0x80000002 .. 4, or from the system's description. */

@@ -18,9 +18,9 @@ enum wc_level {
 const char *wc_cpu_name(enum wc_level level); /* "reference", "neon", "avx2", "avx512", "avx512bf16", "amx" */
 /* This CPU, its system and this build have the level. */
 bool wc_cpu_has(enum wc_level level);
-/* The best level, or the one that WHINCHAT_CPU names when it is there. */
+/* The best level that is there, of those up to the one that WHINCHAT_CPU names. */
 enum wc_level wc_cpu_chosen(void);
-/* WHINCHAT_CPU names a level that is unknown or absent here. */
+/* WHINCHAT_CPU names no level that there is on any CPU. */
 bool wc_cpu_bad_choice(void);
 const wc_kernels *wc_cpu_kernels(enum wc_level level);
 const char *wc_cpu_brand(void); /* "AMD EPYC"; "unknown" */

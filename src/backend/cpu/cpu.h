@@ -77,6 +77,12 @@ static inline size_t whole_pairs(const struct cpu *c, size_t n)
     return (n + values - 1) / values * values;
 }
 
+/* Columns of a panel of floats, or of bf16 pairs. */
+static inline size_t wc_cpu_panel_cols(const struct cpu *c, bool pairs)
+{
+    return (size_t)(pairs ? c->k->pair_cols : c->k->panel_cols);
+}
+
 /* Products with weights of this type multiply bf16 by bf16 here. */
 static inline bool wc_cpu_takes_pairs(const struct cpu *c, wc_dtype weights)
 {

@@ -28,7 +28,7 @@ struct conv_job {
 
 static size_t panel_cols(const struct conv_job *j)
 {
-    return (size_t)(j->pairs ? j->c->k->pair_cols : j->c->k->panel_cols);
+    return wc_cpu_panel_cols(j->c, j->pairs);
 }
 
 static size_t n_panels(const struct conv_job *j)

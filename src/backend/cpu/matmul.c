@@ -255,8 +255,7 @@ static void few_rows(void *job, size_t first, size_t n)
 
 static size_t panel_cols(const struct product *p)
 {
-    const wc_kernels *k = p->c->k;
-    return (size_t)(p->bytes.q ? k->bytes_cols : p->rounded ? k->pair_cols : k->panel_cols);
+    return p->bytes.q ? (size_t)p->c->k->bytes_cols : wc_cpu_panel_cols(p->c, p->rounded != NULL);
 }
 
 static void unpack_columns(const struct product *p, struct scratch *s, size_t col, size_t n, size_t i,
