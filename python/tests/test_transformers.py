@@ -8,7 +8,7 @@ theirs does.  The forms that differ stand in the table of docs/PYTHON.md with th
 not in the table must agree, and one that is in it must differ.
 
 WHINCHAT_TEST_TRANSFORMERS names one or more Pythons (divided by ':') that have transformers, torch, timm, Pillow and cffi;
-without it an importable transformers is used.  Where there is none, ours is held against what transformers 5.23 gave
+without it an importable transformers is used.  Where there is none, ours is held against what transformers 5.24 gave
 (recorded_transformers.json beside this file; --record writes it).  A line a form; the last one is 'N passed, N failed'.
 """
 import base64

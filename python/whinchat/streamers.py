@@ -1,5 +1,6 @@
 """Streamers as in transformers: objects that a call gives its tokens to while it makes them."""
 import queue
+import unicodedata
 from typing import Any, Iterator, List, Optional, Sequence, Union
 
 
@@ -33,8 +34,13 @@ def _is_cjk(c: str) -> bool:
                                         (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)))
 
 
+def _is_settled(c: str) -> bool:
+    """A space, a letter, a mark upon one or a digit, which what follows does not change."""
+    return c.isspace() or unicodedata.category(c)[0] in "LMN"
+
+
 class TextStreamer:
-    """Prints text as it comes, up to the last whole word.
+    """Prints text as it comes; signs wait for the next space, in case they are part of something.
 
     tokenizer: anything with decode(ids, **decode_kwargs); skip_prompt: leave out what was given.
     """
@@ -57,16 +63,15 @@ class TextStreamer:
                 return
         self._cache.extend(value.tolist())
         text = self.tokenizer.decode(self._cache, **self.decode_kwargs)
-        if text.endswith("\n"):
-            piece = text[self._printed:]
-            self._cache, self._printed = [], 0
-        elif text and _is_cjk(text[-1]):
-            piece = text[self._printed:]
-            self._printed += len(piece)
+        new = text[self._printed:]
+        if text.endswith("\n"):  # the last token stays: what follows may begin with a space beside it
+            self._cache = self._cache[-1:]
+            self._printed = len(self.tokenizer.decode(self._cache, **self.decode_kwargs))
         else:
-            piece = text[self._printed:text.rfind(" ") + 1]
-            self._printed += len(piece)
-        self.on_finalized_text(piece)
+            if not (text and _is_cjk(text[-1]) or all(map(_is_settled, new))):
+                new = text[self._printed:text.rfind(" ") + 1]
+            self._printed += len(new)
+        self.on_finalized_text(new)
 
     def end(self) -> None:
         """The answer is over: gives out the rest."""
