@@ -610,9 +610,9 @@ static void test_cache(void **state)
     refused(f, "nobody/nothing", "whinchat pull nobody/nothing");
     refused(f, "nothing", "no such model");
     refused(f, "", "found nothing");
-    static const char *const never[] = {"../../x", "/no/such/folder", "a/b/c",   "org--x/y",
-                                        "a/..",    ".hidden/x",       "a/b\nc",  "a/",
-                                        "/b",      "a..b/c",          "\x1b[2Jx"};
+    static const char *const never[] = {"../../no-such-x", "/no/such/folder", "a/b/c", "org--x/y", "a/..",
+                                        ".hidden/x",       "a/b\nc",          "a/",    "/b",       "a..b/c",
+                                        "\x1b[2Jx"};
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         refused(f, never[i], "no name of a model");
 }
