@@ -6,9 +6,9 @@ enum { L = 16 };
 #define MIX_ROWS  12
 typedef __m512 vec;
 
-/* Fetching weights (product.h).  What has AMX is from Intel; the others stand by Zen 4, whose first cache has few places for what is
- * on its way. */
-#ifdef BY_TILES
+/* Fetching weights (product.h).  What has AMX is from Intel, and so is what has AVX-512 but no product of bf16; the others stand by
+ * Zen 4, whose first cache has few places for what is on its way. */
+#if defined(BY_TILES) || !defined(__AVX512BF16__)
 enum { STREAMS = 4, AHEAD = 2 * 1024, ROWS_AHEAD = 1024, MARGIN = 0, PAGES_AHEAD = 0 };
 #define FETCH(p) __builtin_prefetch(p, 0, 3)
 #else
