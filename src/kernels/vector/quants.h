@@ -164,6 +164,9 @@ typedef struct byte_panel {
 } byte_panel;
 _Static_assert(sizeof(byte_panel) <= BYTES_COLS * WC_SPAN * sizeof(float), "panel");
 
+/* Columns that are fetched ahead: each lies on a page of its own, whose place the CPU has to look up. */
+enum { FETCHED_COLS = 16 };
+
 /* Weights as tile_quants takes them: where it multiplies signed numbers their zero is taken off. */
 ALWAYS_INLINE b32 panel_bytes(b32 numbers, quant t)
 {
@@ -183,6 +186,8 @@ ALWAYS_INLINE void unpack_quants(void *panel, const void *w, size_t w_stride, si
     float scale[WC_MAX_GROUPS], min[WC_MAX_GROUPS];
     for (size_t c = 0; c < BYTES_COLS; c++) {
         const char *block = c < n_cols ? row_of(w, w_stride, c, t) : NULL;
+        for (size_t line = 0; line < k / t.block * t.block_bytes; line += 64)
+            __builtin_prefetch(row_of(w, w_stride, c + FETCHED_COLS, t) + line);
         for (size_t i = 0; i < k; i += t.block) {
             if (block)
                 scales(block + i / t.block * t.block_bytes, scale, min);
