@@ -256,8 +256,8 @@ ALWAYS_INLINE void tile_group(vec acc[BYTES_ROWS][VECS], const byte_panel *p, co
                 dots = i_add(dots, neg_total(neg + (size_t)r * next, half, ZERO(t) - CENTRE(t), t));
             acc[r][v] = v_fma(v_mul(v_load(scale + v * L), v_all(x_scale)), i_to_vec(dots), acc[r][v]);
             if (t.has_min)
-                acc[r][v] =
-                    v_fma(v_load(min + v * L), neg_scaled(neg + (size_t)r * next, half, x_scale, t), acc[r][v]);
+                acc[r][v] = v_fma(v_load(min + v * L), neg_scaled(neg + (size_t)r * next, half, x_scale, t),
+                                  acc[r][v]);
         }
     }
 }
