@@ -254,6 +254,17 @@ def group_interrupt():
         check("Ctrl-C stops at once", False, "it was not heard")
     except KeyboardInterrupt:
         check("Ctrl-C stops at once", time.time() - start < 2, time.time() - start)
+    heard = 0
+    for i in range(100):  # also while a call's thread starts, which must not go on in memory that was freed
+        timer = threading.Timer(0.0001 * (i % 50), os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            timer.start()
+            for _ in range(1000):
+                text("hello", max_new_tokens=1)
+        except KeyboardInterrupt:
+            heard += 1
+        timer.join()
+    equal("Ctrl-C at any moment", heard, 100)
 
 
 pipe = whinchat.pipeline("image-text-to-text", MODEL, dtype="float32")

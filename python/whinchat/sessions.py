@@ -34,27 +34,31 @@ def interruptible(work: Callable[[], None], cancel: Callable[[], None]) -> None:
         work()
         return
     failure: List[BaseException] = []
-    over = threading.Event()
+    over, claim = threading.Event(), threading.Lock()  # who takes the claim decides whether the work is done
 
     def run() -> None:
         try:
-            work()
+            if claim.acquire(blocking=False):
+                work()
         except BaseException as e:  # handed to the waiting thread
             failure.append(e)
         finally:
             over.set()
 
-    thread = threading.Thread(target=run, name="whinchat", daemon=True)
     try:
-        thread.start()
-    except RuntimeError:  # no thread is to be had, as in an isolated interpreter: Ctrl-C is heard afterwards
-        run()
-    try:
+        try:
+            threading.Thread(target=run, name="whinchat", daemon=True).start()
+        except RuntimeError:  # no thread is to be had, as in an isolated interpreter: Ctrl-C is heard afterwards
+            run()
         over.wait()
-    except BaseException:
-        while not over.is_set():  # again and again: the work may not have begun when it is cancelled first
-            cancel()
-            over.wait(0.01)
+    except BaseException:  # also on the way to the thread, which may have begun, or begin later
+        if not claim.acquire(blocking=False):
+            while not over.is_set():  # again and again: the work may not have begun when it is cancelled first
+                try:
+                    cancel()
+                    over.wait(0.01)
+                except KeyboardInterrupt:  # heard already
+                    pass
         raise
     if failure:
         raise failure[0]
