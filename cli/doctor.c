@@ -101,6 +101,9 @@ static void print_machine(const wc_json *m)
     const wc_json *levels = wc_json_get(m, "levels");
     for (size_t i = 0; i < wc_json_count(levels); i++)
         printf("%s %s", i ? "," : "", wc_json_item(levels, i)->u.text);
+    const char *asked = getenv("WHINCHAT_CPU");
+    if (asked && *asked && strcmp(asked, text_of(m, "level")) != 0)
+        fputs(" (WHINCHAT_CPU names none of them)", stdout);
     printf("\n%-16s %.0f (%s; %.0f physical cores)\n", "threads",
            wc_json_number(wc_json_get(m, "threads"), 0), text_of(m, "threads_reason"),
            wc_json_number(wc_json_get(m, "physical_cores"), 0));

@@ -361,6 +361,8 @@ def group_show():
     r = run("doctor", env=environment(WHINCHAT_CPU="reference"))
     check("doctor", r.code == 0 and all(w in r.out for w in ("cpu", "threads", "memory", "WHINCHAT_CPU=reference")), r)
     check("WHINCHAT_CPU", "CPU level: reference" in run("version", env=environment(WHINCHAT_CPU="reference")).out)
+    r = run("doctor", env=environment(WHINCHAT_CPU="fast"))
+    check("doctor: WHINCHAT_CPU=fast", r.code == 0 and "(WHINCHAT_CPU names none of them)" in r.out, r)
     r = run("run", MODEL, "-p", "hi", env=environment(WHINCHAT_CPU="fast"))
     check("WHINCHAT_CPU=fast", r.code == 2 and "WHINCHAT_CPU: expected one of reference, " in r.err, r)
 

@@ -121,16 +121,16 @@ void wc_backend_close(wc_backend *b)
     wc_mem_free(c);
 }
 
-/* The names of all levels, as an error lists them. */
-static bool fail_choice(wc_error *err)
+/* WHINCHAT_CPU names no level: the error lists all that there are. */
+static void fail_choice(wc_error *err)
 {
     char names[128] = "";
     for (int i = 0; i < WC_N_LEVELS; i++) {
         const size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", wc_cpu_name((enum wc_level)i));
     }
-    return wc_fail(err, WC_BAD_ARGUMENT, "WHINCHAT_CPU: expected one of %s, found '%s'", names,
-                   getenv("WHINCHAT_CPU"));
+    wc_fail(err, WC_BAD_ARGUMENT, "WHINCHAT_CPU: expected one of %s, found '%s'", names,
+            getenv("WHINCHAT_CPU"));
 }
 
 wc_backend *wc_backend_cpu_open(int n_threads, bool exact, wc_error *err)
