@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "generate/pass_rows.h"
 
+/* Rows that go through the layers together: more push each other out of the caches between one product and the next. */
 enum { BATCH_ROWS = 1152 };
 
 /* ---- tokens ---- */

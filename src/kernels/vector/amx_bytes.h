@@ -11,13 +11,12 @@ typedef struct group_sums {
     _Alignas(64) int32_t of[TURNS][TILE * TILE];
 } group_sums;
 
-/* The products of rows of x with the parts of a panel. */
+/* The products of rows of x with the parts of a panel, as far as they are begun. */
 typedef struct products {
-    const int8_t *q;  /* of the next one: 16 rows of x, q_row apart, */
-    const uint8_t *w; /* a part of a panel */
-    size_t turn;      /* and its register */
-    size_t i, part;   /* what is left of K and of the parts */
-    size_t n_rows;    /* and of x, with these rows */
+    const int8_t *q;                      /* the next one's rows of x */
+    const uint8_t *w;                     /* and its part of a panel, both from its first value of K on */
+    size_t turn;                          /* how many are begun */
+    size_t k_left, parts_left, rows_left; /* with the next one */
     size_t q_row, n_parts, k, group;
 } products;
 
@@ -65,23 +64,23 @@ ALWAYS_INLINE void next_product(products *p, group_sums *sums)
     p->turn++;
     p->q += p->group;
     p->w += p->group * PART;
-    p->i -= p->group;
-    if (p->i > 0)
+    p->k_left -= p->group;
+    if (p->k_left > 0)
         return;
-    p->i = p->k;
+    p->k_left = p->k;
     p->q -= p->k;
     p->w += (WC_SPAN - p->k) * PART;
-    if (--p->part > 0)
+    if (--p->parts_left > 0)
         return;
-    p->part = p->n_parts;
+    p->parts_left = p->n_parts;
     p->w -= p->n_parts * WC_SPAN * PART;
-    if (p->n_rows > TILE) { /* otherwise some products are begun for nothing */
-        p->n_rows -= TILE;
+    if (p->rows_left > TILE) { /* otherwise some products are begun for nothing */
+        p->rows_left -= TILE;
         p->q += TILE * p->q_row;
     }
 }
 
-/* acc[r] += the results of a group, scaled by what the columns have in common and x, `next` from row to row. */
+/* acc[r] += the results of a group, scaled; what belongs to a row of x lies `next` from row to row. */
 ALWAYS_INLINE void scale_group(vec acc[TILE], const int32_t *sums, const float *scales, const float *mins,
                                const float *x_scale, const wc_neg_sums *neg, size_t next, size_t half,
                                quant t, const size_t rows)
@@ -96,7 +95,7 @@ ALWAYS_INLINE void scale_group(vec acc[TILE], const int32_t *sums, const float *
         }
 }
 
-/* Results of n_rows rows of x, each time `rows`. */
+/* Results of n_rows rows of x, `rows` at a time. */
 ALWAYS_INLINE void tile_groups(float *y, size_t y_stride, const float *add, size_t add_stride, wc_bytes x,
                                const byte_panel *panel, size_t n_rows, size_t n_cols, size_t k, quant t,
                                const size_t rows)
@@ -106,9 +105,9 @@ ALWAYS_INLINE void tile_groups(float *y, size_t y_stride, const float *add, size
     const size_t n_parts = (n_cols + PART - 1) / PART, next = x.k / 32;
     products p = {.q = x.q,
                   .w = panel->q[0],
-                  .i = k,
-                  .part = n_parts,
-                  .n_rows = n_rows,
+                  .k_left = k,
+                  .parts_left = n_parts,
+                  .rows_left = n_rows,
                   .q_row = x.k,
                   .n_parts = n_parts,
                   .k = k,
