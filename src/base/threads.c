@@ -4,8 +4,8 @@
  * none left takes the last of another's.  A job is published by filling the lanes, which are empty between jobs; whoever
  * moves an end of a lane has that chunk, and the job cannot end before it is done.  The caller works too and returns when no
  * chunk is `pending`: it waits for chunks and not for workers, as one may have lost its CPU to another program.  A worker
- * spins for some microseconds for the next round, then waits on the condition variable: under a CPU quota, spinning is stolen
- * time. */
+ * spins for SPIN_SECONDS for the next round, longer than what one thread does alone between two jobs of a step, then waits on
+ * the condition variable: under a CPU quota, spinning is stolen time. */
 #include "base/threads.h"
 
 #include <pthread.h>
@@ -17,8 +17,14 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/os.h"
 
-enum { SPINS = 4000, MAX_THREADS = 512 };
+enum {
+    MAX_THREADS = 512,
+    SPINS = 64,  /* of a worker between two looks at the clock */
+    WAITS = 4000 /* spins of the caller before it offers its CPU */
+};
+static const double SPIN_SECONDS = 200e-6;
 
 struct worker {
     _Alignas(64) atomic_uint_fast64_t lane; /* first chunk << 32 | the one behind the last */
@@ -83,12 +89,15 @@ static void take_chunks(wc_pool *p, int thread)
 static unsigned await_round(wc_pool *p, unsigned seen)
 {
     unsigned round;
-    for (int i = 0; i < SPINS; i++) {
-        round = atomic_load_explicit(&p->round, memory_order_acquire);
-        if (round != seen)
-            return round;
-        relax();
-    }
+    const double end = wc_seconds() + SPIN_SECONDS;
+    do {
+        for (int i = 0; i < SPINS; i++) {
+            round = atomic_load_explicit(&p->round, memory_order_acquire);
+            if (round != seen)
+                return round;
+            relax();
+        }
+    } while (wc_seconds() < end);
     pthread_mutex_lock(&p->lock);
     while ((round = atomic_load_explicit(&p->round, memory_order_acquire)) == seen)
         pthread_cond_wait(&p->wake, &p->lock);
@@ -196,7 +205,7 @@ void wc_pool_run(wc_pool *p, wc_chunk_fn fn, void *job, size_t n_chunks)
     wake_all(p);
     take_chunks(p, 0);
     for (int i = 0; atomic_load_explicit(&p->pending, memory_order_acquire) != 0; i++) {
-        if (i < SPINS)
+        if (i < WAITS)
             relax();
         else
             sched_yield();

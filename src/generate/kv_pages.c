@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 #include "base/size.h"
 
@@ -21,6 +22,7 @@ struct wc_kv_store {
     wc_dtype dtype;
     pthread_mutex_t lock;
     struct free_page **free; /* [n_layers] */
+    wc_arena *pages;         /* what they are made of: on large pages of the system's, once there are many */
 };
 
 static size_t page_bytes(const wc_kv_store *s, int layer)
@@ -32,13 +34,15 @@ wc_kv_store *wc_kv_store_new(const wc_kv_shape *kv, int n_kv, wc_dtype dtype, wc
 {
     wc_kv_store *s = wc_mem_zalloc(1, sizeof *s);
     struct free_page **heads = wc_mem_zalloc((size_t)n_kv, sizeof *heads);
-    if (!s || !heads) {
+    wc_arena *pages = wc_arena_new(0);
+    if (!s || !heads || !pages) {
         wc_mem_free(s);
         wc_mem_free(heads);
+        wc_arena_free(pages);
         wc_fail_memory(err, sizeof *s);
         return NULL;
     }
-    *s = (wc_kv_store){.kv = kv, .n_layers = n_kv, .dtype = dtype, .free = heads};
+    *s = (wc_kv_store){.kv = kv, .n_layers = n_kv, .dtype = dtype, .free = heads, .pages = pages};
     pthread_mutex_init(&s->lock, NULL);
     return s;
 }
@@ -47,12 +51,7 @@ void wc_kv_store_free(wc_kv_store *s)
 {
     if (!s)
         return;
-    for (int l = 0; l < s->n_layers; l++)
-        while (s->free[l]) {
-            struct free_page *next = s->free[l]->next;
-            wc_mem_free_aligned(s->free[l]);
-            s->free[l] = next;
-        }
+    wc_arena_free(s->pages);
     pthread_mutex_destroy(&s->lock);
     wc_mem_free(s->free);
     wc_mem_free(s);
@@ -64,8 +63,10 @@ static char *take_page(wc_kv_store *s, int layer)
     struct free_page *page = s->free[layer];
     if (page)
         s->free[layer] = page->next;
+    else
+        page = wc_arena_alloc(s->pages, page_bytes(s, layer));
     pthread_mutex_unlock(&s->lock);
-    return page ? (char *)page : wc_mem_alloc_aligned(page_bytes(s, layer));
+    return (char *)page;
 }
 
 static void give_page(wc_kv_store *s, int layer, char *data)

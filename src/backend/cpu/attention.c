@@ -9,8 +9,8 @@
  *
  * Where the CPU multiplies pairs of bf16, dense attention (an encoder's) does so: attention_pairs.c.
  *
- * Blocks are summed by segments of SEGMENT positions, whose results are joined in order by the same equations.  So a few
- * rows over many keys can be cut among threads by segments, too, with the same result. */
+ * Blocks are summed by segments of as many positions for all rows, whose results are joined in order by the same equations.
+ * So a few rows over many keys can be cut among threads by segments, too, with the same result. */
 #include <math.h>
 #include <string.h>
 
@@ -18,7 +18,13 @@
 #include "backend/cpu/cpu.h"
 #include "base/size.h"
 
-enum { FEW_QUERIES = 16, SEGMENT = 16 * WC_KV_PAGE, MIXED_ROWS = 6 };
+enum {
+    FEW_QUERIES = 16,
+    MIXED_ROWS = 6,
+    JOIN_LEAST = 8192,              /* values of parts worth a thread */
+    PAGED_SEGMENT = 4 * WC_KV_PAGE, /* positions: one row's few hundred keys are work for several threads */
+    DENSE_SEGMENT = 16 * WC_KV_PAGE
+};
 
 /* Query rows first .. first + n - 1 of one sequence times query heads head .. head + n_heads - 1: row i of the tile is query
  * row first + i / n_heads, head + i % n_heads. */
@@ -46,9 +52,20 @@ struct job {
     size_t group;                        /* query heads of a key/value head */
     size_t tile_heads, tile_queries,
         n_splits;      /* heads and query rows of a tile; tiles that share a key/value head */
+    int segment;       /* positions of a segment, a multiple of a block's */
     size_t n_segments; /* > 0: each tile's segments are chunks of their own and leave their states in parts */
     float *parts;      /* [query rows, heads, n_segments, value_dim + 2]: out, m, z */
 };
+
+static int earlier(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int later(int a, int b)
+{
+    return a > b ? a : b;
+}
 
 /* First and last position that query row r of the step sees. */
 static void visible(const struct job *j, int r, int *low, int *high)
@@ -262,7 +279,6 @@ static void run_segment(const struct job *j, const struct tile *t, int low, int 
 static void join(const struct job *j, float *m, float *z, float *out, float m_part, float z_part,
                  const float *part)
 {
-    const wc_kernels *k = j->c->k;
     const size_t vd = (size_t)j->a.value_dim;
     if (z_part == 0)
         return;
@@ -273,8 +289,7 @@ static void join(const struct job *j, float *m, float *z, float *out, float m_pa
         return;
     }
     const float top = fmaxf(*m, m_part), a = expf(*m - top), b = expf(m_part - top);
-    k->scale(out, out, a, vd);
-    k->axpy(out, b, part, vd);
+    j->c->k->mix(out, vd, &a, &b, 1, part, vd, 1, 1, vd); /* out = out a + part b */
     *z = *z * a + z_part * b;
     *m = top;
 }
@@ -307,12 +322,13 @@ static void keep_parts(const struct job *j, const struct tile *t, size_t segment
 static void run_tile(const struct job *j, struct tile *t, size_t segment, struct scratch *s)
 {
     const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim, stride = whole_vectors(j->c, kd);
-    struct state st = {.out = s->out}, total = {.out = s->total};
+    struct state total = {.out = s->total}, part = {.out = s->out};
+    const int step = j->segment;
     int low = INT32_MAX, high = -1;
     for (int i = 0; i < t->n; i++) {
         visible(j, t->first + i, &t->low[i], &t->high[i]);
-        low = t->low[i] < low ? t->low[i] : low;
-        high = t->high[i] > high ? t->high[i] : high;
+        low = earlier(low, t->low[i]);
+        high = later(high, t->high[i]);
     }
     for (size_t r = 0; r < t->rows; r++) {
         const size_t query = (size_t)t->first + r / t->n_heads, head = t->head + r % t->n_heads;
@@ -324,14 +340,16 @@ static void run_tile(const struct job *j, struct tile *t, size_t segment, struct
         memcpy(s->queries + r * stride, q, kd * sizeof *q);
         memset(s->queries + r * stride + kd, 0, (stride - kd) * sizeof *q);
     }
-    memset(total.z, 0, sizeof total.z);
-    memset(total.out, 0, t->rows * vd * sizeof *total.out);
-    for (int at = low / SEGMENT * SEGMENT; at <= high; at += SEGMENT) {
-        if (j->n_segments > 0 && (size_t)(at / SEGMENT) != segment)
-            continue;
-        run_segment(j, t, low > at ? low : at, high < at + SEGMENT - 1 ? high : at + SEGMENT - 1, &st, s);
+    int at = low / step * step, end = high + 1;
+    if (j->n_segments > 0) {
+        at = later(at, (int)segment * step);
+        end = earlier(end, ((int)segment + 1) * step);
+    }
+    run_segment(j, t, later(low, at), earlier(end, at + step) - 1, &total, s);
+    while ((at += step) < end) {
+        run_segment(j, t, at, earlier(end, at + step) - 1, &part, s);
         for (size_t r = 0; r < t->rows; r++)
-            join(j, &total.m[r], &total.z[r], total.out + r * vd, st.m[r], st.z[r], st.out + r * vd);
+            join(j, &total.m[r], &total.z[r], total.out + r * vd, part.m[r], part.z[r], part.out + r * vd);
     }
     if (j->n_segments > 0) {
         keep_parts(j, t, segment, &total);
@@ -400,9 +418,9 @@ static size_t count_segments(const struct job *j)
     for (int r = 0; r < (int)j->q.shape[0]; r++) {
         int low, high;
         visible(j, r, &low, &high);
-        last = high > last ? high : last;
+        last = later(last, high);
     }
-    return last < 0 ? 1 : (size_t)(last / SEGMENT) + 1;
+    return last < 0 ? 1 : (size_t)(last / j->segment) + 1;
 }
 
 static void run(struct job *j)
@@ -410,6 +428,7 @@ static void run(struct job *j)
     const size_t n = j->q.shape[0], threads = (size_t)wc_pool_threads(j->c->base.pool);
     if (n == 0)
         return;
+    j->segment = j->kv ? PAGED_SEGMENT : DENSE_SEGMENT;
     j->group = (size_t)(j->a.n_heads / j->a.n_kv_heads);
     j->tile_heads = wc_min_size(j->group, QUERY_ROWS);
     j->n_splits = (j->group + j->tile_heads - 1) / j->tile_heads;
@@ -429,7 +448,7 @@ static void run(struct job *j)
     }
     wc_pool_run(j->c->base.pool, run_chunk, j, chunks * wc_max_size(j->n_segments, 1));
     if (s) {
-        wc_cpu_for(j->c, join_parts, j, n * (size_t)j->a.n_heads, 1);
+        wc_cpu_for(j->c, join_parts, j, n * (size_t)j->a.n_heads, JOIN_LEAST / part + 1);
         wc_cpu_put_scratch(j->c, s);
     }
 }
