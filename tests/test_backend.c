@@ -73,13 +73,18 @@ static void round_if_asked(wc_tensor x)
 /* ---- matmul ---- */
 
 /* With memory of its own to work in. */
-static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
-                   wc_tensor add)
+static void product(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_epilogue e)
 {
     const size_t room = b->matmul_work(b, wc_tensor_rows(&x), &w);
     wc_tensor work = wc_tensor_of(aligned_alloc(64, (room * 4 + 64) / 64 * 64), WC_F32, WC_SHAPE(room));
-    b->matmul(b, y, x, w, bias, act, add, work);
+    b->matmul(b, y, x, w, &e, work);
     free(work.data);
+}
+
+static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
+                   wc_tensor add)
+{
+    product(b, y, x, w, (wc_epilogue){.bias = bias, .act = act, .add = add});
 }
 
 static void matmul_case(size_t n, size_t m, size_t k, bool half, wc_act act)
@@ -126,8 +131,34 @@ static void matmul_case(size_t n, size_t m, size_t k, bool half, wc_act act)
     release(x), release(w), release(bias), release(add), release(y), release(z), release(sliced);
 }
 
+/* A gate, where the product goes, is the same as the product and act_mul one after the other. */
+static void gated_case(size_t n, size_t m, size_t k, bool half, wc_act act, bool has_add)
+{
+    wc_tensor x = random_tensor(WC_SHAPE(n, k)), w = random_tensor(WC_SHAPE(m, k)),
+              bias = random_tensor(WC_SHAPE(m)), gate = random_tensor(WC_SHAPE(n, m)),
+              add = random_tensor(WC_SHAPE(n, m)), y = zeros(WC_SHAPE(n, m)), z = zeros(WC_SHAPE(n, m));
+    wc_tensor stored = half ? as_bf16(w) : w;
+    matmul(backends[0], y, x, stored, bias, WC_ACT_NONE, absent);
+    backends[0]->act_mul(backends[0], y, gate, y, act);
+    if (has_add)
+        backends[0]->add(backends[0], y, y, add, 1);
+    for (int b = 0; b < N_BACKENDS; b++) {
+        memcpy(z.data, gate.data, 4 * n * m);
+        product(backends[b], z, x, stored,
+                (wc_epilogue){.bias = bias, .act = act, .gate = z, .add = has_add ? add : absent});
+        assert_same(y, z, "matmul: gate");
+    }
+    release(x), release(w), release(bias), release(gate), release(add), release(y), release(z);
+    if (half)
+        release(stored);
+}
+
 static void matmul_level(void)
 {
+    gated_case(1, 200, 70, true, WC_ACT_SILU, false);
+    gated_case(3, 33, 1100, false, WC_ACT_NONE, true);
+    gated_case(50, 210, 513, true, WC_ACT_GELU_TANH, true);
+    gated_case(70, 400, 2100, true, WC_ACT_GELU, false);
     matmul_case(1, 1, 1, false, WC_ACT_NONE);
     matmul_case(9, 33, 70, true, WC_ACT_NONE);
     matmul_case(41, 130, 513, true, WC_ACT_RELU);

@@ -63,6 +63,14 @@ typedef struct wc_adamw {
     double correction1, correction2; /* 1 - beta1^t, 1 - beta2^t in step t = 1, 2 .. */
 } wc_adamw;
 
+/* What becomes of a product's sums s [n,M], in this order; tensors that are absent (data NULL) do nothing. */
+typedef struct wc_epilogue {
+    wc_tensor bias; /* [M] of a plain type: s + bias */
+    wc_act act;     /* act(s), or with a gate */
+    wc_tensor gate; /* [n,M]: act(gate) s; may be the output itself */
+    wc_tensor add;  /* [n,M]: s + add; may be the output itself */
+} wc_epilogue;
+
 typedef struct wc_backend wc_backend;
 struct wc_backend {
     const char *name;  /* "cpu" */
@@ -70,12 +78,11 @@ struct wc_backend {
     wc_pool *pool;
     bool exact; /* no rounding of activations (WC_COMPUTE_F32) */
 
-    /* y[r,j] = act(sum_k x[r,k] w[j,k] + bias[j]) + add[r,j]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
-     * bias [M] of a plain type and add [n,M] may be absent (data NULL); add may be y itself.
+    /* y = epilogue(s), s[r,j] = sum_k x[r,k] w[j,k]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
      * work: matmul_work floats, 64-byte aligned, for x as it is rounded. */
     size_t (*matmul_work)(wc_backend *b, size_t n, const wc_tensor *w);
-    void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
-                   wc_tensor add, wc_tensor work);
+    void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_epilogue *e,
+                   wc_tensor work);
     /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
     void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
     /* y[r,i] = act(x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i])), over the last dimension; w [D] or absent (then 1).

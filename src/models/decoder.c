@@ -224,22 +224,33 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
 
 /* ---- feed-forward ---- */
 
+/* The parts of the gated product that it does not keep. */
+static void observe_gated(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f, wc_tensor gate)
+{
+    const wc_decoder_layer *w = &m->layers[l];
+    const wc_decoder_names *names = m->names;
+    wc_tensor up = project(c, f, w->up_proj, w->up_bias);
+    observe(c, up, l, names->up_proj);
+    observe(c, gate, l, names->gate_proj);
+    if (names->gate_up_proj)
+        observe(c, wc_op_concat(c, gate, up), l, names->gate_up_proj);
+    observe(c, wc_op_act(c, gate, m->act), l, names->act);
+}
+
 /* (act(f Wgate) * (f Wup)) Wdown, or act(f Wup) Wdown: [N,D]. */
 static wc_tensor gated(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f)
 {
     const wc_decoder_layer *w = &m->layers[l];
     const wc_decoder_names *names = m->names;
-    wc_tensor up = project(c, f, w->up_proj, w->up_bias), h;
-    observe(c, up, l, names->up_proj);
+    wc_tensor h;
     if (w->gate_proj.data) {
         wc_tensor gate = project(c, f, w->gate_proj, w->gate_bias);
-        observe(c, gate, l, names->gate_proj);
-        if (c->observe && names->gate_up_proj)
-            observe(c, wc_op_concat(c, gate, up), l, names->gate_up_proj);
         if (c->observe)
-            observe(c, wc_op_act(c, gate, m->act), l, names->act);
-        h = wc_op_act_mul(c, gate, up, m->act);
+            observe_gated(c, m, l, f, gate);
+        h = wc_op_gated(c, gate, m->act, f, w->up_proj, w->up_bias);
     } else {
+        wc_tensor up = project(c, f, w->up_proj, w->up_bias);
+        observe(c, up, l, names->up_proj);
         h = wc_op_act(c, up, m->act);
         observe(c, h, l, names->act);
     }
@@ -275,7 +286,7 @@ static wc_tensor per_layer_inputs(wc_ctx *c, const wc_decoder *m, const wc_batch
         wc_tensor token = wc_op_embed(c, table, ids, N, sqrtf((float)P));
         wc_tensor h = wc_op_linear(c, x, wc_tensor_slice(m->ple_model_proj, l * P, P));
         h = rms_norm(c, m, wc_op_scale(c, h, 1.0f / sqrtf((float)m->net.hidden_size)), m->ple_model_norm);
-        wc_op_store(c, wc_tensor_sub(ple, l), wc_op_add_scaled(c, h, token, (float)sqrt(0.5)));
+        wc_op_add_into(c, wc_tensor_sub(ple, l), h, token, (float)sqrt(0.5));
         wc_op_reset(c, layer);
     }
     wc_op_reset(c, mark);

@@ -99,7 +99,7 @@ static wc_tensor per_layer_inputs(wc_ctx *c, const struct gemma3n *m, const wc_b
         wc_op_embed_into(c, token, table, ids, sqrtf((float)P));
         wc_tensor h = wc_op_linear(c, x, wc_tensor_slice(m->per_layer_model_projection, source * P, P));
         h = norm(c, m, wc_op_scale(c, h, 1.0f / sqrtf((float)g->hidden_size)), m->per_layer_projection_norm);
-        wc_op_store(c, wc_tensor_sub(ple, l), wc_op_add_scaled(c, h, token, (float)sqrt(0.5)));
+        wc_op_add_into(c, wc_tensor_sub(ple, l), h, token, (float)sqrt(0.5));
         wc_op_reset(c, layer);
     }
     wc_observe(c, wc_tensor_permute(tokens, (int[]){1, 0, 2}), "ple_token"); /* the reference has [N,L,P] */
@@ -203,9 +203,9 @@ static wc_tensor feed_forward(wc_ctx *c, const struct gemma3n *m, int l, wc_tens
     wc_observe(c, gate, "layers.%d.mlp_gate_after_sparsity", l);
     if (c->observe)
         wc_observe(c, wc_op_act(c, gate, WC_ACT_GELU_TANH), "layers.%d.mlp_gelu", l);
-    wc_tensor up = wc_op_linear(c, f, w->up_proj);
-    wc_observe(c, up, "layers.%d.mlp_up", l);
-    wc_tensor h = wc_op_act_mul(c, gate, up, WC_ACT_GELU_TANH);
+    if (c->observe)
+        wc_observe(c, wc_op_linear(c, f, w->up_proj), "layers.%d.mlp_up", l);
+    wc_tensor h = wc_op_gated(c, gate, WC_ACT_GELU_TANH, f, w->up_proj, absent);
     wc_observe(c, h, "layers.%d.mlp_gelu_times_up", l);
     wc_tensor down = wc_op_linear(c, h, w->down_proj);
     wc_observe(c, down, "layers.%d.mlp_down", l);
@@ -231,7 +231,7 @@ static void add_per_layer_input(wc_ctx *c, const struct gemma3n *m, int l, wc_te
     wc_observe(c, h, "layers.%d.ple_post_norm", l);
     for (size_t a = 1; a < out.shape[0]; a++) {
         wc_tensor s = wc_tensor_sub(out, a);
-        wc_op_store(c, s, wc_op_add(c, s, h));
+        wc_op_add_into(c, s, s, h, 1);
     }
 }
 
@@ -268,12 +268,10 @@ static void decoder_layer(wc_ctx *c, const struct gemma3n *m, int l, const struc
 
     modalities = router(c, m, w, h);
     wc_observe(c, modalities, "layers.%d.altup_correct_modalities", l);
-    wc_tensor out = wc_op_altup_correct(c, guess, h, wc_op_linear(c, modalities, w->correction_coefs),
-                                        active);
-    wc_observe(c, out, "layers.%d.altup_corrected", l);
-    add_per_layer_input(c, m, l, out, wc_tensor_sub(st->ple, (size_t)l));
-    wc_observe(c, out, "layers.%d.out", l);
-    wc_op_store(c, s, out);
+    wc_op_altup_correct_into(c, s, guess, h, wc_op_linear(c, modalities, w->correction_coefs), active);
+    wc_observe(c, s, "layers.%d.altup_corrected", l);
+    add_per_layer_input(c, m, l, s, wc_tensor_sub(st->ple, (size_t)l));
+    wc_observe(c, s, "layers.%d.out", l);
 }
 
 /* The rows out_rows of [L or A,N,D]. */

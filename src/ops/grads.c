@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-static const wc_tensor absent = {0};
-
 static wc_tensor new_like(wc_ctx *c, const wc_tensor *x)
 {
     return wc_op_new(c, x->ndim, x->shape);
@@ -46,7 +44,7 @@ void wc_op_add_product(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor w)
     wc_arena_mark mark = wc_op_mark(c);
     wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
     if (!wc_op_idle(c))
-        c->backend->matmul(c->backend, y, x, w, absent, WC_ACT_NONE, y, work);
+        c->backend->matmul(c->backend, y, x, w, &(wc_epilogue){.add = y}, work);
     wc_op_reset(c, mark);
 }
 

@@ -134,6 +134,16 @@ static wc_tensor matmul_in_steps(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor 
     return add.data ? wc_op_add(c, y, wc_tensor_reshape(add, y.ndim, y.shape)) : y;
 }
 
+static void product(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor w, const wc_epilogue *e)
+{
+    count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)w.shape[0], &w);
+    wc_arena_mark mark = wc_op_mark(c);
+    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
+    if (go(c))
+        c->backend->matmul(c->backend, y, x, w, e, work);
+    drop_work(c, mark);
+}
+
 wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add)
 {
     assert(w.ndim == 2 && width(&x) == w.shape[1]);
@@ -144,12 +154,7 @@ wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_a
     shape[x.ndim - 1] = w.shape[0];
     wc_tensor y = wc_op_new(c, x.ndim, shape);
     assert(!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&y));
-    count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)w.shape[0], &w);
-    wc_arena_mark mark = wc_op_mark(c);
-    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
-    if (go(c))
-        c->backend->matmul(c->backend, y, x, w, bias, act, add, work);
-    drop_work(c, mark);
+    product(c, y, x, w, &(wc_epilogue){.bias = bias, .act = act, .add = add});
     RECORD(c, WC_OP_MATMUL, "matmul", .y = y, .x = x, .w = w, .bias = bias);
     return c->lora ? add_adapter(c, y, x, w) : y;
 }
@@ -157,6 +162,16 @@ wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_a
 wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w)
 {
     return wc_op_matmul(c, x, w, absent, WC_ACT_NONE, absent);
+}
+
+wc_tensor wc_op_gated(wc_ctx *c, wc_tensor gate, wc_act act, wc_tensor x, wc_tensor w, wc_tensor bias)
+{
+    assert(w.ndim == 2 && width(&x) == w.shape[1] && width(&gate) == w.shape[0] &&
+           wc_tensor_rows(&gate) == wc_tensor_rows(&x));
+    if (c->tape || c->lora)
+        return wc_op_act_mul(c, gate, wc_op_matmul(c, x, w, bias, WC_ACT_NONE, absent), act);
+    product(c, gate, x, w, &(wc_epilogue){.bias = bias, .act = act, .gate = gate});
+    return gate;
 }
 
 void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids, float scale)
@@ -326,6 +341,14 @@ wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act)
     return y;
 }
 
+void wc_op_add_into(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor z, float s)
+{
+    assert(same_shape(&x, &z) && same_shape(&x, &y));
+    if (go(c))
+        c->backend->add(c->backend, y, x, z, s);
+    RECORD(c, WC_OP_NO_GRADIENT, "add_into", .y = y, .x = x, .z = z, .a = s);
+}
+
 wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s)
 {
     assert(same_shape(&x, &z));
@@ -436,14 +459,12 @@ wc_tensor wc_op_altup_predict(wc_ctx *c, wc_tensor s, wc_tensor coefs)
     return y;
 }
 
-wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coefs, int active)
+void wc_op_altup_correct_into(wc_ctx *c, wc_tensor y, wc_tensor p, wc_tensor x, wc_tensor coefs, int active)
 {
-    assert(p.ndim == 3 && coefs.shape[1] == p.shape[0] && (size_t)active < p.shape[0]);
-    wc_tensor y = new_like(c, &p);
+    assert(p.ndim == 3 && same_shape(&y, &p) && coefs.shape[1] == p.shape[0] && (size_t)active < p.shape[0]);
     if (go(c))
         c->backend->altup_correct(c->backend, y, p, x, coefs, active);
     RECORD(c, WC_OP_NO_GRADIENT, "altup_correct", .y = y, .x = p, .z = x, .w = coefs);
-    return y;
 }
 
 wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s)

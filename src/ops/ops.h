@@ -23,6 +23,8 @@ wc_tensor wc_op_keep(wc_ctx *c, wc_arena_mark mark, wc_tensor place, wc_tensor x
 
 wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w); /* x [..,K], w [M,K] -> [..,M] */
 wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add);
+/* act(gate) * (x w^T + bias) where gate [..,M] was (with a tape: in a new tensor): the product of a gated feed-forward. */
+wc_tensor wc_op_gated(wc_ctx *c, wc_tensor gate, wc_act act, wc_tensor x, wc_tensor w, wc_tensor bias);
 wc_tensor wc_op_embed(wc_ctx *c, wc_tensor w, const int32_t *ids, size_t n,
                       float scale); /* w [V,D] -> [n,D] */
 void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids,
@@ -56,7 +58,8 @@ wc_tensor wc_op_attention_rows(wc_ctx *c, wc_tensor q, wc_tensor k, wc_tensor v,
 
 wc_tensor wc_op_act(wc_ctx *c, wc_tensor x, wc_act act);
 wc_tensor wc_op_add(wc_ctx *c, wc_tensor x, wc_tensor z);
-wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s); /* (x + z) * s */
+wc_tensor wc_op_add_scaled(wc_ctx *c, wc_tensor x, wc_tensor z, float s);       /* (x + z) * s */
+void wc_op_add_into(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor z, float s); /* y may be x or z */
 wc_tensor wc_op_mul(wc_ctx *c, wc_tensor x, wc_tensor z);
 wc_tensor wc_op_act_mul(wc_ctx *c, wc_tensor x, wc_tensor z,
                         wc_act act); /* act(x) * z in place of x, or new with a tape */
@@ -69,7 +72,7 @@ wc_tensor wc_op_sparsify(wc_ctx *c, wc_tensor x, float z);
 wc_tensor wc_op_match_rms(wc_ctx *c, wc_tensor x, wc_tensor ref, float floor);
 
 wc_tensor wc_op_altup_predict(wc_ctx *c, wc_tensor s, wc_tensor coefs);
-wc_tensor wc_op_altup_correct(wc_ctx *c, wc_tensor p, wc_tensor x, wc_tensor coefs, int active);
+void wc_op_altup_correct_into(wc_ctx *c, wc_tensor y, wc_tensor p, wc_tensor x, wc_tensor coefs, int active);
 wc_tensor wc_op_mean_streams(wc_ctx *c, wc_tensor s);
 wc_tensor wc_op_get_rows(wc_ctx *c, wc_tensor x, const int32_t *rows, size_t n); /* [n, D] */
 /* x [n,D] -> [n_seqs, D]; first [n_seqs + 1] */

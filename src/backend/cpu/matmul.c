@@ -1,4 +1,4 @@
-/* matmul.c - y = act(x W^T + bias) + add, cut by columns of y.
+/* matmul.c - y = x W^T and what becomes of its sums, cut by columns of y.
  *
  * With few rows the bytes of W decide: each thread takes rows of W and multiplies them into all rows of x as they come from
  * memory (kernels' dot).  With many rows a thread unpacks a block of BLOCK_COLS columns, span by span, and runs a block of
@@ -22,8 +22,8 @@ enum {
 
 struct product {
     struct cpu *c;
-    wc_tensor y, x, w, bias, add;
-    wc_act act;
+    wc_tensor y, x, w;
+    const wc_epilogue *e;
     size_t n, m, k; /* rows, columns, summed values */
     size_t span;    /* values of k that a panel holds */
     size_t block_rows, n_panels, n_col_blocks;
@@ -178,32 +178,38 @@ static void prepare_x(struct product *p, float *work)
 /* n values of the bias from column col on. */
 static void take_bias(const struct product *p, float *bias, size_t col, size_t n)
 {
-    const void *from = (const char *)p->bias.data + col * stored_bytes(p->bias.dtype);
-    p->c->k->widen[p->bias.dtype](bias, from, n);
+    const wc_tensor *t = &p->e->bias;
+    const void *from = (const char *)t->data + col * stored_bytes(t->dtype);
+    p->c->k->widen[t->dtype](bias, from, n);
 }
 
-/* A block of sums [n_rows, stride] gets bias, if it lacks it, activation and residual and goes to y at row first, column
- * col. */
+/* A block of sums [n_rows, stride] gets bias, if it lacks it, activation or gate, and residual, and goes to y at row first,
+ * column col. */
 static void finish(const struct product *p, float *sums, size_t stride, size_t first, size_t n_rows,
                    size_t col, size_t n_cols, bool lacks_bias)
 {
     const wc_kernels *k = p->c->k;
+    const wc_epilogue *e = p->e;
     float bias[BLOCK_COLS];
-    const bool acts = p->act != WC_ACT_NONE;
-    lacks_bias = lacks_bias && p->bias.data;
+    const bool acts = e->act != WC_ACT_NONE || e->gate.data;
+    lacks_bias = lacks_bias && e->bias.data;
     for (size_t done = 0; done < n_cols; done += BLOCK_COLS) {
         const size_t some = wc_min_size(BLOCK_COLS, n_cols - done), at = col + done;
         if (lacks_bias)
             take_bias(p, bias, at, some);
         for (size_t r = 0; r < n_rows; r++) {
-            float *sum = sums + r * stride + done, *y = f32(p->y) + (first + r) * p->m + at;
-            float *biased = acts || p->add.data ? sum : y; /* the last step writes y */
+            const size_t place = (first + r) * p->m + at;
+            float *sum = sums + r * stride + done, *y = f32(p->y) + place;
+            float *biased = acts || e->add.data ? sum : y,
+                  *acted = e->add.data ? sum : y; /* the last writes y */
             if (lacks_bias)
                 k->add(biased, sum, bias, 1, some);
-            if (acts)
-                k->act[p->act](p->add.data ? sum : y, sum, some);
-            if (p->add.data)
-                k->add(y, sum, f32(p->add) + (first + r) * p->m + at, 1, some);
+            if (e->gate.data)
+                k->act_mul[e->act](acted, f32(e->gate) + place, sum, some);
+            else if (acts)
+                k->act[e->act](acted, sum, some);
+            if (e->add.data)
+                k->add(y, sum, f32(e->add) + place, 1, some);
             else if (!lacks_bias && !acts)
                 memcpy(y, sum, some * sizeof *y);
         }
@@ -232,7 +238,8 @@ static void few_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
     const wc_kernels *k = p->c->k;
-    const bool direct = !p->bias.data && p->act == WC_ACT_NONE && !p->add.data; /* the sums are y */
+    const wc_epilogue *e = p->e; /* none: the sums are y */
+    const bool direct = !e->bias.data && e->act == WC_ACT_NONE && !e->gate.data && !e->add.data;
     struct scratch *s = direct ? NULL : wc_cpu_take_scratch(p->c);
     for (size_t col = first, end = first + n, some; col < end; col += some) {
         const char *w = weights_at(p, col, 0);
@@ -287,21 +294,23 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
                       size_t n_cols, size_t i, size_t span)
 {
     const wc_kernels *k = p->c->k;
+    const wc_epilogue *e = p->e;
     const size_t cols = panel_cols(p), at = (row + r) * p->m + col;
     float *sums = s->sums + r * BLOCK_COLS, *y = sums, bias[BLOCK_COLS];
     const float *add = i > 0 ? sums : NULL;
     size_t y_stride = BLOCK_COLS, add_stride = BLOCK_COLS;
-    const bool last = i + span == p->k, has_bias = p->bias.data && adds_first(p);
-    const bool has_add = p->add.data && adds_first(p) && !p->bias.data && p->act == WC_ACT_NONE;
-    const bool direct = last && p->act == WC_ACT_NONE && has_bias == (p->bias.data != NULL) &&
-                        has_add == (p->add.data != NULL);
+    const bool last = i + span == p->k, acts = e->act != WC_ACT_NONE || e->gate.data;
+    const bool has_bias = e->bias.data && adds_first(p),
+               has_add = e->add.data && adds_first(p) && !e->bias.data && !acts;
+    const bool direct = last && !acts && has_bias == (e->bias.data != NULL) &&
+                        has_add == (e->add.data != NULL);
     const wc_bytes bytes = p->bytes.q ? bytes_at(p, row + r, i) : p->bytes;
     if (has_bias) {
         take_bias(p, bias, col, n_cols);
         add = bias;
         add_stride = 0;
     } else if (has_add) {
-        add = f32(p->add) + at;
+        add = f32(e->add) + at;
         add_stride = p->m;
     }
     if (direct) {
@@ -358,10 +367,9 @@ static void plan_blocks(struct product *p, size_t threads)
     p->n_col_blocks = wc_min_size(col_blocks, p->n_panels);
 }
 
-static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act,
-                   wc_tensor add, wc_tensor work)
+static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_epilogue *e, wc_tensor work)
 {
-    struct product p = {.c = cpu_of(b), .y = y, .x = x, .w = w, .bias = bias, .act = act, .add = add};
+    struct product p = {.c = cpu_of(b), .y = y, .x = x, .w = w, .e = e};
     p.n = wc_tensor_rows(&x);
     p.m = w.shape[0];
     p.k = w.shape[1];
