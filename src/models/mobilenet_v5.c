@@ -418,7 +418,15 @@ static wc_tensor norm_gelu(wc_ctx *c, wc_tensor x, wc_tensor w)
     return wc_op_rms_norm_in_place(c, x, w, 0, NORM_EPS, WC_ACT_GELU_TANH);
 }
 
-static wc_tensor edge_residual(wc_ctx *c, const struct block *b, wc_tensor x)
+/* Its result has the size of x, which is added to it. */
+static bool skips(const struct block *b)
+{
+    return b->args.stride == 1 && b->c_in == b->c_out;
+}
+
+/* Blocks: a map x to y, which may be x. */
+
+static void edge_residual(wc_ctx *c, const struct block *b, wc_tensor y, wc_tensor x)
 {
     wc_tensor h = wc_op_conv2d_same(c, x, b->conv_exp, absent, b->args.stride);
     observe_map(c, h, b, "conv_exp");
@@ -426,10 +434,13 @@ static wc_tensor edge_residual(wc_ctx *c, const struct block *b, wc_tensor x)
     observe_map(c, h, b, "conv_pwl");
     h = norm_over(c, h, b->bn2);
     observe_map(c, h, b, "bn2");
-    return b->args.stride == 1 && b->c_in == b->c_out ? wc_op_add(c, h, x) : h;
+    if (skips(b))
+        wc_op_add_into(c, y, h, x, 1);
+    else
+        wc_op_store(c, y, h);
 }
 
-static wc_tensor inverted_residual(wc_ctx *c, const struct block *b, wc_tensor x)
+static void inverted_residual(wc_ctx *c, const struct block *b, wc_tensor y, wc_tensor x)
 {
     wc_tensor h = x;
     if (b->args.kernel_start) {
@@ -445,10 +456,9 @@ static wc_tensor inverted_residual(wc_ctx *c, const struct block *b, wc_tensor x
     }
     h = norm_over(c, wc_op_linear(c, h, b->pw_proj), b->pw_proj_bn);
     observe_map(c, h, b, "pw_proj");
-    bool skip = b->args.stride == 1 && b->c_in == b->c_out;
     if (c->observe)
         observe_map(c, wc_op_mul_vec(c, h, b->gamma, absent), b, "layer_scale");
-    return wc_op_mul_vec(c, h, b->gamma, skip ? x : absent);
+    wc_op_mul_vec_into(c, y, h, b->gamma, skips(b) ? x : absent);
 }
 
 /* The keys (values) of a map: [positions, dim]. */
@@ -470,7 +480,7 @@ static wc_tensor keys(wc_ctx *c, const struct block *b, wc_tensor x, wc_tensor d
     return wc_tensor_reshape(x, WC_SHAPE(x.shape[0] * x.shape[1], x.shape[2]));
 }
 
-static wc_tensor multi_query_attention(wc_ctx *c, const struct block *b, wc_tensor x)
+static void multi_query_attention(wc_ctx *c, const struct block *b, wc_tensor y, wc_tensor x)
 {
     wc_tensor h = norm(c, x, b->norm);
     observe_map(c, h, b, "norm");
@@ -491,7 +501,7 @@ static wc_tensor multi_query_attention(wc_ctx *c, const struct block *b, wc_tens
     observe_map(c, h, b, "attn.output.proj");
     if (c->observe)
         observe_map(c, wc_op_mul_vec(c, h, b->gamma, absent), b, "layer_scale");
-    return wc_op_mul_vec(c, h, b->gamma, x);
+    wc_op_mul_vec_into(c, y, h, b->gamma, x);
 }
 
 /* One block; what it uses in between is given back.  Its result takes the place of x where it has that size and x is not
@@ -499,15 +509,16 @@ static wc_tensor multi_query_attention(wc_ctx *c, const struct block *b, wc_tens
 static wc_tensor run_block(wc_ctx *c, const struct block *b, wc_tensor x, bool keep_x)
 {
     size_t s = (size_t)b->args.stride;
-    bool in_place = !keep_x && s == 1 && b->c_in == b->c_out;
-    wc_tensor y = in_place ? x
-                           : wc_op_new(c, WC_SHAPE((x.shape[0] + s - 1) / s, (x.shape[1] + s - 1) / s,
-                                                   (size_t)b->c_out));
+    wc_tensor y = !keep_x && skips(b) ? x
+                                      : wc_op_new(c, WC_SHAPE((x.shape[0] + s - 1) / s,
+                                                              (x.shape[1] + s - 1) / s, (size_t)b->c_out));
     wc_arena_mark mark = wc_op_mark(c);
-    wc_op_store(c, y,
-                b->args.kind == ER    ? edge_residual(c, b, x)
-                : b->args.kind == UIR ? inverted_residual(c, b, x)
-                                      : multi_query_attention(c, b, x));
+    if (b->args.kind == ER)
+        edge_residual(c, b, y, x);
+    else if (b->args.kind == UIR)
+        inverted_residual(c, b, y, x);
+    else
+        multi_query_attention(c, b, y, x);
     wc_op_reset(c, mark);
     observe_map(c, y, b, "out");
     return y;

@@ -411,13 +411,19 @@ wc_tensor wc_op_clamp(wc_ctx *c, wc_tensor x, float limit)
     return y;
 }
 
-wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add)
+void wc_op_mul_vec_into(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor v, wc_tensor add)
 {
-    assert(wc_tensor_elems(&v) == width(&x) && (!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&x)));
-    wc_tensor y = new_like(c, &x);
+    assert(same_shape(&y, &x) && wc_tensor_elems(&v) == width(&x) &&
+           (!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&x)));
     if (go(c))
         c->backend->mul_vec(c->backend, y, x, v, add);
     RECORD(c, WC_OP_NO_GRADIENT, "mul_vec", .y = y, .x = x, .w = v, .z = add);
+}
+
+wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add)
+{
+    wc_tensor y = new_like(c, &x);
+    wc_op_mul_vec_into(c, y, x, v, add);
     return y;
 }
 

@@ -67,6 +67,8 @@ wc_tensor wc_op_scale(wc_ctx *c, wc_tensor x, float s);
 wc_tensor wc_op_soft_cap(wc_ctx *c, wc_tensor x, float cap);
 wc_tensor wc_op_clamp(wc_ctx *c, wc_tensor x, float limit); /* to -limit .. limit */
 wc_tensor wc_op_mul_vec(wc_ctx *c, wc_tensor x, wc_tensor v, wc_tensor add);
+void wc_op_mul_vec_into(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor v,
+                        wc_tensor add); /* y may be x or add */
 wc_tensor wc_op_softmax(wc_ctx *c, wc_tensor x);
 wc_tensor wc_op_sparsify(wc_ctx *c, wc_tensor x, float z);
 wc_tensor wc_op_match_rms(wc_ctx *c, wc_tensor x, wc_tensor ref, float floor);
