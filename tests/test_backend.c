@@ -77,7 +77,7 @@ static void product(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_epi
 {
     const size_t room = b->matmul_work(b, wc_tensor_rows(&x), &w);
     wc_tensor work = wc_tensor_of(aligned_alloc(64, (room * 4 + 64) / 64 * 64), WC_F32, WC_SHAPE(room));
-    b->matmul(b, y, x, w, &e, work);
+    b->matmul(b, x, &(wc_product){y, w, e}, 1, work);
     free(work.data);
 }
 
@@ -153,8 +153,47 @@ static void gated_case(size_t n, size_t m, size_t k, bool half, wc_act act, bool
         release(stored);
 }
 
+/* Products of one x, together or one by one: the same. */
+static void together_case(size_t n, size_t k, const size_t m[3], const bool half[3])
+{
+    wc_tensor x = random_tensor(WC_SHAPE(n, k)), w[3], bias[3], y[3], z[3];
+    wc_product p[3];
+    for (int i = 0; i < 3; i++) {
+        w[i] = random_tensor(WC_SHAPE(m[i], k));
+        bias[i] = random_tensor(WC_SHAPE(m[i]));
+        y[i] = zeros(WC_SHAPE(n, m[i]));
+        z[i] = zeros(WC_SHAPE(n, m[i]));
+        p[i] = (wc_product){z[i], half[i] ? as_bf16(w[i]) : w[i], {.bias = i == 1 ? bias[i] : absent}};
+        matmul(backends[0], y[i], x, p[i].w, p[i].e.bias, WC_ACT_NONE, absent);
+    }
+    size_t room = 0;
+    for (int i = 0; i < 3; i++) {
+        const size_t some = backends[0]->matmul_work(backends[0], n, &p[i].w);
+        room = some > room ? some : room;
+    }
+    wc_tensor work = wc_tensor_of(aligned_alloc(64, (room * 4 + 64) / 64 * 64), WC_F32, WC_SHAPE(room));
+    for (int b = 0; b < N_BACKENDS; b++) {
+        for (int i = 0; i < 3; i++)
+            memset(z[i].data, 0, 4 * n * m[i]);
+        backends[b]->matmul(backends[b], x, p, 3, work);
+        for (int i = 0; i < 3; i++)
+            assert_same(y[i], z[i], "matmul: together");
+    }
+    free(work.data);
+    release(x);
+    for (int i = 0; i < 3; i++) {
+        if (half[i])
+            release(p[i].w);
+        release(w[i]), release(bias[i]), release(y[i]), release(z[i]);
+    }
+}
+
 static void matmul_level(void)
 {
+    together_case(1, 300, (size_t[]){200, 33, 1}, (bool[]){true, true, true});
+    together_case(3, 70, (size_t[]){40, 640, 40}, (bool[]){true, false, false});
+    together_case(60, 1100, (size_t[]){210, 16, 400}, (bool[]){true, false, true});
+    together_case(30, 64, (size_t[]){1, 1, 250}, (bool[]){false, false, false});
     gated_case(1, 200, 70, true, WC_ACT_SILU, false);
     gated_case(3, 33, 1100, false, WC_ACT_NONE, true);
     gated_case(50, 210, 513, true, WC_ACT_GELU_TANH, true);

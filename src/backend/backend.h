@@ -71,6 +71,17 @@ typedef struct wc_epilogue {
     wc_tensor add;  /* [n,M]: s + add; may be the output itself */
 } wc_epilogue;
 
+/* One of several products of the same x: y = epilogue(s), s[r,j] = sum_k x[r,k] w[j,k]. */
+typedef struct wc_product {
+    wc_tensor y, w; /* [n,M], [M,K] (rows may be strided) */
+    wc_epilogue e;
+} wc_product;
+
+enum {
+    WC_MAX_PRODUCTS = 3,
+    WC_FEW_ROWS = 24 /* with so few rows of x the bytes of w are what a product costs */
+};
+
 typedef struct wc_backend wc_backend;
 struct wc_backend {
     const char *name;  /* "cpu" */
@@ -78,11 +89,10 @@ struct wc_backend {
     wc_pool *pool;
     bool exact; /* no rounding of activations (WC_COMPUTE_F32) */
 
-    /* y = epilogue(s), s[r,j] = sum_k x[r,k] w[j,k]    x [n,K]  w [M,K] (rows may be strided)  y [n,M]
-     * work: matmul_work floats, 64-byte aligned, for x as it is rounded. */
+    /* n_p products, up to WC_MAX_PRODUCTS, of x [n,K], none of which reads another's y.
+     * work: the most of matmul_work floats that one takes, 64-byte aligned, for x as it is rounded. */
     size_t (*matmul_work)(wc_backend *b, size_t n, const wc_tensor *w);
-    void (*matmul)(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_epilogue *e,
-                   wc_tensor work);
+    void (*matmul)(wc_backend *b, wc_tensor x, const wc_product *p, size_t n_p, wc_tensor work);
     /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
     void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
     /* y[r,i] = act(x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i])), over the last dimension; w [D] or absent (then 1).

@@ -90,9 +90,11 @@ static wc_tensor attention(wc_ctx *c, const struct bert *m, int l, const wc_batc
                             .key_dim = d,
                             .value_dim = d,
                             .scale = 1.0f / sqrtf((float)d)};
-    wc_tensor q = project(c, x, &w->query, WC_ACT_NONE);
-    wc_tensor k = project(c, x, &w->key, WC_ACT_NONE);
-    wc_tensor v = project(c, x, &w->value, WC_ACT_NONE);
+    const wc_tensor weights[] = {w->query.weight, w->key.weight, w->value.weight};
+    const wc_tensor bias[] = {w->query.bias, w->key.bias, w->value.bias};
+    wc_tensor qkv[3];
+    wc_op_matmul_each(c, qkv, x, weights, bias, 3);
+    const wc_tensor q = qkv[0], k = qkv[1], v = qkv[2];
     show(c, l, "attention.self.query", q);
     show(c, l, "attention.self.key", k);
     show(c, l, "attention.self.value", v);

@@ -136,20 +136,36 @@ static void observe_keys(wc_ctx *c, const wc_decoder *m, int l, wc_tensor x, con
     observe(c, x, l, point);
 }
 
-/* Keys and values [N,K,d] of the rows n [N,D]. */
-static void keys_and_values(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor n,
-                            wc_tensor q, wc_tensor *keys, wc_tensor *values)
+/* Queries, keys and values of the rows n [N,D]: [N,heads*d] each; of a layer without keys of its own queries alone.  v is k
+ * where the layer has no weights for it. */
+static void project_heads(wc_ctx *c, const wc_decoder *m, int l, wc_tensor n, wc_tensor *q, wc_tensor *k,
+                          wc_tensor *v)
+{
+    const wc_decoder_layer *w = &m->layers[l];
+    const wc_tensor weights[] = {w->q_proj, w->k_proj, w->v_proj}, bias[] = {w->q_bias, w->k_bias, w->v_bias};
+    wc_tensor y[3] = {0};
+    wc_op_matmul_each(c, y, n, weights, bias, w->shared ? 1 : w->v_proj.data ? 3 : 2);
+    *q = y[0];
+    *k = y[1];
+    *v = w->v_proj.data ? y[2] : y[1];
+    observe(c, *q, l, m->names->q_proj);
+    if (w->shared)
+        return;
+    observe(c, *k, l, m->names->k_proj);
+    if (w->v_proj.data)
+        observe(c, *v, l, m->names->v_proj);
+    if (c->observe && m->names->qkv_proj)
+        observe(c, wc_op_concat(c, wc_op_concat(c, *q, *k), *v), l, m->names->qkv_proj);
+}
+
+/* Keys and values of N rows become [N,K,d], normed and turned as the layer does. */
+static void keys_and_values(wc_ctx *c, const wc_decoder *m, int l, const struct step *st, wc_tensor *keys,
+                            wc_tensor *values)
 {
     const wc_decoder_layer *w = &m->layers[l];
     const wc_decoder_names *names = m->names;
-    const size_t N = n.shape[0], K = (size_t)w->n_kv_heads, d = (size_t)w->head_dim;
-    wc_tensor k = project(c, n, w->k_proj, w->k_bias);
-    wc_tensor v = w->v_proj.data ? project(c, n, w->v_proj, w->v_bias) : k;
-    observe(c, k, l, names->k_proj);
-    if (w->v_proj.data)
-        observe(c, v, l, names->v_proj);
-    if (c->observe && names->qkv_proj)
-        observe(c, wc_op_concat(c, wc_op_concat(c, q, k), v), l, names->qkv_proj);
+    const size_t N = keys->shape[0], K = (size_t)w->n_kv_heads, d = (size_t)w->head_dim;
+    wc_tensor k = *keys, v = *values;
     v = wc_tensor_reshape(v, WC_SHAPE(N, K, d));
     if (m->norm_values) { /* and always where v is k, which is turned where it is */
         v = rms_norm(c, m, v, absent);
@@ -195,10 +211,10 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
     const size_t N = n.shape[0], H = (size_t)w->n_heads, d = (size_t)w->head_dim;
     const bool paged = st->batch->kv != NULL;
     const wc_kv_layer *kv = paged ? &st->batch->kv[w->kv] : NULL;
-    wc_tensor q = project(c, n, w->q_proj, w->q_bias), k = absent, v = absent;
-    observe(c, q, l, m->names->q_proj);
+    wc_tensor q, k, v;
+    project_heads(c, m, l, n, &q, &k, &v);
     if (!w->shared)
-        keys_and_values(c, m, l, st, n, q, &k, &v);
+        keys_and_values(c, m, l, st, &k, &v);
     if (!w->shared && paged)
         wc_op_kv_write(c, kv, &st->batch->rows, k, v);
     q = prepare(c, m, l, st, wc_tensor_reshape(q, WC_SHAPE(N, H, d)), w->q_norm, m->names->q_norm);
@@ -224,12 +240,12 @@ static wc_tensor attention(wc_ctx *c, const wc_decoder *m, int l, const struct s
 
 /* ---- feed-forward ---- */
 
-/* The parts of the gated product that it does not keep. */
-static void observe_gated(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f, wc_tensor gate)
+/* The parts of the gated linear unit, which keeps none. */
+static void observe_gated(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f)
 {
     const wc_decoder_layer *w = &m->layers[l];
     const wc_decoder_names *names = m->names;
-    wc_tensor up = project(c, f, w->up_proj, w->up_bias);
+    wc_tensor gate = project(c, f, w->gate_proj, w->gate_bias), up = project(c, f, w->up_proj, w->up_bias);
     observe(c, up, l, names->up_proj);
     observe(c, gate, l, names->gate_proj);
     if (names->gate_up_proj)
@@ -244,10 +260,9 @@ static wc_tensor gated(wc_ctx *c, const wc_decoder *m, int l, wc_tensor f)
     const wc_decoder_names *names = m->names;
     wc_tensor h;
     if (w->gate_proj.data) {
-        wc_tensor gate = project(c, f, w->gate_proj, w->gate_bias);
         if (c->observe)
-            observe_gated(c, m, l, f, gate);
-        h = wc_op_gated(c, gate, m->act, f, w->up_proj, w->up_bias);
+            observe_gated(c, m, l, f);
+        h = wc_op_glu(c, f, m->act, w->gate_proj, w->gate_bias, w->up_proj, w->up_bias);
     } else {
         wc_tensor up = project(c, f, w->up_proj, w->up_bias);
         observe(c, up, l, names->up_proj);

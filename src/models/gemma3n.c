@@ -168,12 +168,15 @@ static wc_tensor attention(wc_ctx *c, const struct gemma3n *m, int l, const stru
     const wc_tensor table = w->sliding ? st->rope_sliding : st->rope_full;
     const wc_kv_layer *kv = &st->batch->kv[w->kv];
 
-    wc_tensor q = wc_tensor_reshape(wc_op_linear(c, n, w->q_proj), WC_SHAPE(N, H, d));
+    wc_tensor qkv[3];
+    wc_op_matmul_each(c, qkv, n, (wc_tensor[]){w->q_proj, w->k_proj, w->v_proj}, (wc_tensor[3]){0},
+                      w->shared ? 1 : 3);
+    wc_tensor q = wc_tensor_reshape(qkv[0], WC_SHAPE(N, H, d));
     q = wc_op_rope_in_place(c, norm(c, m, q, w->q_norm), table);
     wc_observe(c, by_head(q), "layers.%d.q_normed_roped", l);
     if (!w->shared) {
-        wc_tensor k = wc_tensor_reshape(wc_op_linear(c, n, w->k_proj), WC_SHAPE(N, K, d));
-        wc_tensor v = wc_tensor_reshape(wc_op_linear(c, n, w->v_proj), WC_SHAPE(N, K, d));
+        wc_tensor k = wc_tensor_reshape(qkv[1], WC_SHAPE(N, K, d)),
+                  v = wc_tensor_reshape(qkv[2], WC_SHAPE(N, K, d));
         k = wc_op_rope_in_place(c, norm(c, m, k, w->k_norm), table);
         v = norm(c, m, v, absent);
         observe_keys(c, m, l, k, v);
@@ -192,20 +195,32 @@ static wc_tensor attention(wc_ctx *c, const struct gemma3n *m, int l, const stru
     return out;
 }
 
-/* (gelu_tanh(sparse(f Wgate)) * (f Wup)) Wdown, [N,D]. */
-static wc_tensor feed_forward(wc_ctx *c, const struct gemma3n *m, int l, wc_tensor f)
+/* The parts of a feed-forward's gated linear unit, which keeps none. */
+static void observe_gated(wc_ctx *c, const struct gemma3n *m, int l, wc_tensor f)
 {
     const struct gemma3n_layer *w = &m->layers[l];
-    wc_tensor gate = wc_op_linear(c, f, w->gate_proj); /* [N,F] */
+    wc_tensor gate = wc_op_linear(c, f, w->gate_proj);
     wc_observe(c, gate, "layers.%d.mlp_gate", l);
     if (w->sparsity_z > 0)
         gate = wc_op_sparsify(c, gate, w->sparsity_z);
     wc_observe(c, gate, "layers.%d.mlp_gate_after_sparsity", l);
+    wc_observe(c, wc_op_act(c, gate, WC_ACT_GELU_TANH), "layers.%d.mlp_gelu", l);
+    wc_observe(c, wc_op_linear(c, f, w->up_proj), "layers.%d.mlp_up", l);
+}
+
+/* (gelu_tanh(sparse(f Wgate)) * (f Wup)) Wdown, [N,D]. */
+static wc_tensor feed_forward(wc_ctx *c, const struct gemma3n *m, int l, wc_tensor f)
+{
+    const struct gemma3n_layer *w = &m->layers[l];
     if (c->observe)
-        wc_observe(c, wc_op_act(c, gate, WC_ACT_GELU_TANH), "layers.%d.mlp_gelu", l);
-    if (c->observe)
-        wc_observe(c, wc_op_linear(c, f, w->up_proj), "layers.%d.mlp_up", l);
-    wc_tensor h = wc_op_gated(c, gate, WC_ACT_GELU_TANH, f, w->up_proj, absent);
+        observe_gated(c, m, l, f);
+    wc_tensor h;
+    if (w->sparsity_z > 0) {
+        wc_tensor gate = wc_op_sparsify(c, wc_op_linear(c, f, w->gate_proj), w->sparsity_z); /* [N,F] */
+        h = wc_op_gated(c, gate, WC_ACT_GELU_TANH, f, w->up_proj, absent);
+    } else {
+        h = wc_op_glu(c, f, WC_ACT_GELU_TANH, w->gate_proj, absent, w->up_proj, absent);
+    }
     wc_observe(c, h, "layers.%d.mlp_gelu_times_up", l);
     wc_tensor down = wc_op_linear(c, h, w->down_proj);
     wc_observe(c, down, "layers.%d.mlp_down", l);

@@ -417,8 +417,9 @@ static wc_tensor attention(wc_ctx *c, const wc_gemma3n_audio *m, int i, wc_tenso
                                   .n_valid = n_valid};
     wc_tensor n = norm(c, clip(c, m, x), b->pre_attn_norm);
     OBSERVE(c, n, i, "2_attn_pre_norm");
-    wc_tensor q = wc_op_linear(c, n, b->q_proj), k = wc_op_linear(c, n, b->k_proj),
-              v = wc_op_linear(c, n, b->v_proj);
+    wc_tensor qkv[3];
+    wc_op_matmul_each(c, qkv, n, (wc_tensor[]){b->q_proj, b->k_proj, b->v_proj}, (wc_tensor[3]){0}, 3);
+    wc_tensor q = qkv[0], k = qkv[1], v = qkv[2];
     OBSERVE(c, q, i, "3_attn_q_proj");
     q = wc_tensor_reshape(wc_op_mul_vec(c, wc_tensor_reshape(q, WC_SHAPE(T, H, d)), b->q_scale, absent),
                           WC_SHAPE(T, D));

@@ -39,10 +39,11 @@ static void run_expert(wc_ctx *c, const wc_decoder *m, int l, int e, wc_tensor f
     const struct experts *own = m->layers[l].own;
     const struct expert *w = &own->list[e];
     wc_tensor x = wc_op_get_rows(c, f, rows, n);
-    wc_tensor gate = wc_op_linear(c, x, w->gate); /* [n,F] */
+    const wc_tensor none = {0};
     if (observed)
-        wc_observe(c, wc_op_act(c, gate, m->act), "layers.%d.mlp.experts.act_fn", l);
-    wc_tensor out = wc_op_linear(c, wc_op_gated(c, gate, m->act, x, w->up, (wc_tensor){0}), w->down);
+        wc_observe(c, wc_op_act(c, wc_op_linear(c, x, w->gate), m->act), "layers.%d.mlp.experts.act_fn", l);
+    wc_tensor h = wc_op_glu(c, x, m->act, w->gate, none, w->up, none); /* [n,F] */
+    wc_tensor out = wc_op_linear(c, h, w->down);
     wc_op_add_rows(c, y, wc_tensor_slice(out, 0, n_first), rows, weights, (size_t)e);
     wc_op_add_rows(c, y, wc_tensor_slice(out, n_first, n - n_first), rows + n_first, weights,
                    (size_t)own->n + (size_t)e);

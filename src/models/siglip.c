@@ -218,11 +218,14 @@ static wc_tensor attention(wc_ctx *c, const wc_siglip *m, int l, wc_tensor x)
                             .key_dim = dv,
                             .value_dim = dv,
                             .scale = 1.0f / sqrtf((float)dv)};
-    wc_tensor q = linear(c, x, &w->q_proj), k = linear(c, x, &w->k_proj), v = linear(c, x, &w->v_proj);
-    observe(c, q, l, "self_attn.q_proj");
-    observe(c, k, l, "self_attn.k_proj");
-    observe(c, v, l, "self_attn.v_proj");
-    return wc_op_attention_dense(c, q, k, v, &a);
+    const wc_tensor weights[] = {w->q_proj.weight, w->k_proj.weight, w->v_proj.weight};
+    const wc_tensor bias[] = {w->q_proj.bias, w->k_proj.bias, w->v_proj.bias};
+    wc_tensor qkv[3];
+    wc_op_matmul_each(c, qkv, x, weights, bias, 3);
+    observe(c, qkv[0], l, "self_attn.q_proj");
+    observe(c, qkv[1], l, "self_attn.k_proj");
+    observe(c, qkv[2], l, "self_attn.v_proj");
+    return wc_op_attention_dense(c, qkv[0], qkv[1], qkv[2], &a);
 }
 
 /* act(x W1) W2 takes place in one wide map [n,F]. */

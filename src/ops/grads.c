@@ -44,7 +44,7 @@ void wc_op_add_product(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor w)
     wc_arena_mark mark = wc_op_mark(c);
     wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
     if (!wc_op_idle(c))
-        c->backend->matmul(c->backend, y, x, w, &(wc_epilogue){.add = y}, work);
+        c->backend->matmul(c->backend, x, &(wc_product){y, w, {.add = y}}, 1, work);
     wc_op_reset(c, mark);
 }
 

@@ -134,27 +134,37 @@ static wc_tensor matmul_in_steps(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor 
     return add.data ? wc_op_add(c, y, wc_tensor_reshape(add, y.ndim, y.shape)) : y;
 }
 
-static void product(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor w, const wc_epilogue *e)
+static void multiply(wc_ctx *c, wc_tensor x, const wc_product *p, size_t n)
 {
-    count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)w.shape[0], &w);
+    size_t room = 0;
+    for (size_t i = 0; i < n; i++) {
+        count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)p[i].w.shape[0], &p[i].w);
+        room = wc_max_size(room, c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &p[i].w));
+    }
     wc_arena_mark mark = wc_op_mark(c);
-    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
+    wc_tensor work = wc_op_new(c, WC_SHAPE(room));
     if (go(c))
-        c->backend->matmul(c->backend, y, x, w, e, work);
+        c->backend->matmul(c->backend, x, p, n, work);
     drop_work(c, mark);
+}
+
+/* Not filled. */
+static wc_tensor new_product(wc_ctx *c, const wc_tensor *x, const wc_tensor *w)
+{
+    size_t shape[WC_MAX_DIMS];
+    assert(w->ndim == 2 && width(x) == w->shape[1]);
+    memcpy(shape, x->shape, sizeof shape);
+    shape[x->ndim - 1] = w->shape[0];
+    return wc_op_new(c, x->ndim, shape);
 }
 
 wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add)
 {
-    assert(w.ndim == 2 && width(&x) == w.shape[1]);
     if ((c->tape || c->lora) && (act != WC_ACT_NONE || add.data))
         return matmul_in_steps(c, x, w, bias, act, add);
-    size_t shape[WC_MAX_DIMS];
-    memcpy(shape, x.shape, sizeof shape);
-    shape[x.ndim - 1] = w.shape[0];
-    wc_tensor y = wc_op_new(c, x.ndim, shape);
+    wc_tensor y = new_product(c, &x, &w);
     assert(!add.data || wc_tensor_elems(&add) == wc_tensor_elems(&y));
-    product(c, y, x, w, &(wc_epilogue){.bias = bias, .act = act, .add = add});
+    multiply(c, x, &(wc_product){y, w, {.bias = bias, .act = act, .add = add}}, 1);
     RECORD(c, WC_OP_MATMUL, "matmul", .y = y, .x = x, .w = w, .bias = bias);
     return c->lora ? add_adapter(c, y, x, w) : y;
 }
@@ -164,14 +174,41 @@ wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w)
     return wc_op_matmul(c, x, w, absent, WC_ACT_NONE, absent);
 }
 
+void wc_op_matmul_each(wc_ctx *c, wc_tensor *y, wc_tensor x, const wc_tensor *w, const wc_tensor *bias,
+                       size_t n)
+{
+    wc_product p[WC_MAX_PRODUCTS];
+    assert(n <= WC_MAX_PRODUCTS);
+    for (size_t i = 0; i < n; i++) {
+        if (c->tape || c->lora) {
+            y[i] = wc_op_matmul(c, x, w[i], bias[i], WC_ACT_NONE, absent);
+        } else {
+            y[i] = new_product(c, &x, &w[i]);
+            p[i] = (wc_product){y[i], w[i], {.bias = bias[i]}};
+        }
+    }
+    if (!c->tape && !c->lora)
+        multiply(c, x, p, n);
+}
+
 wc_tensor wc_op_gated(wc_ctx *c, wc_tensor gate, wc_act act, wc_tensor x, wc_tensor w, wc_tensor bias)
 {
     assert(w.ndim == 2 && width(&x) == w.shape[1] && width(&gate) == w.shape[0] &&
            wc_tensor_rows(&gate) == wc_tensor_rows(&x));
     if (c->tape || c->lora)
         return wc_op_act_mul(c, gate, wc_op_matmul(c, x, w, bias, WC_ACT_NONE, absent), act);
-    product(c, gate, x, w, &(wc_epilogue){.bias = bias, .act = act, .gate = gate});
+    multiply(c, x, &(wc_product){gate, w, {.bias = bias, .act = act, .gate = gate}}, 1);
     return gate;
+}
+
+wc_tensor wc_op_glu(wc_ctx *c, wc_tensor x, wc_act act, wc_tensor gate, wc_tensor gate_bias, wc_tensor up,
+                    wc_tensor up_bias)
+{
+    if (wc_tensor_rows(&x) > WC_FEW_ROWS)
+        return wc_op_gated(c, wc_op_matmul(c, x, gate, gate_bias, WC_ACT_NONE, absent), act, x, up, up_bias);
+    wc_tensor y[2];
+    wc_op_matmul_each(c, y, x, (wc_tensor[]){gate, up}, (wc_tensor[]){gate_bias, up_bias}, 2);
+    return wc_op_act_mul(c, y[0], y[1], act);
 }
 
 void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids, float scale)

@@ -23,8 +23,14 @@ wc_tensor wc_op_keep(wc_ctx *c, wc_arena_mark mark, wc_tensor place, wc_tensor x
 
 wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w); /* x [..,K], w [M,K] -> [..,M] */
 wc_tensor wc_op_matmul(wc_ctx *c, wc_tensor x, wc_tensor w, wc_tensor bias, wc_act act, wc_tensor add);
-/* act(gate) * (x w^T + bias) where gate [..,M] was (with a tape: in a new tensor): the product of a gated feed-forward. */
+/* y[i] = x w[i]^T + bias[i] (or absent), i < n <= WC_MAX_PRODUCTS: the same as one by one, but faster. */
+void wc_op_matmul_each(wc_ctx *c, wc_tensor *y, wc_tensor x, const wc_tensor *w, const wc_tensor *bias,
+                       size_t n);
+/* act(gate) * (x w^T + bias) where gate [..,M] was (with a tape: in a new tensor). */
 wc_tensor wc_op_gated(wc_ctx *c, wc_tensor gate, wc_act act, wc_tensor x, wc_tensor w, wc_tensor bias);
+/* A gated linear unit (Shazeer 2020, arXiv:2002.05202): act(x gate^T + gate_bias) * (x up^T + up_bias). */
+wc_tensor wc_op_glu(wc_ctx *c, wc_tensor x, wc_act act, wc_tensor gate, wc_tensor gate_bias, wc_tensor up,
+                    wc_tensor up_bias);
 wc_tensor wc_op_embed(wc_ctx *c, wc_tensor w, const int32_t *ids, size_t n,
                       float scale); /* w [V,D] -> [n,D] */
 void wc_op_embed_into(wc_ctx *c, wc_tensor y, wc_tensor w, const int32_t *ids,

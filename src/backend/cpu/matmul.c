@@ -13,7 +13,6 @@
 #include "base/size.h"
 
 enum {
-    FEW_ROWS = 24,
     DOT_BYTES = 64 * 1024,
     DOT_ROWS = 16, /* rows of w that a kernel takes at once, at most */
     SUM_COLS = 1024,
@@ -25,9 +24,10 @@ struct product {
     wc_tensor y, x, w;
     const wc_epilogue *e;
     size_t n, m, k; /* rows, columns, summed values */
-    size_t span;    /* values of k that a panel holds */
     size_t block_rows, n_panels, n_col_blocks;
-    size_t w_stride;     /* from one row of w to the next that is read with it */
+    size_t w_stride; /* from one row of w to the next that is read with it */
+    /* The same for all products of x that are done together: */
+    size_t span;         /* values of k that a panel holds */
     uint16_t *rounded;   /* x in bf16, or NULL */
     wc_bytes bytes;      /* x in bytes, or q NULL */
     float *floats;       /* otherwise: x as tile reads it, span after span for all rows, */
@@ -43,7 +43,7 @@ static size_t round_up(size_t n, size_t step)
 
 static bool few(size_t n_rows)
 {
-    return n_rows <= FEW_ROWS;
+    return n_rows <= WC_FEW_ROWS;
 }
 
 /* Values of one row of x that lie together in bf16, behind each other for all rows. */
@@ -173,7 +173,29 @@ static void prepare_x(struct product *p, float *work)
     }
 }
 
+/* Of other products of x that read it as p does. */
+static void share_x(struct product *to, const struct product *p)
+{
+    to->span = p->span;
+    to->rounded = p->rounded;
+    to->bytes = p->bytes;
+    to->floats = p->floats;
+    to->float_stride = p->float_stride;
+}
+
+static bool read_alike(const struct product *p, const struct product *q)
+{
+    return wc_cpu_takes_bytes(p->c, p->w.dtype) == wc_cpu_takes_bytes(q->c, q->w.dtype) &&
+           wc_cpu_takes_pairs(p->c, p->w.dtype) == wc_cpu_takes_pairs(q->c, q->w.dtype);
+}
+
 /* ---- the products ---- */
+
+/* Products of one x that are done together. */
+struct together {
+    struct product *p;
+    size_t n;
+};
 
 /* n values of the bias from column col on. */
 static void take_bias(const struct product *p, float *bias, size_t col, size_t n)
@@ -234,9 +256,9 @@ static size_t rows_until_turn(const struct product *p, size_t row)
     return half ? half - row % half : p->m - row;
 }
 
-static void few_rows(void *job, size_t first, size_t n)
+/* Columns first .. first + n - 1 of a product. */
+static void few_rows(const struct product *p, size_t first, size_t n)
 {
-    const struct product *p = job;
     const wc_kernels *k = p->c->k;
     const wc_epilogue *e = p->e; /* none: the sums are y */
     const bool direct = !e->bias.data && e->act == WC_ACT_NONE && !e->gate.data && !e->add.data;
@@ -258,6 +280,17 @@ static void few_rows(void *job, size_t first, size_t n)
     }
     if (s)
         wc_cpu_put_scratch(p->c, s);
+}
+
+/* Of the columns of all products one behind the other. */
+static void few_rows_of_each(void *job, size_t first, size_t n)
+{
+    const struct together *t = job;
+    for (size_t i = 0, start = 0; i < t->n; start += t->p[i++].m) {
+        const size_t from = wc_max_size(first, start), to = wc_min_size(first + n, start + t->p[i].m);
+        if (from < to)
+            few_rows(&t->p[i], from - start, to - from);
+    }
 }
 
 static size_t panel_cols(const struct product *p)
@@ -339,9 +372,16 @@ static size_t first_col(const struct product *p, size_t block)
     return wc_min_size(block * p->n_panels / p->n_col_blocks * panel_cols(p), p->m);
 }
 
+static size_t count_blocks(const struct product *p)
+{
+    return p->n_col_blocks * ((p->n + p->block_rows - 1) / p->block_rows);
+}
+
 static void many_rows(void *job, int thread, size_t chunk)
 {
-    const struct product *p = job;
+    const struct product *p = ((const struct together *)job)->p;
+    for (size_t blocks; chunk >= (blocks = count_blocks(p)); p++)
+        chunk -= blocks;
     const size_t index = chunk % p->n_col_blocks, row = chunk / p->n_col_blocks * p->block_rows;
     const size_t col = first_col(p, index), n_cols = first_col(p, index + 1) - col,
                  n_rows = wc_min_size(p->block_rows, p->n - row);
@@ -367,24 +407,50 @@ static void plan_blocks(struct product *p, size_t threads)
     p->n_col_blocks = wc_min_size(col_blocks, p->n_panels);
 }
 
-static void matmul(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, const wc_epilogue *e, wc_tensor work)
+static void multiply(struct product *p, size_t n, float *work)
 {
-    struct product p = {.c = cpu_of(b), .y = y, .x = x, .w = w, .e = e};
-    p.n = wc_tensor_rows(&x);
-    p.m = w.shape[0];
-    p.k = w.shape[1];
-    if (p.n == 0 || p.m == 0)
-        return;
-    p.span = WC_SPAN;
-    p.w_stride = w.paired ? 2 * w.stride[0] : w.stride[0];
-    prepare_x(&p, f32(work));
-    if (few(p.n)) {
-        const size_t least = DOT_BYTES / (wc_dtype_offset(w.dtype, p.k) + 1) / DOT_ROWS * DOT_ROWS;
-        wc_cpu_for(p.c, few_rows, &p, p.m, wc_max_size(least, DOT_ROWS));
-        return;
+    struct cpu *c = p->c;
+    struct together t = {p, n};
+    size_t columns = 0, bytes = 0, blocks = 0;
+    prepare_x(p, work);
+    for (size_t i = 0; i < n; i++) {
+        share_x(&p[i], p);
+        columns += p[i].m;
+        bytes += p[i].m * wc_dtype_offset(p[i].w.dtype, p[i].k);
+        plan_blocks(&p[i], (size_t)wc_pool_threads(c->base.pool));
+        blocks += count_blocks(&p[i]);
     }
-    plan_blocks(&p, (size_t)wc_pool_threads(b->pool));
-    wc_pool_run(b->pool, many_rows, &p, p.n_col_blocks * ((p.n + p.block_rows - 1) / p.block_rows));
+    if (few(p->n)) {
+        const size_t least = DOT_BYTES / (bytes / columns + 1) / DOT_ROWS * DOT_ROWS;
+        wc_cpu_for(c, few_rows_of_each, &t, columns, wc_max_size(least, DOT_ROWS));
+    } else {
+        wc_pool_run(c->base.pool, many_rows, &t, blocks);
+    }
+}
+
+static void matmul(wc_backend *b, wc_tensor x, const wc_product *list, size_t n_p, wc_tensor work)
+{
+    struct product p[WC_MAX_PRODUCTS];
+    size_t n = 0;
+    for (size_t i = 0; i < n_p; i++) {
+        const wc_tensor w = list[i].w;
+        if (wc_tensor_rows(&x) > 0 && w.shape[0] > 0)
+            p[n++] = (struct product){.c = cpu_of(b),
+                                      .y = list[i].y,
+                                      .x = x,
+                                      .w = w,
+                                      .e = &list[i].e,
+                                      .n = wc_tensor_rows(&x),
+                                      .m = w.shape[0],
+                                      .k = w.shape[1],
+                                      .span = WC_SPAN,
+                                      .w_stride = w.paired ? 2 * w.stride[0] : w.stride[0]};
+    }
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && read_alike(&p[i], &p[end]);)
+            end++;
+        multiply(&p[i], end - i, f32(work));
+    }
 }
 
 struct embed_job {
