@@ -3,11 +3,11 @@
  * A kernel knows one loop; it allocates nothing, knows no threads and no tensors.  All entries of a level are filled:
  * "reference" is plain C and stays the truth, the others are kernels/vector/ compiled for their CPU (see there).
  *
- * The order of sums.  A level has L lanes (reference 1, NEON 4, AVX2 8, AVX-512 16).  The product of two rows of length K
- * is computed in spans of WC_SPAN: inside a span lane l adds the products of k = l, l + L, l + 2L ... one after the other by
- * fused multiply-add, the lanes are then added by halves (0 with L/2, 1 with L/2 + 1 ..., until one is left), and the
- * spans' sums are added in order.  dot (few rows of x, weights read once) and unpack + tile (many rows) both do exactly
- * this, so a row's result does not depend on how many rows stand beside it.
+ * The order of sums.  The product of two rows of length K is computed in spans of WC_SPAN: inside a span lane l of four
+ * adds the products of k = l, l + 4, l + 8 ... one after the other by fused multiply-add, the lanes are then added (0 with 1,
+ * 2 with 3, and these), and the spans' sums are added in order.  dot (few rows of x, weights read once) and unpack + tile
+ * (many rows) both do exactly this, so a row's result does not depend on how many rows stand beside it, nor on the level of
+ * vectors; reference has one lane, and adds each product rounded.
  *
  * Weights of a quantized type are widened to f32 for these (bit for bit the same at every level), or meet x in bytes: x is
  * rounded to whole numbers -127 .. 127 with a scale for every 32, and each group of a block of w (tensor/blocks.h) adds, one
@@ -19,7 +19,7 @@
  * so the result is the same bit for bit at every level, for any number of rows.
  *
  * Where a CPU multiplies bf16 by bf16 (level avx512bf16), the same holds for words of two neighbouring values: lane l adds
- * the two products of word l, l + L ..., and a span is of WC_SPAN words.  Where it multiplies tiles (level amx), the products of 16
+ * the two products of word l, l + 4 ..., and a span is of WC_SPAN words.  Where it multiplies tiles (level amx), the products of 16
  * words are added first, those of the first values and those of the second ones, these two sums, and then such sums one after
  * the other along K, beginning with what is added. */
 #ifndef WC_KERNELS_KERNELS_H
@@ -59,7 +59,7 @@ typedef struct wc_bytes {
 
 typedef struct wc_kernels {
     const char *level;
-    int lanes;
+    int lanes;        /* of a vector; 1: plain C */
     int panel_cols;   /* columns of a panel, */
     int bytes_cols;   /* of one of bytes, */
     int pair_cols;    /* and of one of pairs */
@@ -132,7 +132,7 @@ typedef struct wc_kernels {
     void (*axpy)(float *y, float s, const float *x, size_t n);       /* y += s x, fused */
     void (*soft_cap)(float *y, const float *x, float cap, size_t n); /* cap tanh(x / cap) */
 
-    /* Reductions of a row, in a fixed order of the level's own. */
+    /* Reductions of a row, in one order at all levels of vectors. */
     float (*sum)(const float *x, size_t n);
     float (*sum_squares)(const float *x, float shift, size_t n); /* sum (x - shift)^2 */
     float (*maximum)(const float *x, size_t n);                  /* n >= 1 */

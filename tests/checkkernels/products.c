@@ -102,6 +102,26 @@ static bool close_to_exact(const struct problem *p, const float *y, bool whole)
     return true;
 }
 
+/* In the order of kernels.h, which is that of all levels of vectors. */
+static bool in_order(const struct problem *p, const float *y)
+{
+    for (size_t r = 0; r < p->n; r++)
+        for (size_t j = 0; j < p->m; j++) {
+            float total = 0;
+            for (size_t first = 0; first < p->k; first += WC_SPAN) {
+                float lane[4] = {0};
+                for (size_t i = first; i < p->k && i < first + WC_SPAN; i++)
+                    lane[i % 4] = fmaf(p->x[r * p->x_stride + i],
+                                       stored_at(p->type, p->w, j * p->w_stride + i), lane[i % 4]);
+                const float sum = (lane[0] + lane[1]) + (lane[2] + lane[3]);
+                total = first == 0 ? sum : total + sum;
+            }
+            if (!same_bits(&total, &y[r * p->y_stride + j], 1))
+                return false;
+        }
+    return true;
+}
+
 static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc_dtype type, bool whole,
                        bool at_end)
 {
@@ -119,6 +139,7 @@ static void check_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc
     verdict(gaps_kept(dot, n, m, p.y_stride) && gaps_kept(tile, n, m, p.y_stride), k, "written beside y",
             CASE);
     verdict(same_rows(dot, tile, n, p.m, p.y_stride), k, "dot and tile differ", CASE);
+    verdict(k->lanes == 1 || in_order(&p, dot), k, "order of sums", CASE);
     verdict(same_rows(one, tile, n, p.m, p.y_stride), k, "one row and many differ", CASE);
     by_dot(k, &p, one, 1);
     verdict(same_rows(one, dot, 1, p.m, p.y_stride), k, "dot of one row and of many differ", CASE);

@@ -1,14 +1,15 @@
 /* product.h - matrix products: weights unpacked to panels for many rows, read in place for few.
  *
- * A panel holds COLS columns of k floats with zeros behind them up to a whole vector, four and four together: a vector of
- * each in turn, as tile reads them.  tile takes TILE_ROWS rows of x and four columns at a time, with one accumulator of L
- * lanes a result: ROWS + 4 loads feed 4 * ROWS fused multiply-adds, and the lanes are added for four results at once
- * (v_sum4).  Columns go in groups that stay in the first cache while the rows pass by.
+ * The sum of a result has four lanes (kernels.h), and a vector holds those of L / 4 columns.  A panel holds COLS columns, L and
+ * L together: for every four values of k four vectors, of which quarter q of vector v has those of column 4 q + v, zeros behind k.
+ * tile takes TILE_ROWS rows of x and L columns at a time: for four values of k a row's stand in every quarter of a vector and
+ * meet the four of the panel, so TILE_ROWS + 4 loads feed 4 * TILE_ROWS fused multiply-adds.  Then four vectors' lanes are added
+ * at once, which leaves the columns in their order (v_sum_lanes).
  *
  * Two bf16 values stand in the place of one float where the CPU multiplies pairs: the loops are the same, over words. */
 
-/* tile takes TURN values of k, 4 or 8 vectors, a turn: few enough turns that the CPU foresees their end. */
-enum { COLS = 16, GROUP = 8, TURN = L < 8 ? 8 * L : 64 };
+/* QUARTERS columns of a vector. */
+enum { COLS = 16, LANES = 4, QUARTERS = L / LANES };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -61,22 +62,41 @@ ALWAYS_INLINE vec load_weights_tail(const void *w, size_t i, size_t n, loader ty
     return load_weights(copy, 0, type);
 }
 
-/* Where a panel holds column c: its vectors are four apart. */
+/* Where a panel holds the first four values of column c; the next are 4 L floats further. */
 ALWAYS_INLINE float *panel_column(float *panel, size_t c)
 {
-    return panel + c / 4 * 4 * WC_SPAN + c % 4 * L;
+    return panel + c / L * L * WC_SPAN + c % 4 * L + c % L / 4 * LANES;
 }
 
-ALWAYS_INLINE void unpack(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k, loader type)
+/* Values i, i + 1 .. of some rows of w, a vector of each: then four and four of k for all rows in a vector.  There are `rest`, or no
+ * less than a vector holds; zeros stand behind them, and in rows that are not there. */
+ALWAYS_INLINE void load_quarters(vec t[QUARTERS], const void *w, size_t row_stride, size_t n_rows, size_t i,
+                                 size_t rest, const loader type)
 {
-    const size_t step = L * PER_LANE(type);
-    for (size_t c = 0; c < COLS; c++) {
+    UNROLL
+    for (int q = 0; q < QUARTERS; q++)
+        t[q] = (size_t)q >= n_rows          ? v_zero()
+               : rest >= L * PER_LANE(type) ? load_weights(w, (size_t)q * row_stride + i, type)
+                                            : load_weights_tail(w, (size_t)q * row_stride + i, rest, type);
+    v_turn_quarters(t);
+}
+
+ALWAYS_INLINE void unpack(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k,
+                          const loader type)
+{
+    const size_t per = PER_LANE(type), words = (k + per - 1) / per;
+    for (size_t c = 0; c < COLS; c += c % 4 == 3 ? L - 3 : 1) { /* the first column of each vector */
+        const size_t n_rows = c < n_cols ? (n_cols - c + 3) / 4 : 0;
         float *to = panel_column(panel, c);
-        size_t i = 0;
-        for (; c < n_cols && i + step <= k; i += step, to += 4 * L)
-            v_store(to, load_weights(w, c * w_stride + i, type));
-        for (; i < k; i += step, to += 4 * L)
-            v_store(to, c < n_cols ? load_weights_tail(w, c * w_stride + i, k - i, type) : v_zero());
+        for (size_t i = 0; i < words; i += L) {
+            vec t[QUARTERS];
+            load_quarters(t, (const char *)w + c * w_stride * SIZE_OF(type), 4 * w_stride, n_rows, i * per,
+                          k - i * per, type);
+            UNROLL
+            for (size_t q = 0; q < QUARTERS; q++)
+                if (i + q * LANES < words)
+                    v_store(to + (i + q * LANES) * 4 * L / LANES, t[q]);
+        }
     }
 }
 
@@ -89,39 +109,14 @@ UNPACK(unpack_f32, LOAD_F32)
 UNPACK(unpack_f16, LOAD_F16)
 UNPACK(unpack_bf16, LOAD_BF16)
 
-/* The lanes' sums, four columns of each row. */
-ALWAYS_INLINE void sum_rows(quad sums[TILE_ROWS], vec acc[TILE_ROWS][4], const int rows)
+/* n columns of y <- a row's sums and what is added to them, if anything. */
+static __attribute__((noinline)) void store_some(float *y, const float *add, const float *sums, size_t n)
 {
-    int r = 0;
-#ifdef V_SUMS_OF_ROWS
-    if (rows >= 4) {
-        v_sum4_of_4(sums, acc[0], acc[1], acc[2], acc[3]);
-        r = 4;
-    }
-    if (rows - r >= 2) {
-        v_sum4_of_2(sums + r, acc[r], acc[r + 1]);
-        r += 2;
-    }
-#endif
-    UNROLL
-    for (; r < rows; r++)
-        sums[r] = v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+    for (size_t c = 0; c < n; c++)
+        y[c] = add ? add[c] + sums[c] : sums[c];
 }
 
-/* Rows of y <- sums and what is added to them, if anything; n of four columns. */
-static __attribute__((noinline)) void store_some(float *y, size_t y_stride, const float *add,
-                                                 size_t add_stride, const quad *sums, int rows, size_t n)
-{
-    for (int r = 0; r < rows; r++, y += y_stride) {
-        float four[4] = {0};
-        if (add)
-            memcpy(four, add + (size_t)r * add_stride, n * sizeof *four);
-        q_store(four, add ? q_add(q_load(four), sums[r]) : sums[r]);
-        memcpy(y, four, n * sizeof *four);
-    }
-}
-
-/* rows x 4 results, of which n_cols are stored; k is of whole vectors. */
+/* rows x L results, of which n_cols are stored; k is of whole fours. */
 ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
                               size_t x_stride, const float *panel, size_t n_cols, size_t k, const int rows,
                               const loader type)
@@ -134,42 +129,40 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
 #define STEP(at)                                                                                             \
     UNROLL                                                                                                   \
     for (int r = 0; r < rows; r++)                                                                           \
-        a[r] = v_load(x + (size_t)r * x_stride + (at));                                                      \
+        a[r] = v_quarters(x + (size_t)r * x_stride + (at));                                                  \
     UNROLL                                                                                                   \
-    for (int c = 0; c < 4; c++) {                                                                            \
-        const vec b = v_load_aligned(panel + 4 * (at) + c * L);                                              \
+    for (int v = 0; v < 4; v++) {                                                                            \
+        const vec b = v_load_aligned(panel + (at)*L + v * L);                                                \
         UNROLL                                                                                               \
         for (int r = 0; r < rows; r++)                                                                       \
-            ADD_PRODUCT(acc[r][c], a[r], b, type);                                                           \
+            ADD_PRODUCT(acc[r][v], a[r], b, type);                                                           \
     }
-#define STEPS_4(at) STEP(at) STEP((at) + L) STEP((at) + 2 * L) STEP((at) + 3 * L)
-    for (; i + TURN <= k; i += TURN) {
-        STEPS_4(i)
-        if (TURN > 4 * L) {
-            STEPS_4(i + 4 * L)
-        }
+    for (; i + 4 * LANES <= k; i += 4 * LANES) {
+        STEP(i)
+        STEP(i + LANES)
+        STEP(i + 2 * LANES)
+        STEP(i + 3 * LANES)
     }
-    for (; i < k; i += L) {
+    for (; i < k; i += LANES) {
         STEP(i)
     }
-#undef STEPS_4
 #undef STEP
-    quad sums[TILE_ROWS];
-    sum_rows(sums, acc, rows);
-    if (n_cols < 4) {
-        quad copy[TILE_ROWS]; /* so that the sums themselves need no memory */
-        memcpy(copy, sums, sizeof *copy * (size_t)rows);
-        store_some(y, y_stride, add, add_stride, copy, rows, n_cols);
-        return;
-    }
     UNROLL
-    for (int r = 0; r < rows; r++)
-        q_store(y + (size_t)r * y_stride,
-                add ? q_add(q_load(add + (size_t)r * add_stride), sums[r]) : sums[r]);
+    for (int r = 0; r < rows; r++) {
+        const vec sums = v_sum_lanes(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+        float *to = y + (size_t)r * y_stride;
+        const float *from = add ? add + (size_t)r * add_stride : NULL;
+        if (n_cols < L) {
+            float copy[L];
+            v_store(copy, sums);
+            store_some(to, from, copy, n_cols);
+        } else {
+            v_store(to, from ? v_add(v_load(from), sums) : sums);
+        }
+    }
 }
 
-/* As many whole blocks of so many rows as there are, by the columns of a group: each block of a group has a loop of its own,
- * whose end the CPU foresees better.  Returns the rows done. */
+/* As many whole blocks of so many rows as there are, by L columns.  Returns the rows done. */
 #define TILE(name, rows, type)                                                                               \
     static __attribute__((noinline))                                                                         \
     size_t name##_##rows(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,     \
@@ -177,12 +170,8 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
     {                                                                                                        \
         size_t r = 0;                                                                                        \
         for (; n_rows - r >= rows; r += rows)                                                                \
-            UNROLL                                                                                           \
-        for (size_t c = 0; c < GROUP; c += 4)                                                                \
-            if (c < n_cols)                                                                                  \
-                tile_block(y + r * y_stride + c, y_stride, add ? add + r * add_stride + c : NULL,            \
-                           add_stride, x + r * x_stride, x_stride, panel + c * WC_SPAN,                      \
-                           n_cols - c < 4 ? n_cols - c : 4, k, rows, type);                                  \
+            tile_block(y + r * y_stride, y_stride, add ? add + r * add_stride : NULL, add_stride,            \
+                       x + r * x_stride, x_stride, panel, n_cols, k, rows, type);                            \
         return r;                                                                                            \
     }
 #if TILE_ROWS == 6
@@ -203,9 +192,9 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
     static void name(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,         \
                      size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)            \
     {                                                                                                        \
-        k = (k + L - 1) / L * L;                                                                             \
-        for (size_t c = 0; c < n_cols; c += GROUP) {                                                         \
-            const size_t some = n_cols - c < GROUP ? n_cols - c : GROUP;                                     \
+        k = (k + LANES - 1) / LANES * LANES;                                                                 \
+        for (size_t c = 0; c < n_cols; c += L) {                                                             \
+            const size_t some = n_cols - c < L ? n_cols - c : L;                                             \
             size_t r = 0;                                                                                    \
             RUN_6(name)                                                                                      \
             RUN(name, 3)                                                                                     \
@@ -219,104 +208,137 @@ TILES(tile_words, LOAD_PAIRS)
 #endif
 #undef RUN
 
-/* nx rows of x times nw rows of w, 1 or 4, of which each lies `apart` rows after the one before.  Behind four
- * neighbours the next are fetched meanwhile: of so many at once the CPU foresees none. */
+/* Of several rows of x dot takes so many at once, by so many rows of w: what the registers hold. */
+enum { DOT_ROWS = L == 8 ? 4 : TILE_ROWS, DOT_COLS = L == 8 ? 4 : L };
+
+/* nx rows of x times n_w of `cols` rows of w, of which each lies `apart` rows after the one before: row n of them is in
+ * quarter n / n_vecs of vector n % n_vecs, so that L sums come out in their order.  Behind neighbours the next are fetched
+ * meanwhile: of so many at once the CPU foresees none. */
 ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x_stride, const void *w,
-                             size_t w_stride, size_t apart, size_t k, loader type, const int nx, const int nw)
+                             size_t w_stride, size_t apart, size_t n_w, size_t k, const loader type,
+                             const int nx, const int cols)
 {
+    const int n_vecs = cols / QUARTERS;
     const size_t size = SIZE_OF(type), per = PER_LANE(type), line = 64 / (size * per);
+    const char *from[L];
+    UNROLL
+    for (int n = 0; n < cols; n++) /* what lacks is the first one again */
+        from[n] = (const char *)w + ((size_t)n < n_w ? (size_t)n : 0) * apart * w_stride * size;
     for (size_t at = 0; at == 0 || at * per < k; at += WC_SPAN) {
         const size_t end = k - at * per < WC_SPAN * per ? k : (at + WC_SPAN) * per;
         const size_t whole = at + (end / per - at) / L * L;
-        vec acc[TILE_ROWS][4], a[TILE_ROWS];
+        vec acc[DOT_ROWS][4];
         UNROLL
-        for (int n = 0; n < nx * nw; n++)
-            acc[n / nw][n % nw] = v_zero();
+        for (int n = 0; n < nx * 4; n++)
+            acc[n / 4][n % 4] = v_zero();
         size_t i = at;
-#define STEP(i)                                                                                              \
+        /* values i .. of w, and of x, whose rows are x_row apart; of both the first fours */
+#define STEP(load, i, x_at, x_row, fours)                                                                    \
     UNROLL                                                                                                   \
-    for (int r = 0; r < nx; r++)                                                                             \
-        a[r] = v_load(x + (size_t)r * x_stride + (i));                                                       \
-    UNROLL                                                                                                   \
-    for (int j = 0; j < nw; j++) {                                                                           \
-        const vec b = load_weights(w, (size_t)j * apart * w_stride + (i)*per, type);                         \
+    for (int v = 0; v < n_vecs; v++) {                                                                       \
+        vec t[QUARTERS];                                                                                     \
         UNROLL                                                                                               \
+        for (int q = 0; q < QUARTERS; q++)                                                                   \
+            t[q] = load(from[q * n_vecs + v], i);                                                            \
+        v_turn_quarters(t);                                                                                  \
+        UNROLL                                                                                               \
+        for (int q = 0; q < QUARTERS; q++)                                                                   \
+            if (q < (fours))                                                                                 \
+                UNROLL                                                                                       \
         for (int r = 0; r < nx; r++)                                                                         \
-            acc[r][j] = MUL_ADD(a[r], b, acc[r][j], type);                                                   \
+            acc[r][v] = MUL_ADD(v_quarters((x_at) + (size_t)r * (x_row) + q * LANES), t[q], acc[r][v],       \
+                                type);                                                                       \
     }
+#define WHOLE(p, i) load_weights(p, (i)*per, type)
+#define REST(p, i)  load_weights_tail(p, (i)*per, end - (i)*per, type)
         for (; i + line <= whole; i += line) {
             UNROLL
-            for (int j = 0; j < nw; j++) {
-                const char *at_w = (const char *)w + ((size_t)j * apart * w_stride + i * per) * size;
-                if (STREAMS == 1 && nw == 4)
-                    __builtin_prefetch(at_w + 4 * w_stride * size);
-                else if (type != LOAD_PAIRS) /* of pairs the CPU foresees as much by itself */
-                    fetch_ahead(at_w, AHEAD, line * size);
+            for (int n = 0; n < cols; n++) {
+                const char *at_w = from[n] + i * per * size;
+                if (STREAMS == 1 || cols > 4)
+                    __builtin_prefetch(at_w + (size_t)cols * w_stride * size);
+                else
+                    fetch_ahead(at_w, AHEAD, line * per * size);
             }
             UNROLL
             for (size_t m = 0; m < line; m += L) {
-                STEP(i + m)
+                STEP(WHOLE, i + m, x + i + m, x_stride, QUARTERS)
             }
         }
         for (; i < whole; i += L) {
-            STEP(i)
+            STEP(WHOLE, i, x + i, x_stride, QUARTERS)
+        }
+        if (whole * per < end) {
+            float last[DOT_ROWS][L] = {{0}};
+            const size_t words = (end - whole * per + per - 1) / per;
+            const int fours = (int)((words + LANES - 1) / LANES);
+            UNROLL
+            for (int r = 0; r < nx; r++)
+                memcpy(last[r], x + (size_t)r * x_stride + whole, words * sizeof *x);
+            STEP(REST, whole, last[0], L, fours)
         }
 #undef STEP
-        if (whole * per < end) {
-            const size_t rest = end - whole * per;
-            UNROLL
-            for (int n = 0; n < nx * nw; n++) {
-                const vec b = load_weights_tail(w, (size_t)(n % nw) * apart * w_stride + whole * per, rest,
-                                                type);
-                const vec last = load_weights_tail(x + (size_t)(n / nw) * x_stride + whole, 0, rest,
-                                                   type == LOAD_PAIRS ? type : LOAD_F32);
-                acc[n / nw][n % nw] = MUL_ADD(last, b, acc[n / nw][n % nw], type);
-            }
-        }
+#undef WHOLE
+#undef REST
         UNROLL
         for (int r = 0; r < nx; r++) {
-            float *out = &y[(size_t)r * y_stride];
-            float sums[4];
-            if (nw == 4)
-                q_store(sums, v_sum4(acc[r][0], acc[r][1], acc[r][2], acc[r][3]));
-            else
-                sums[0] = v_sum(acc[r][0]);
-            UNROLL
-            for (int j = 0; j < nw; j++)
-                out[(size_t)j * apart] = at == 0 ? sums[j] : out[(size_t)j * apart] + sums[j];
+            float *out = &y[(size_t)r * y_stride], copy[L];
+            const vec sums = v_sum_lanes(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+            if (cols == L && n_w == L) {
+                v_store(out, at == 0 ? sums : v_add(v_load(out), sums));
+                continue;
+            }
+            v_store(copy, sums);
+            for (size_t n = 0; n < n_w; n++) {
+                const float sum = copy[n / (size_t)n_vecs * 4 + n % (size_t)n_vecs];
+                out[n * apart] = at == 0 ? sum : out[n * apart] + sum;
+            }
         }
     }
 }
 
-ALWAYS_INLINE void dot(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x, const void *w,
-                       size_t w_stride, size_t n_w, size_t k, loader type)
+/* All rows of x times n_w of `cols` rows of w. */
+ALWAYS_INLINE void dot_each(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,
+                            const void *w, size_t w_stride, size_t apart, size_t n_w, size_t k,
+                            const loader type, const int cols)
 {
-    /* one row of x, which waits for memory: neighbours of 16 bits come fastest one by one, f32 four at a time */
-    const size_t fours = STREAMS == 4 || n_x > 1 || SIZE_OF(type) == 4 ? n_w / 4 : 0;
-    const size_t apart = STREAMS == 4 ? fours : 1;
-    for (size_t n = 0; n < n_w - 3 * fours; n++) { /* the fours, then the others one by one */
-        const size_t j = n >= fours ? 3 * fours + n : 4 / STREAMS * n;
-        const void *rows = (const char *)w + j * w_stride * SIZE_OF(type);
-        size_t r = 0;
-#define RUN(nx, nw)                                                                                          \
-    dot_block(y + r * y_stride + j, y_stride, x + r * x_stride, x_stride, rows, w_stride, apart, k, type,    \
-              nx, nw)
-        if (n < fours) {
+    size_t r = 0;
+#define RUN(nx)                                                                                              \
+    for (; n_x - r >= nx; r += nx)                                                                           \
+        dot_block(y + r * y_stride, y_stride, x + r * x_stride, x_stride, w, w_stride, apart, n_w, k, type,  \
+                  nx, cols);
 #if TILE_ROWS == 6
-            for (; n_x - r >= 6; r += 6)
-                RUN(6, 4);
+    RUN(6)
 #endif
-            for (; n_x - r >= 3; r += 3)
-                RUN(3, 4);
-            for (; n_x - r >= 2; r += 2)
-                RUN(2, 4);
-            if (r < n_x)
-                RUN(1, 4);
-        } else {
-            for (; r < n_x; r++)
-                RUN(1, 1);
-        }
+    RUN(4)
+    RUN(3)
+    RUN(2)
+    RUN(1)
 #undef RUN
+}
+
+/* One row of x waits for memory: of four places far apart, if the level likes that.  For several rows the sums of many
+ * neighbours are begun before one is needed. */
+ALWAYS_INLINE void dot(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x, const void *w,
+                       size_t w_stride, size_t n_w, size_t k, const loader type)
+{
+    const size_t row = w_stride * SIZE_OF(type), fours = n_w / 4, apart = STREAMS == 4 ? fours : 1;
+    const char *rows = w;
+    size_t j = 0;
+    if (n_x == 1) {
+        for (size_t n = 0; n < fours; n++, j += 4) {
+            const size_t first = STREAMS == 4 ? n : 4 * n;
+            dot_block(y + first, y_stride, x, x_stride, rows + first * row, w_stride, apart, 4, k, type, 1,
+                      4);
+        }
+    } else {
+        for (; j + DOT_COLS <= n_w; j += DOT_COLS)
+            dot_each(y + j, y_stride, x, x_stride, n_x, rows + j * row, w_stride, 1, DOT_COLS, k, type,
+                     DOT_COLS);
+    }
+    for (size_t some; j < n_w; j += some) {
+        some = n_w - j < 4 ? n_w - j : 4;
+        dot_each(y + j, y_stride, x, x_stride, n_x, rows + j * row, w_stride, 1, some, k, type, 4);
     }
 }
 

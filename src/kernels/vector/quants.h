@@ -62,13 +62,15 @@ typedef void (*widen_fn)(float *y, const void *x, size_t n);
 static void unpack_widened(float *panel, const char *w, size_t row_bytes, size_t n_cols, size_t k,
                            widen_fn widen)
 {
-    float column[WC_SPAN];
+    float column[WC_SPAN] = {0};
     for (size_t c = 0; c < COLS; c++) {
         float *to = panel_column(panel, c);
         if (c < n_cols)
             widen(column, w + c * row_bytes, k);
-        for (size_t i = 0; i < k; i += L, to += 4 * L)
-            v_store(to, c < n_cols ? v_load(column + i) : v_zero());
+        else
+            memset(column, 0, sizeof column);
+        for (size_t i = 0; i < k; i += LANES, to += 4 * L)
+            memcpy(to, column + i, LANES * sizeof *to);
     }
 }
 

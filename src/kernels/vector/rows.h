@@ -163,12 +163,25 @@ static void soft_cap(float *y, const float *x, float cap, size_t n)
     scale(y, y, cap, n);
 }
 
-/* Four vectors of partial sums, added pairwise, and then the lanes. */
-#define REDUCE(term, zero)                                                                                   \
-    vec s[4] = {zero, zero, zero, zero};                                                                     \
+/* Sums of a row have as many lanes at every level, and so the same bits: so many vectors of partial sums. */
+enum { SUMS = 32 / L, EXP_SUMS = 16 / L };
+
+/* The sum of all lanes by halves: 0 + 16, 1 + 17 ... */
+ALWAYS_INLINE float sum_lanes(vec *s, int n)
+{
+    for (n /= 2; n > 0; n /= 2)
+        for (int j = 0; j < n; j++)
+            s[j] = v_add(s[j], s[j + n]);
+    return v_sum(s[0]);
+}
+
+#define REDUCE(term)                                                                                         \
+    vec s[SUMS];                                                                                             \
     size_t i = 0;                                                                                            \
-    for (; i + 4 * L <= n; i += 4 * L)                                                                       \
-        for (int j = 0; j < 4; j++) {                                                                        \
+    for (int j = 0; j < SUMS; j++)                                                                           \
+        s[j] = v_zero();                                                                                     \
+    for (; i + SUMS * L <= n; i += SUMS * L)                                                                 \
+        for (int j = 0; j < SUMS; j++) {                                                                     \
             const vec a = v_load(x + i + (size_t)j * L);                                                     \
             s[j] = term(a, s[j]);                                                                            \
         }                                                                                                    \
@@ -180,21 +193,21 @@ static void soft_cap(float *y, const float *x, float cap, size_t n)
 #define PLUS(a, s) v_add(s, a)
 static float sum(const float *x, size_t n)
 {
-    REDUCE(PLUS, v_zero())
-    return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
+    REDUCE(PLUS)
+    return sum_lanes(s, SUMS);
 }
 
 static float sum_squares(const float *x, float shift, size_t n)
 {
     const vec c = v_all(shift);
 #define SQUARE(a, s) v_fma(v_sub(a, c), v_sub(a, c), s)
-    const size_t whole = n / L * L, rest = n - whole; /* padding would count as (0 - shift)^2 */
+    const size_t whole = n / 16 * 16, rest = n - whole; /* padding would count as (0 - shift)^2 */
     float tail = 0;
     for (size_t k = whole; k < whole + rest; k++)
         tail = fmaf(x[k] - shift, x[k] - shift, tail);
     n = whole;
-    REDUCE(SQUARE, v_zero())
-    return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3]))) + tail;
+    REDUCE(SQUARE)
+    return sum_lanes(s, SUMS) + tail;
 }
 
 static float maximum(const float *x, size_t n)
@@ -212,12 +225,14 @@ static float maximum(const float *x, size_t n)
 static float exp_sum(float *y, const float *x, float shift, size_t n)
 {
     const vec c = v_all(shift);
-    vec total = v_zero();
-    size_t i = 0;
-    for (; i + L <= n; i += L) {
+    vec total[EXP_SUMS];
+    size_t i = 0, which = 0;
+    for (int j = 0; j < EXP_SUMS; j++)
+        total[j] = v_zero();
+    for (; i + L <= n; i += L, which = (which + 1) % EXP_SUMS) {
         const vec e = v_exp(v_sub(v_load(x + i), c));
         v_store(y + i, e);
-        total = v_add(total, e);
+        total[which] = v_add(total[which], e);
     }
     if (i < n) {
         float t[L];
@@ -226,9 +241,9 @@ static float exp_sum(float *y, const float *x, float shift, size_t n)
         const vec e = v_exp(v_load(t));
         v_store(t, e);
         memcpy(y + i, t, (n - i) * sizeof *t);
-        total = v_add(total, e);
+        total[which] = v_add(total[which], e);
     }
-    return v_sum(total);
+    return sum_lanes(total, EXP_SUMS);
 }
 
 /* exp(m - top), what of the sums so far is left under a new largest score; mostly there is no new one. */

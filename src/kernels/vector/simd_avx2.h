@@ -44,9 +44,27 @@ static inline vec v_load_f16(const uint16_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
-/* The lanes' sum by halves: 0 + 4, 1 + 5 ...; then 0 + 2, 1 + 3; then 0 + 1.  v_sum4: of four vectors. */
-#define v_sum(a)           sum_of_8(a)
-#define v_sum4(a, b, c, d) sum4_of_8(a, b, c, d)
+/* The lanes' sum by halves: 0 + 4, 1 + 5 ...; then 0 + 2, 1 + 3; then 0 + 1. */
+#define v_sum(a) sum_of_8(a)
+
+/* Four floats in every quarter (of a vector of 16: here there are two). */
+#define v_quarters(p) _mm256_broadcast_ps((const __m128 *)(p))
+
+/* Quarter q of vector v becomes quarter v of vector q. */
+static inline void v_turn_quarters(vec t[2])
+{
+    const vec low = _mm256_permute2f128_ps(t[0], t[1], 0x20);
+    t[1] = _mm256_permute2f128_ps(t[0], t[1], 0x31);
+    t[0] = low;
+}
+
+/* Of each quarter the sum by pairs, 0 + 1, 2 + 3; then of these: of quarter q of the four vectors where quarter q was. */
+static inline vec v_sum_lanes(vec a, vec b, vec c, vec d)
+{
+    const vec ab = v_add(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd)),
+              cd = v_add(_mm256_shuffle_ps(c, d, 0x88), _mm256_shuffle_ps(c, d, 0xdd));
+    return v_add(_mm256_shuffle_ps(ab, cd, 0x88), _mm256_shuffle_ps(ab, cd, 0xdd));
+}
 
 /* Whole numbers of a byte each. */
 static inline void v_store_bytes(int8_t *p, vec a)

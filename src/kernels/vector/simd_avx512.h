@@ -69,42 +69,29 @@ static inline __m256 halves(vec a)
     return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
 }
 
-/* The lanes' sum by halves: 0 + 8, 1 + 9 ...; then 0 + 4 ...; 0 + 2, 1 + 3; 0 + 1.  v_sum4: of four vectors. */
-#define v_sum(a)           sum_of_8(halves(a))
-#define v_sum4(a, b, c, d) sum4_of_8(halves(a), halves(b), halves(c), halves(d))
-/* The same additions for four or two rows of four vectors at once. */
-#define V_SUMS_OF_ROWS
-/* A vector's four sums in each quarter: a b c d. */
-static inline __m512 sums_of_4(__m512 a, __m512 b, __m512 c, __m512 d)
+/* The lanes' sum by halves: 0 + 8, 1 + 9 ...; then 0 + 4 ...; 0 + 2, 1 + 3; 0 + 1. */
+#define v_sum(a) sum_of_8(halves(a))
+
+/* Four floats in every quarter. */
+#define v_quarters(p) _mm512_broadcast_f32x4(_mm_loadu_ps(p))
+
+/* Quarter q of vector v becomes quarter v of vector q. */
+static inline void v_turn_quarters(vec t[4])
 {
-    const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-    const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
-    return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    const vec l0 = _mm512_shuffle_f32x4(t[0], t[1], 0x44), h0 = _mm512_shuffle_f32x4(t[0], t[1], 0xee),
+              l1 = _mm512_shuffle_f32x4(t[2], t[3], 0x44), h1 = _mm512_shuffle_f32x4(t[2], t[3], 0xee);
+    t[0] = _mm512_shuffle_f32x4(l0, l1, 0x88);
+    t[1] = _mm512_shuffle_f32x4(l0, l1, 0xdd);
+    t[2] = _mm512_shuffle_f32x4(h0, h1, 0x88);
+    t[3] = _mm512_shuffle_f32x4(h0, h1, 0xdd);
 }
 
-static inline __m512 sums_of_quarters(__m512 a, __m512 b)
+/* Of each quarter the sum by pairs, 0 + 1, 2 + 3; then of these: of quarter q of the four vectors where quarter q was. */
+static inline vec v_sum_lanes(vec a, vec b, vec c, vec d)
 {
-    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
-}
-
-static inline void v_sum4_of_4(quad sums[4], const vec a[4], const vec b[4], const vec c[4], const vec d[4])
-{
-    const __m512 s01 = sums_of_quarters(sums_of_4(a[0], b[0], c[0], d[0]), sums_of_4(a[1], b[1], c[1], d[1]));
-    const __m512 s23 = sums_of_quarters(sums_of_4(a[2], b[2], c[2], d[2]), sums_of_4(a[3], b[3], c[3], d[3]));
-    const __m512 s = _mm512_add_ps(_mm512_shuffle_ps(s01, s23, 0x88), _mm512_shuffle_ps(s01, s23, 0xdd));
-    sums[0] = _mm512_castps512_ps128(s);
-    sums[1] = _mm512_extractf32x4_ps(s, 1);
-    sums[2] = _mm512_extractf32x4_ps(s, 2);
-    sums[3] = _mm512_extractf32x4_ps(s, 3);
-}
-
-static inline void v_sum4_of_2(quad sums[2], const vec a[4], const vec b[4])
-{
-    const __m512i rows = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
-    const __m512 ab = sums_of_quarters(sums_of_4(a[0], a[1], a[2], a[3]), sums_of_4(b[0], b[1], b[2], b[3]));
-    const __m512 s = _mm512_permutexvar_ps(rows, _mm512_add_ps(ab, _mm512_shuffle_ps(ab, ab, 0xb1)));
-    sums[0] = _mm512_castps512_ps128(s);
-    sums[1] = _mm512_extractf32x4_ps(s, 1);
+    const vec ab = v_add(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd)),
+              cd = v_add(_mm512_shuffle_ps(c, d, 0x88), _mm512_shuffle_ps(c, d, 0xdd));
+    return v_add(_mm512_shuffle_ps(ab, cd, 0x88), _mm512_shuffle_ps(ab, cd, 0xdd));
 }
 
 /* The largest lane; none is NaN. */

@@ -47,20 +47,12 @@ static inline float v_sum(vec a)
     return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
 }
 
-/* The same of four vectors. */
-typedef float32x4_t quad;
-#define q_load(p)     vld1q_f32(p)
-#define q_store(p, a) vst1q_f32(p, a)
-#define q_add(a, b)   vaddq_f32(a, b)
+/* Four floats; a vector is one quarter (of a vector of 16). */
+#define v_quarters(p)      vld1q_f32(p)
+#define v_turn_quarters(t) (void)(t)
 
-static inline quad v_sum4(vec a, vec b, vec c, vec d)
-{
-    float32x4_t ab = vcombine_f32(vadd_f32(vget_low_f32(a), vget_high_f32(a)),
-                                  vadd_f32(vget_low_f32(b), vget_high_f32(b)));
-    float32x4_t cd = vcombine_f32(vadd_f32(vget_low_f32(c), vget_high_f32(c)),
-                                  vadd_f32(vget_low_f32(d), vget_high_f32(d)));
-    return vpaddq_f32(ab, cd);
-}
+/* The sums by pairs of four vectors: 0 + 1, 2 + 3; then of these. */
+#define v_sum_lanes(a, b, c, d) vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))
 
 /* Whole numbers of a byte each. */
 static inline void v_store_bytes(int8_t *p, vec a)
