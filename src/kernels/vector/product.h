@@ -284,7 +284,7 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
         for (int r = 0; r < nx; r++) {
             float *out = &y[(size_t)r * y_stride], copy[L];
             const vec sums = v_sum_lanes(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
-            if (cols == L && n_w == L) {
+            if (cols == L && n_w == L && apart == 1) {
                 v_store(out, at == 0 ? sums : v_add(v_load(out), sums));
                 continue;
             }
