@@ -5,8 +5,8 @@
  * rows over it (unpack, tile).  Both add up in the same order (kernels.h), so which one is taken shows only in the time.
  *
  * Unless nothing may be rounded, all of x is first rounded into work: to bf16 where the CPU multiplies pairs of bf16 and W is
- * bf16, to bytes where W is quantized.  Few rows lie row after row in work, many span after span, as do those of x as it is: rows
- * a power of two apart push each other out of the caches. */
+ * bf16, to bytes where W is quantized.  Few rows lie row after row in work, many span after span, as do those of x as it is that
+ * are whole pages apart: such rows push each other out of the caches. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -16,6 +16,7 @@ enum {
     DOT_BYTES = 64 * 1024,
     DOT_ROWS = 16, /* rows of w that a kernel takes at once, at most */
     SUM_COLS = 1024,
+    PAGE_FLOATS = 1024,
     ROUND_LEAST = 64 * 1024 /* values worth a thread */
 };
 
@@ -30,8 +31,9 @@ struct product {
     size_t span;         /* values of k that a panel holds */
     uint16_t *rounded;   /* x in bf16, or NULL */
     wc_bytes bytes;      /* x in bytes, or q NULL */
-    float *floats;       /* otherwise: x as tile reads it, span after span for all rows, */
-    size_t float_stride; /* which lie so far apart */
+    float *floats;       /* otherwise: x as tile reads it, */
+    size_t float_stride, /* so far from row to row, */
+        float_span;      /* and from span to span */
 };
 
 static size_t round_up(size_t n, size_t step)
@@ -108,10 +110,10 @@ static void quantize_rows(void *job, size_t first, size_t n)
 
 /* ---- x as it is ---- */
 
-/* Many rows are packed span after span, but for those that are one span of whole vectors. */
+/* Many rows are packed span after span, if they do not end with whole vectors or if they lie whole pages apart. */
 static bool packs_floats(const struct cpu *c, size_t n, size_t k)
 {
-    return !few(n) && (k > WC_SPAN || whole_vectors(c, k) != k);
+    return !few(n) && ((k > WC_SPAN && k % PAGE_FLOATS == 0) || whole_vectors(c, k) != k);
 }
 
 static size_t packed_stride(const struct cpu *c, size_t k)
@@ -121,7 +123,7 @@ static size_t packed_stride(const struct cpu *c, size_t k)
 
 static float *floats_at(const struct product *p, size_t row, size_t i)
 {
-    return p->floats + (i / WC_SPAN * p->n + row) * p->float_stride;
+    return p->floats + row * p->float_stride + i / WC_SPAN * p->float_span;
 }
 
 static void pack_rows(void *job, size_t first, size_t n)
@@ -166,10 +168,12 @@ static void prepare_x(struct product *p, float *work)
     } else if (packs_floats(p->c, p->n, p->k)) {
         p->floats = work;
         p->float_stride = packed_stride(p->c, p->k);
+        p->float_span = p->n * p->float_stride;
         wc_cpu_for(p->c, pack_rows, p, p->n, least);
     } else {
         p->floats = f32(p->x);
         p->float_stride = p->k;
+        p->float_span = WC_SPAN;
     }
 }
 
@@ -181,6 +185,7 @@ static void share_x(struct product *to, const struct product *p)
     to->bytes = p->bytes;
     to->floats = p->floats;
     to->float_stride = p->float_stride;
+    to->float_span = p->float_span;
 }
 
 static bool read_alike(const struct product *p, const struct product *q)
