@@ -79,7 +79,7 @@ typedef struct wc_product {
 
 enum {
     WC_MAX_PRODUCTS = 3,
-    WC_FEW_ROWS = 24 /* with so few rows of x the bytes of w are what a product costs */
+    WC_FEW_ROWS = 12 /* with so few rows of x the bytes of w are what a product costs */
 };
 
 typedef struct wc_backend wc_backend;
