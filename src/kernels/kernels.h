@@ -32,6 +32,7 @@
 
 enum {
     WC_SPAN = 512,       /* values of K summed before they join the total */
+    WC_BYTE_SPAN = 768,  /* most values of K of a panel of bytes */
     WC_MAX_PANEL = 32,   /* most columns of a panel at any level */
     WC_MAX_TAPS = 225,   /* most taps of a depthwise convolution, 15 x 15 */
     WC_PLAIN_TYPES = 3,  /* WC_F32, WC_F16, WC_BF16 */
@@ -77,7 +78,7 @@ typedef struct wc_kernels {
     void (*dot[WC_WEIGHT_TYPES])(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,
                                  const void *w, size_t w_stride, size_t n_w, size_t k);
 
-    /* The same for quantized w (entry t - WC_Q4_0) and x in bytes.  k and w_stride are of whole blocks, k <= WC_SPAN for
+    /* The same for quantized w (entry t - WC_Q4_0) and x in bytes.  k and w_stride are of whole blocks, k <= WC_BYTE_SPAN for
      * panels; a panel has bytes_cols columns and takes no more than as many of floats.
      * quantize: scale = max |x| / 127 of each 32, q = x / scale rounded to even; NaN scale where x is not finite;
      * neg of each 32 q. */

@@ -177,17 +177,15 @@ wc_tensor wc_op_linear(wc_ctx *c, wc_tensor x, wc_tensor w)
 void wc_op_matmul_each(wc_ctx *c, wc_tensor *y, wc_tensor x, const wc_tensor *w, const wc_tensor *bias,
                        size_t n)
 {
-    wc_product p[WC_MAX_PRODUCTS];
+    wc_product p[WC_MAX_PRODUCTS] = {0};
+    const bool one_by_one = c->tape || c->lora;
     assert(n <= WC_MAX_PRODUCTS);
     for (size_t i = 0; i < n; i++) {
-        if (c->tape || c->lora) {
-            y[i] = wc_op_matmul(c, x, w[i], bias[i], WC_ACT_NONE, absent);
-        } else {
-            y[i] = new_product(c, &x, &w[i]);
-            p[i] = (wc_product){y[i], w[i], {.bias = bias[i]}};
-        }
+        y[i] = one_by_one ? wc_op_matmul(c, x, w[i], bias[i], WC_ACT_NONE, absent)
+                          : new_product(c, &x, &w[i]);
+        p[i] = (wc_product){y[i], w[i], {.bias = bias[i]}};
     }
-    if (!c->tape && !c->lora)
+    if (!one_by_one)
         multiply(c, x, p, n);
 }
 

@@ -69,12 +69,12 @@ static const char *w_at(const struct problem *p, size_t row, size_t i)
 
 static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, float *y)
 {
-    const size_t cols = (size_t)(bytes ? k->bytes_cols : k->panel_cols);
+    const size_t cols = (size_t)(bytes ? k->bytes_cols : k->panel_cols),
+                 most = bytes ? WC_BYTE_SPAN : WC_SPAN;
     float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true);
     for (size_t j = 0; j < p->m; j += cols)
-        for (size_t i = 0; i < p->k; i += WC_SPAN) {
-            const size_t n_cols = p->m - j < cols ? p->m - j : cols;
-            const size_t span = p->k - i < WC_SPAN ? p->k - i : WC_SPAN;
+        for (size_t i = 0; i < p->k; i += most) {
+            const size_t n_cols = p->m - j < cols ? p->m - j : cols, span = p->k - i < most ? p->k - i : most;
             if (bytes) {
                 const wc_bytes part = {p->bytes.q + i, p->bytes.scale + i / 32, p->bytes.neg + i / 32, p->k};
                 k->unpack_bytes[p->type - WC_Q4_0](panel, w_at(p, j, i), p->w_stride, n_cols, span);

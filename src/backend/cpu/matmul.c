@@ -71,10 +71,11 @@ static void round_rows(void *job, size_t first, size_t n)
 
 /* ---- x rounded to bytes ---- */
 
-/* Values of a row of x that lie together in bytes, behind each other for all rows. */
+/* Values of a row of x that lie together in bytes, behind each other for all rows: a span, of which one that may be longer
+ * costs less than two. */
 static size_t bytes_stride(size_t n, size_t k)
 {
-    return few(n) ? k : wc_min_size(k, WC_SPAN);
+    return few(n) || k <= WC_BYTE_SPAN ? k : WC_SPAN;
 }
 
 /* Floats of the parts of a wc_bytes with n rows of k values; the next begins with a cache line. */
@@ -160,6 +161,7 @@ static void prepare_x(struct product *p, float *work)
         float *scale = work + l.q;
         p->bytes = (wc_bytes){(int8_t *)work, scale, (wc_neg_sums *)(scale + l.scale),
                               bytes_stride(p->n, p->k)};
+        p->span = p->bytes.k;
         wc_cpu_for(p->c, quantize_rows, p, p->n, least);
     } else if (wc_cpu_takes_pairs(p->c, p->w.dtype)) {
         p->span = 2 * WC_SPAN;

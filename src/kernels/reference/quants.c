@@ -238,7 +238,7 @@ static void dot_bytes(float *y, size_t y_stride, const wc_bytes *x, size_t n_x, 
 }
 
 /* A panel of the reference is the columns' blocks as they are, each from an offset of its own. */
-enum { COLUMN_BYTES = WC_SPAN / 32 * sizeof(wc_q8_0) };
+enum { COLUMN_BYTES = WC_BYTE_SPAN / 32 * sizeof(wc_q8_0) };
 _Static_assert(WC_REFERENCE_COLS *COLUMN_BYTES <= WC_REFERENCE_COLS * WC_SPAN * sizeof(float), "panel");
 
 static void unpack_bytes(void *panel, const void *w, size_t w_stride, size_t n_cols, size_t k,

@@ -69,11 +69,11 @@ ALWAYS_INLINE void next_product(products *p, group_sums *sums)
         return;
     p->k_left = p->k;
     p->q -= p->k;
-    p->w += (WC_SPAN - p->k) * PART;
+    p->w += (WC_BYTE_SPAN - p->k) * PART;
     if (--p->parts_left > 0)
         return;
     p->parts_left = p->n_parts;
-    p->w -= p->n_parts * WC_SPAN * PART;
+    p->w -= p->n_parts * WC_BYTE_SPAN * PART;
     if (p->rows_left > TILE) { /* otherwise some products are begun for nothing */
         p->rows_left -= TILE;
         p->q += TILE * p->q_row;

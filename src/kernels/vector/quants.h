@@ -161,8 +161,8 @@ enum { VECS = BYTES_COLS / L, PART = 16 };
 
 /* Weights [part][k / 4][PART][4], then the groups' scales and minima [k / group][BYTES_COLS]. */
 typedef struct byte_panel {
-    uint8_t q[BYTES_COLS / PART][WC_SPAN * PART];
-    float scale[WC_SPAN / 16][BYTES_COLS], min[WC_SPAN / 16][BYTES_COLS];
+    uint8_t q[BYTES_COLS / PART][WC_BYTE_SPAN * PART];
+    float scale[WC_BYTE_SPAN / 16][BYTES_COLS], min[WC_BYTE_SPAN / 16][BYTES_COLS];
 } byte_panel;
 _Static_assert(sizeof(byte_panel) <= BYTES_COLS * WC_SPAN * sizeof(float), "panel");
 
