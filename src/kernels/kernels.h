@@ -74,7 +74,7 @@ typedef struct wc_kernels {
      * NULL: zeros. */
     void (*tile)(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
                  size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k);
-    /* y[r,j] = sum_k x[r,k] w[j,k] for r < n_x, j < n_w, any k; each w row is read once for every four rows of x. */
+    /* y[r,j] = sum_k x[r,k] w[j,k] for r < n_x, j < n_w, any k; each w row is read once for every few rows of x. */
     void (*dot[WC_WEIGHT_TYPES])(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,
                                  const void *w, size_t w_stride, size_t n_w, size_t k);
 

@@ -269,13 +269,13 @@ ALWAYS_INLINE void dot_block(float *y, size_t y_stride, const float *x, size_t x
             STEP(WHOLE, i, x + i, x_stride, QUARTERS)
         }
         if (whole * per < end) {
-            float last[DOT_ROWS][L] = {{0}};
+            float last[DOT_ROWS * L] = {0};
             const size_t words = (end - whole * per + per - 1) / per;
             const int fours = (int)((words + LANES - 1) / LANES);
             UNROLL
             for (int r = 0; r < nx; r++)
-                memcpy(last[r], x + (size_t)r * x_stride + whole, words * sizeof *x);
-            STEP(REST, whole, last[0], L, fours)
+                memcpy(last + r * L, x + (size_t)r * x_stride + whole, words * sizeof *x);
+            STEP(REST, whole, last, L, fours)
         }
 #undef STEP
 #undef WHOLE
