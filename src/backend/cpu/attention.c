@@ -53,6 +53,7 @@ struct job {
     size_t tile_heads, tile_queries,
         n_splits;      /* heads and query rows of a tile; tiles that share a key/value head */
     int segment;       /* positions of a segment, a multiple of a block's */
+    int first_segment; /* that any row sees something of */
     size_t n_segments; /* > 0: each tile's segments are chunks of their own and leave their states in parts */
     float *parts;      /* [query rows, heads, n_segments, value_dim + 2]: out, m, z */
 };
@@ -342,8 +343,9 @@ static void run_tile(const struct job *j, struct tile *t, size_t segment, struct
     }
     int at = low / step * step, end = high + 1;
     if (j->n_segments > 0) {
-        at = later(at, (int)segment * step);
-        end = earlier(end, ((int)segment + 1) * step);
+        const int first = (j->first_segment + (int)segment) * step;
+        at = later(at, first);
+        end = earlier(end, first + step);
     }
     run_segment(j, t, later(low, at), earlier(end, at + step) - 1, &total, s);
     while ((at += step) < end) {
@@ -411,16 +413,18 @@ static void join_parts(void *job, size_t first, size_t n)
     }
 }
 
-/* How many segments the longest row has. */
-static size_t count_segments(const struct job *j)
+/* How many segments rows see something of, from the first one on. */
+static size_t count_segments(struct job *j)
 {
-    int last = -1;
+    int last = -1, first = INT32_MAX;
     for (int r = 0; r < (int)j->q.shape[0]; r++) {
         int low, high;
         visible(j, r, &low, &high);
         last = later(last, high);
+        first = earlier(first, low);
     }
-    return last < 0 ? 1 : (size_t)(last / j->segment) + 1;
+    j->first_segment = first / j->segment;
+    return last < 0 ? 1 : (size_t)(last / j->segment - j->first_segment) + 1;
 }
 
 static void run(struct job *j)
