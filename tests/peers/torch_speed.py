@@ -102,12 +102,14 @@ def main():
     parser.add_argument("--prefill", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--dtypes", nargs="+", default=["bfloat16", "float32"],
+                        help="those of torch; its bfloat16 takes many minutes where the CPU has no product of bf16")
     parser.add_argument("--dtype", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.dtype:
         print(json.dumps(torch_figures(args.shape, args.dtype, args.threads, args.prefill, args.repeat)))
         return
-    rounds = {"whinchat": [], "torch bfloat16": [], "torch float32": []}
+    rounds = {"whinchat": [], **{"torch " + dtype: [] for dtype in args.dtypes}}
     for _ in range(args.rounds):
         for name, figures in rounds.items():
             if name == "whinchat":
