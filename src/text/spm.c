@@ -219,9 +219,10 @@ static void put_added(const wc_spm *m, const wc_json *config, wc_buf *out)
         put_config_token(wc_json_key(added, i), wc_json_value(added, i), out);
     for (size_t i = 0; i < m->n; i++) {
         int type = m->pieces[i].type;
+        if (type != WC_SPM_CONTROL && type != WC_SPM_UNKNOWN && type != WC_SPM_USER_DEFINED)
+            continue;
         snprintf(id, sizeof id, "%zu", i);
-        if ((type != WC_SPM_CONTROL && type != WC_SPM_UNKNOWN && type != WC_SPM_USER_DEFINED) ||
-            wc_json_get(added, id))
+        if (wc_json_get(added, id))
             continue;
         comma(out);
         wc_buf_printf(out, "{\"id\":%zu,\"normalized\":false,\"special\":%s,\"content\":", i,
