@@ -102,7 +102,7 @@ def main():
     parser.add_argument("--prefill", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--dtypes", nargs="+", default=["bfloat16", "float32"],
+    parser.add_argument("--dtypes", nargs="+", choices=["bfloat16", "float16", "float32"], default=["bfloat16", "float32"],
                         help="those of torch; its bfloat16 takes many minutes where the CPU has no product of bf16")
     parser.add_argument("--dtype", help=argparse.SUPPRESS)
     args = parser.parse_args()
