@@ -21,7 +21,8 @@
  * Where a CPU multiplies bf16 by bf16 (level avx512bf16), the same holds for words of two neighbouring values: lane l adds
  * the two products of word l, l + 4 ..., and a span is of WC_SPAN words.  Where it multiplies tiles (level amx), the products of 16
  * words are added first, those of the first values and those of the second ones, these two sums, and then such sums one after
- * the other along K, beginning with what is added. */
+ * the other along K, beginning with what is added.  So it does with weights of f32 and f16, and of bf16 where nothing may be rounded:
+ * x and they are cut in bf16 (vector/amx_parts.h), and each 32 values of K are a product for every pair of parts that counts. */
 #ifndef WC_KERNELS_KERNELS_H
 #define WC_KERNELS_KERNELS_H
 #include <stdbool.h>
@@ -31,10 +32,13 @@
 #include "tensor/dtype.h"
 
 enum {
-    WC_SPAN = 512,       /* values of K summed before they join the total */
-    WC_BYTE_SPAN = 768,  /* most values of K of a panel of bytes */
-    WC_MAX_PANEL = 32,   /* most columns of a panel at any level */
-    WC_MAX_TAPS = 225,   /* most taps of a depthwise convolution, 15 x 15 */
+    WC_SPAN = 512,      /* values of K summed before they join the total */
+    WC_BYTE_SPAN = 768, /* most values of K of a panel of bytes */
+    WC_MAX_PANEL = 32,  /* most columns of a panel at any level */
+    WC_MAX_TAPS = 225,  /* most taps of a depthwise convolution, 15 x 15 */
+    WC_PARTS = 3,       /* in which a float is cut, of values by the WC_PART_STEP, two to a word */
+    WC_PART_STEP = 32,
+    WC_PART_WORDS = 16,
     WC_PLAIN_TYPES = 3,  /* WC_F32, WC_F16, WC_BF16 */
     WC_QUANT_TYPES = 12, /* WC_Q4_0 to WC_IQ4_XS */
     WC_WEIGHT_TYPES = WC_PLAIN_TYPES +
@@ -99,6 +103,21 @@ typedef struct wc_kernels {
                        size_t k); /* k <= 2 WC_SPAN */
     void (*dot_pairs)(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, size_t n_x,
                       const uint16_t *w, size_t w_stride, size_t n_w, size_t k);
+
+    /* The same with x in three parts of bf16 (amx_parts.h), as exact as in floats; NULL where the CPU has no tiles.  Of x [k] split
+     * writes, for every WC_PART_STEP values, WC_PARTS parts of WC_PART_WORDS words, so many words apart.  tile_parts takes rows as
+     * tiles, x_block words from 16 rows to the next: [16 rows][16 words] of a part, of the next part, of the next step.  dot_parts
+     * takes up to 16 rows as [step][part][word][row].  A panel has pair_cols columns of WC_SPAN values and as many floats as
+     * WC_PARTS / 2 of panel. */
+    void (*split)(uint32_t *to, size_t steps_apart, size_t parts_apart, size_t words_apart, const float *x,
+                  size_t k);
+    void (*unpack_parts[WC_PLAIN_TYPES])(uint32_t *panel, const void *w, size_t w_stride, size_t n_cols,
+                                         size_t k);
+    void (*tile_parts[WC_PLAIN_TYPES])(float *y, size_t y_stride, const float *add, size_t add_stride,
+                                       const uint32_t *x, size_t x_block, const uint32_t *panel,
+                                       size_t n_rows, size_t n_cols, size_t k); /* k <= WC_SPAN */
+    void (*dot_parts[WC_PLAIN_TYPES])(float *y, size_t y_stride, const uint32_t *x, size_t n_x, const void *w,
+                                      size_t w_stride, size_t n_w, size_t k);
 
     /* o[r,i] = o[r,i] * alpha[r] + sum_j p[r,j] v[j,i], j rising from 0, for r < n_rows, i < d, j < n_keys. */
     void (*mix)(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,

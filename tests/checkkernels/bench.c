@@ -105,6 +105,35 @@ static void run_dot_pairs(struct bench *b)
                     width);
 }
 
+static void run_tile_parts(struct bench *b)
+{
+    const size_t block = K / WC_PART_STEP * WC_PARTS * 16 * WC_PART_WORDS;
+    b->k->tile_parts[b->type](b->y, N, NULL, N, (uint32_t *)b->x, block, (uint32_t *)b->panel, ROWS,
+                              (size_t)b->k->pair_cols, K);
+}
+
+static void run_unpack_parts(struct bench *b)
+{
+    b->k->unpack_parts[b->type]((uint32_t *)b->y, b->w, K, (size_t)b->k->pair_cols, K);
+}
+
+static void run_split(struct bench *b)
+{
+    b->k->split((uint32_t *)b->y, WC_PARTS * WC_PART_WORDS, WC_PART_WORDS, 1, b->x, N);
+}
+
+static void run_dot_parts(struct bench *b)
+{
+    const size_t width = 2048;
+    b->k->dot_parts[b->type](b->y, N, (uint32_t *)b->x, 1, b->w, width,
+                             b->w_bytes / width / stored_size((wc_dtype)b->type), width);
+}
+
+static void run_dot_parts_cached(struct bench *b)
+{
+    b->k->dot_parts[b->type](b->y, N, (uint32_t *)b->x, 4, b->w, 2048, 32, 2048);
+}
+
 static void run_act(struct bench *b)
 {
     b->k->act[b->type](b->y, b->x, N);
@@ -168,18 +197,18 @@ void bench(const wc_kernels *k)
     b.x = aligned_alloc(64, ROWS * N * sizeof *b.x);
     b.y = aligned_alloc(64, ROWS * N * sizeof *b.y + b.w_bytes / 1024);
     b.z = aligned_alloc(64, ROWS * N * sizeof *b.z);
-    b.panel = aligned_alloc(64, WC_MAX_PANEL * WC_SPAN * sizeof *b.panel);
+    b.panel = aligned_alloc(64, WC_MAX_PANEL * WC_SPAN * WC_PARTS / 2 * sizeof *b.panel);
     memset(b.w, 0, b.w_bytes);
     fill_random(b.x, ROWS * N);
     fill_random(b.z, ROWS * N);
-    fill_random(b.panel, WC_MAX_PANEL * WC_SPAN);
+    fill_random(b.panel, WC_MAX_PANEL * WC_SPAN * WC_PARTS / 2);
     double flops = 2.0 * (1 << 22) * k->lanes / seconds_of(run_burn, &b);
     const double bytes = (double)b.w_bytes / seconds_of(run_read, &b);
     printf("%-9s ceilings on one thread: %.1f Gflop/s, %.1f GB/s\n", k->level, flops * 1e-9, bytes * 1e-9);
 #define FLOPS(name, work, run)                                                                               \
     do {                                                                                                     \
-        double rate = (work) / seconds_of(run, &b);                                                          \
-        printf("  %-22s %8.1f Gflop/s  %3.0f %%\n", name, rate * 1e-9, 100 * rate / flops);                  \
+        const double done = (work) / seconds_of(run, &b);                                                    \
+        printf("  %-22s %8.1f Gflop/s  %3.0f %%\n", name, done * 1e-9, 100 * done / flops);                  \
     } while (0)
 #define ELEMENTS(name, n, run) printf("  %-22s %8.2f G elements/s\n", name, (n) / seconds_of(run, &b) * 1e-9)
     FLOPS("tile", 2.0 * ROWS * K * k->panel_cols, run_tile);
@@ -202,6 +231,17 @@ void bench(const wc_kernels *k)
         printf("  dot %-18s %8.1f GB/s      %3.0f %%\n", type_names[b.type], rate * 1e-9, 100 * rate / bytes);
         snprintf(name, sizeof name, "unpack %s", type_names[b.type]);
         ELEMENTS(name, (double)k->panel_cols * K, run_unpack);
+        if (!k->split)
+            continue;
+        snprintf(name, sizeof name, "tile_parts %s", type_names[b.type]);
+        FLOPS(name, 2.0 * ROWS * K * k->pair_cols, run_tile_parts);
+        snprintf(name, sizeof name, "dot_parts %s in cache", type_names[b.type]);
+        FLOPS(name, 2.0 * 4 * 32 * 2048, run_dot_parts_cached);
+        rate = (double)b.w_bytes / seconds_of(run_dot_parts, &b);
+        printf("  dot_parts %-12s %8.1f GB/s      %3.0f %%\n", type_names[b.type], rate * 1e-9,
+               100 * rate / bytes);
+        snprintf(name, sizeof name, "unpack_parts %s", type_names[b.type]);
+        ELEMENTS(name, (double)k->pair_cols * K, run_unpack_parts);
     }
     for (b.type = WC_Q4_0; b.type <= WC_IQ4_XS; b.type++) {
         const char *name = wc_dtype_get((wc_dtype)b.type)->name;
@@ -213,6 +253,8 @@ void bench(const wc_kernels *k)
                2e-9 * ROWS * K * k->bytes_cols / seconds_of(run_tile_bytes, &b),
                1e-9 * k->bytes_cols * K / seconds_of(run_unpack_bytes, &b));
     }
+    if (k->split)
+        ELEMENTS("split", (double)N, run_split);
     ELEMENTS("quantize", (double)N, run_quantize);
     for (b.type = 0; b.type < WC_ACTS; b.type++)
         ELEMENTS(act_names[b.type], (double)N, run_act);

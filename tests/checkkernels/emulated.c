@@ -30,6 +30,11 @@ static void check_order(const wc_kernels *emulated, const wc_kernels *cpu)
     cpu->tile_pairs(y + ROWS * COLS, COLS, NULL, 0, pairs, K, panel, ROWS, COLS, K);
     verdict(same_bits(y, y + ROWS * COLS, ROWS * COLS), cpu, "order of sums in tiles", "%d x %d of %d", ROWS,
             COLS, K);
+    uint32_t *few = guarded((size_t)K / 2 * WC_PARTS * sizeof *few, 64, true);
+    emulated->split(few, WC_PARTS * WC_PART_WORDS, WC_PART_WORDS, 1, x, K);
+    emulated->dot_parts[WC_F32](y, COLS, few, 1, x, K, COLS, K);
+    cpu->dot_parts[WC_F32](y + COLS, COLS, few, 1, x, K, COLS, K);
+    verdict(same_bits(y, y + COLS, COLS), cpu, "order of sums in parts", "%d of %d", COLS, K);
     guarded_free_all();
 }
 

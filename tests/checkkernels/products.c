@@ -183,6 +183,56 @@ static void check_pairs_size(const wc_kernels *k, size_t n, size_t m, size_t wid
     guarded_free_all();
 }
 
+/* Rows of x in parts, as tile_parts takes them, or as dot_parts does. */
+static uint32_t *split_rows(const wc_kernels *k, const struct problem *p, size_t first, size_t n, bool few)
+{
+    const size_t steps = (p->k + WC_PART_STEP - 1) / WC_PART_STEP, tile = 16 * WC_PART_WORDS,
+                 block = steps * WC_PARTS * tile,
+                 words = few ? steps * WC_PARTS * WC_PART_WORDS * n : (n + 15) / 16 * block;
+    uint32_t *x = guarded(words * sizeof *x, 64, true);
+    for (size_t r = 0; r < n; r++)
+        if (few)
+            k->split(x + r, WC_PARTS * WC_PART_WORDS * n, WC_PART_WORDS * n, n,
+                     p->x + (first + r) * p->x_stride, p->k);
+        else
+            k->split(x + r / 16 * block + r % 16 * WC_PART_WORDS, WC_PARTS * tile, tile, 1,
+                     p->x + (first + r) * p->x_stride, p->k);
+    return x;
+}
+
+/* The same in parts. */
+static void check_parts_size(const wc_kernels *k, size_t n, size_t m, size_t width, wc_dtype type, bool whole,
+                             bool at_end)
+{
+    struct problem p = problem_new((size_t)k->lanes, n, m, width, type, whole, at_end);
+    const size_t cols = (size_t)k->pair_cols, size = stored_size(type), few = n < 16 ? n : 16,
+                 tile_words = 16 * WC_PART_WORDS,
+                 block = (width + WC_PART_STEP - 1) / WC_PART_STEP * WC_PARTS * tile_words;
+    uint32_t *x = split_rows(k, &p, 0, n, false),
+             *panel = guarded(cols * WC_SPAN * WC_PARTS / 2 * sizeof *panel, 64, true);
+    float *dot = outputs(&p, at_end), *tile = outputs(&p, at_end), *one = outputs(&p, at_end);
+    k->dot_parts[type](dot, p.y_stride, split_rows(k, &p, 0, few, true), few, p.w, p.w_stride, m, width);
+    for (size_t j = 0; j < m; j += cols)
+        for (size_t i = 0; i < width; i += WC_SPAN) {
+            const size_t some = m - j < cols ? m - j : cols, span = width - i < WC_SPAN ? width - i : WC_SPAN;
+            k->unpack_parts[type](panel, p.w + (j * p.w_stride + i) * size, p.w_stride, some, span);
+            k->tile_parts[type](tile + j, p.y_stride, i > 0 ? tile + j : NULL, p.y_stride,
+                                x + i / WC_PART_STEP * WC_PARTS * tile_words, block, panel, n, some, span);
+        }
+    for (size_t r = 0; r < few; r++)
+        k->dot_parts[type](one + r * p.y_stride, p.y_stride, split_rows(k, &p, r, 1, true), 1, p.w,
+                           p.w_stride, m, width);
+#define CASE                                                                                                 \
+    "%s, %zu rows, %zu columns of %zu%s", type_names[type], n, m, width, whole ? ", whole numbers" : ""
+    verdict(close_to_exact(&p, tile, whole), k, "unpack_parts and tile_parts", CASE);
+    verdict(gaps_kept(dot, few, m, p.y_stride) && gaps_kept(tile, n, m, p.y_stride), k,
+            "parts: written beside y", CASE);
+    verdict(same_rows(dot, tile, few, p.m, p.y_stride), k, "dot_parts and tile_parts differ", CASE);
+    verdict(same_rows(one, dot, few, p.m, p.y_stride), k, "dot_parts of one row and of many differ", CASE);
+#undef CASE
+    guarded_free_all();
+}
+
 /* Infinity, NaN, subnormal and huge values come through as the arithmetic has them. */
 static void check_special(const wc_kernels *k, wc_dtype type)
 {
@@ -289,6 +339,13 @@ void check_products(const wc_kernels *k)
             }
         check_special(k, types[t]);
     }
+    for (size_t t = 0; k->split && t < 3; t++)
+        for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+            for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
+                size_t m = columns[(3 * i + j) % (sizeof columns / sizeof *columns)];
+                check_parts_size(k, rows[j], m, widths[i], types[t], true, (i + j) % 2 == 0);
+                check_parts_size(k, rows[j], m, widths[i], types[t], false, (i + j) % 2 == 1);
+            }
     for (size_t i = 0; k->tile_pairs && i < sizeof widths / sizeof *widths; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
             size_t m = columns[(3 * i + j) % (sizeof columns / sizeof *columns)];

@@ -10,21 +10,24 @@
 enum {
     BLOCK_COLS = 192, /* columns of y that a chunk of a product with many rows computes */
     BLOCK_ROWS = 576, /* and rows */
-    PATCH_ROWS = 96,  /* pixels whose patches a convolution gathers at once */
+    LINE_PAIRS = 32,  /* values of bf16 that a line of a cache holds */
+    PATCH_SPAN = WC_SPAN + LINE_PAIRS / 2, /* floats from one of scratch's rows to the next */
+    PATCH_ROWS = 96,                       /* pixels whose patches a convolution gathers at once */
     PASS_ROWS = 96,   /* rows of x that pass by a panel together, which stays in the first cache */
-    EVEN_ROWS = 24,   /* of which a block has a multiple */
+    EVEN_ROWS = 48,   /* of which a block has a multiple: of 16 and of 6 */
     QUERY_ROWS = 192, /* query rows that attention takes at once */
     PAIR_KEYS = 128,  /* keys that it takes at once as pairs of bf16, a multiple of WC_KV_PAGE */
     MAX_HEAD_DIM = 4096,
     PANEL_PAIRS = BLOCK_COLS * 2 * WC_SPAN, /* bf16 values that scratch's panels hold */
+    PART_SPAN = WC_SPAN / 2 * WC_PARTS,     /* words of WC_SPAN values in parts */
 };
 
 /* What one chunk of work may use as it likes. */
 struct scratch {
     struct scratch *next;
-    float *panels;                     /* [BLOCK_COLS, WC_SPAN] panels of weights */
-    float *rows;                       /* [PATCH_ROWS, WC_SPAN]: patches of a convolution */
-    uint16_t *panel_pairs, *row_pairs; /* the same memory, as bf16: [.., 2 * WC_SPAN] */
+    float *panels; /* [BLOCK_COLS, WC_SPAN] panels of weights, or [BLOCK_COLS, PART_SPAN] of their parts */
+    float *rows;   /* [PATCH_ROWS, PATCH_SPAN]: patches of a convolution */
+    uint16_t *panel_pairs, *row_pairs; /* the same memory, as bf16 */
     float *sums;                       /* [BLOCK_ROWS, BLOCK_COLS] of y */
     float *queries;                    /* [QUERY_ROWS, MAX_HEAD_DIM] */
     float *values;                     /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
@@ -87,6 +90,12 @@ static inline size_t wc_cpu_panel_cols(const struct cpu *c, bool pairs)
 static inline bool wc_cpu_takes_pairs(const struct cpu *c, wc_dtype weights)
 {
     return !c->base.exact && weights == WC_BF16 && c->k->tile_pairs;
+}
+
+/* They multiply x in three parts of bf16 by such parts of theirs. */
+static inline bool wc_cpu_takes_parts(const struct cpu *c, wc_dtype weights)
+{
+    return c->k->split && !wc_dtype_is_quantized(weights) && !wc_cpu_takes_pairs(c, weights);
 }
 
 /* They multiply bytes here. */

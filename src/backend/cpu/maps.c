@@ -115,11 +115,11 @@ static void gather_patches(const struct conv_job *j, struct scratch *s, size_t f
 {
     for (size_t p = 0; p < n; p++)
         if (j->pairs) {
-            uint16_t *to = s->row_pairs + p * 2 * WC_SPAN;
+            uint16_t *to = s->row_pairs + p * 2 * PATCH_SPAN;
             gather(j, to, first + p, at, width);
             memset(to + width, 0, (whole_pairs(j->c, width) - width) * sizeof *to);
         } else {
-            float *to = s->rows + p * WC_SPAN;
+            float *to = s->rows + p * PATCH_SPAN;
             gather(j, to, first + p, at, width);
             memset(to + width, 0, (whole_vectors(j->c, width) - width) * sizeof *to);
         }
@@ -141,9 +141,10 @@ static void conv_pixels(void *job, int thread, size_t chunk)
             const size_t some = wc_min_size(cols, m - panel * cols);
             const float *add = span > 0 ? y : NULL;
             if (j->pairs)
-                k->tile_pairs(y, m, add, m, s->row_pairs, 2 * WC_SPAN, (const uint16_t *)w, n, some, width);
+                k->tile_pairs(y, m, add, m, s->row_pairs, 2 * PATCH_SPAN, (const uint16_t *)w, n, some,
+                              width);
             else
-                k->tile(y, m, add, m, s->rows, WC_SPAN, w, n, some, width);
+                k->tile(y, m, add, m, s->rows, PATCH_SPAN, w, n, some, width);
         }
     }
     if (j->bias.data) {

@@ -6,7 +6,8 @@
  *
  * Unless nothing may be rounded, all of x is first rounded into work: to bf16 where the CPU multiplies pairs of bf16 and W is
  * bf16, to bytes where W is quantized.  Few rows lie row after row in work, many span after span, as do those of x as it is that
- * are whole pages apart: such rows push each other out of the caches. */
+ * are whole pages apart: such rows push each other out of the caches.  Where the CPU multiplies tiles of bf16, x and W that are not
+ * rounded are cut in parts that it takes. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -31,6 +32,7 @@ struct product {
     size_t span;         /* values of k that a panel holds */
     uint16_t *rounded;   /* x in bf16, or NULL */
     wc_bytes bytes;      /* x in bytes, or q NULL */
+    uint32_t *parts;     /* x in parts of bf16, or NULL */
     float *floats;       /* otherwise: x as tile reads it, */
     size_t float_stride, /* so far from row to row, */
         float_span;      /* and from span to span */
@@ -48,22 +50,35 @@ static bool few(size_t n_rows)
     return n_rows <= WC_FEW_ROWS;
 }
 
-/* Values of one row of x that lie together in bf16, behind each other for all rows. */
+/* Values of one row of x that lie together in bf16, behind each other for all rows; */
+static size_t rounded_span(const struct cpu *c, size_t n, size_t k)
+{
+    return few(n) ? whole_pairs(c, k) : wc_min_size(whole_pairs(c, k), 2 * WC_SPAN);
+}
+
+/* and from row to row: 16 rows that are 2 KB apart meet in few places of the first cache. */
 static size_t rounded_stride(const struct cpu *c, size_t n, size_t k)
 {
-    return few(n) ? whole_pairs(c, k) : 2 * WC_SPAN;
+    return rounded_span(c, n, k) + (few(n) ? 0 : LINE_PAIRS);
+}
+
+/* Values of work that a row takes, all of its spans. */
+static size_t rounded_row(const struct cpu *c, size_t n, size_t k)
+{
+    const size_t span = rounded_span(c, n, k);
+    return (k + span - 1) / span * rounded_stride(c, n, k);
 }
 
 static uint16_t *rounded_at(const struct product *p, size_t row, size_t i)
 {
-    const size_t stride = rounded_stride(p->c, p->n, p->k);
-    return p->rounded + (i / stride * p->n + row) * stride;
+    const size_t span = rounded_span(p->c, p->n, p->k);
+    return p->rounded + (i / span * p->n + row) * rounded_stride(p->c, p->n, p->k);
 }
 
 static void round_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
-    const size_t step = rounded_stride(p->c, p->n, p->k);
+    const size_t step = rounded_span(p->c, p->n, p->k);
     for (size_t r = first; r < first + n; r++)
         for (size_t i = 0; i < p->k; i += step)
             wc_cpu_narrow(p->c, rounded_at(p, r, i), f32(p->x) + r * p->k + i, wc_min_size(step, p->k - i));
@@ -109,6 +124,44 @@ static void quantize_rows(void *job, size_t first, size_t n)
         }
 }
 
+/* ---- x in parts of bf16 ---- */
+
+enum {
+    PART_ROWS = 16,
+    STEP_WORDS = WC_PARTS * WC_PART_WORDS
+}; /* rows of a block; words of a step of one row */
+
+/* Words from one block of rows to the next. */
+static size_t parts_block(size_t k)
+{
+    return round_up(k, WC_PART_STEP) / WC_PART_STEP * STEP_WORDS * PART_ROWS;
+}
+
+static size_t parts_words(size_t n, size_t k)
+{
+    return (few(n) ? n : round_up(n, PART_ROWS)) * (parts_block(k) / PART_ROWS);
+}
+
+/* Of many rows, from the first of a block and the first value of a step on. */
+static const uint32_t *parts_at(const struct product *p, size_t row, size_t i)
+{
+    return p->parts + row / PART_ROWS * parts_block(p->k) + i / WC_PART_STEP * STEP_WORDS * PART_ROWS;
+}
+
+static void split_rows(void *job, size_t first, size_t n)
+{
+    const struct product *p = job;
+    const size_t rows = few(p->n) ? p->n : PART_ROWS;
+    for (size_t r = first; r < first + n; r++) {
+        const float *x = f32(p->x) + r * p->k;
+        if (few(p->n))
+            p->c->k->split(p->parts + r, STEP_WORDS * rows, WC_PART_WORDS * rows, rows, x, p->k);
+        else
+            p->c->k->split(p->parts + r / rows * parts_block(p->k) + r % rows * WC_PART_WORDS,
+                           STEP_WORDS * rows, WC_PART_WORDS * rows, 1, x, p->k);
+    }
+}
+
 /* ---- x as it is ---- */
 
 /* Many rows are packed span after span, if they do not end with whole vectors or if they lie whole pages apart. */
@@ -144,10 +197,11 @@ static void pack_rows(void *job, size_t first, size_t n)
 static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
 {
     const struct cpu *c = cpu_of(b);
-    const size_t k = w->shape[1], stride = rounded_stride(c, n, k);
+    const size_t k = w->shape[1];
     const struct layout l = layout_of(n, k);
     return wc_cpu_takes_bytes(c, w->dtype)   ? l.q + l.scale + l.neg
-           : wc_cpu_takes_pairs(c, w->dtype) ? n * round_up(k, stride) / 2
+           : wc_cpu_takes_pairs(c, w->dtype) ? n * rounded_row(c, n, k) / 2
+           : wc_cpu_takes_parts(c, w->dtype) ? parts_words(n, k)
            : packs_floats(c, n, k)           ? n * round_up(k, WC_SPAN) / WC_SPAN * packed_stride(c, k)
                                              : 0;
 }
@@ -167,6 +221,9 @@ static void prepare_x(struct product *p, float *work)
         p->span = 2 * WC_SPAN;
         p->rounded = (uint16_t *)work;
         wc_cpu_for(p->c, round_rows, p, p->n, least);
+    } else if (wc_cpu_takes_parts(p->c, p->w.dtype)) {
+        p->parts = (uint32_t *)work;
+        wc_cpu_for(p->c, split_rows, p, p->n, least);
     } else if (packs_floats(p->c, p->n, p->k)) {
         p->floats = work;
         p->float_stride = packed_stride(p->c, p->k);
@@ -185,6 +242,7 @@ static void share_x(struct product *to, const struct product *p)
     to->span = p->span;
     to->rounded = p->rounded;
     to->bytes = p->bytes;
+    to->parts = p->parts;
     to->floats = p->floats;
     to->float_stride = p->float_stride;
     to->float_span = p->float_span;
@@ -193,7 +251,8 @@ static void share_x(struct product *to, const struct product *p)
 static bool read_alike(const struct product *p, const struct product *q)
 {
     return wc_cpu_takes_bytes(p->c, p->w.dtype) == wc_cpu_takes_bytes(q->c, q->w.dtype) &&
-           wc_cpu_takes_pairs(p->c, p->w.dtype) == wc_cpu_takes_pairs(q->c, q->w.dtype);
+           wc_cpu_takes_pairs(p->c, p->w.dtype) == wc_cpu_takes_pairs(q->c, q->w.dtype) &&
+           wc_cpu_takes_parts(p->c, p->w.dtype) == wc_cpu_takes_parts(q->c, q->w.dtype);
 }
 
 /* ---- the products ---- */
@@ -280,6 +339,8 @@ static void few_rows(const struct product *p, size_t first, size_t n)
         else if (p->rounded)
             k->dot_pairs(y, stride, p->rounded, whole_pairs(p->c, p->k), p->n, (const uint16_t *)w,
                          p->w_stride, some, p->k);
+        else if (p->parts)
+            k->dot_parts[p->w.dtype](y, stride, p->parts, p->n, w, p->w_stride, some, p->k);
         else
             k->dot[p->w.dtype](y, stride, f32(p->x), p->k, p->n, w, p->w_stride, some, p->k);
         if (!direct)
@@ -302,7 +363,13 @@ static void few_rows_of_each(void *job, size_t first, size_t n)
 
 static size_t panel_cols(const struct product *p)
 {
-    return p->bytes.q ? (size_t)p->c->k->bytes_cols : wc_cpu_panel_cols(p->c, p->rounded != NULL);
+    return p->bytes.q ? (size_t)p->c->k->bytes_cols : wc_cpu_panel_cols(p->c, p->rounded || p->parts);
+}
+
+/* Where the panel that begins with column j of a block lies. */
+static uint32_t *parts_panel(struct scratch *s, size_t j)
+{
+    return (uint32_t *)s->panels + j * PART_SPAN;
 }
 
 static void unpack_columns(const struct product *p, struct scratch *s, size_t col, size_t n, size_t i,
@@ -317,16 +384,18 @@ static void unpack_columns(const struct product *p, struct scratch *s, size_t co
             k->unpack_bytes[p->w.dtype - WC_Q4_0](s->panels + j * WC_SPAN, w, p->w_stride, some, span);
         else if (p->rounded)
             k->unpack_pairs(s->panel_pairs + j * 2 * WC_SPAN, (const uint16_t *)w, p->w_stride, some, span);
+        else if (p->parts)
+            k->unpack_parts[p->w.dtype](parts_panel(s, j), w, p->w_stride, some, span);
         else
             k->unpack[p->w.dtype](s->panels + j * WC_SPAN, w, p->w_stride, some, span);
     }
 }
 
-/* A single span of sums may begin with what is added to it: the same sum, and one pass less.  Sums of bytes begin with it,
- * too, but then add scale by scale, which is another order. */
+/* A single span of sums may begin with what is added to it: the same sum, and one pass less.  Sums of bytes and of tiles begin with
+ * it, too, but then add one after the other, which is another order. */
 static bool adds_first(const struct product *p)
 {
-    return p->k <= p->span && !p->bytes.q && !(p->rounded && p->c->k->pairs_go_on);
+    return p->k <= p->span && !p->bytes.q && !p->parts && !(p->rounded && p->c->k->pairs_go_on);
 }
 
 /* What values i .. i + span - 1 of k add to rows r .. r + n - 1 of the block at row, col; the last span closes them. */
@@ -364,7 +433,11 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
                                                 s->panels + j * WC_SPAN, n, width, span);
         else if (p->rounded)
             k->tile_pairs(y + j, y_stride, add ? add + j : NULL, add_stride, rounded_at(p, row + r, i),
-                          2 * WC_SPAN, s->panel_pairs + j * 2 * WC_SPAN, n, width, span);
+                          rounded_stride(p->c, p->n, p->k), s->panel_pairs + j * 2 * WC_SPAN, n, width, span);
+        else if (p->parts)
+            k->tile_parts[p->w.dtype](y + j, y_stride, add ? add + j : NULL, add_stride,
+                                      parts_at(p, row + r, i), parts_block(p->k), parts_panel(s, j), n, width,
+                                      span);
         else
             k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, floats_at(p, row + r, i),
                     p->float_stride, s->panels + j * WC_SPAN, n, width, span);

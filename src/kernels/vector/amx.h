@@ -10,8 +10,6 @@
 
 /* Tile registers: 0 to 3 results, 4 and 5 the left operands, 6 and 7 the right ones. */
 enum { TILE = 16, PAIR_COLS = 2 * TILE, TILE_WORDS = TILE * TILE };
-/* So many tiles of K are taken at once: of a panel 32 KB, for which the first cache has room. */
-enum { PANEL_STEPS = 16 };
 #define PAIRS_GO_ON true
 
 /* Tiles are loaded behind the compiler's back. */
@@ -57,16 +55,34 @@ static void shape_product(size_t rows, size_t cols, size_t words)
     load_shapes(&s);
 }
 
-/* Operands in bytes: tiles of 16 words of x lie behind each other in its rows; w has rows w_row apart, the next tile of K
- * w_step and the second tile of columns w_next further. */
+/* Operands in bytes: tiles have rows x_row and w_row apart, the next tile of K is a step further, the one of the next 16 rows or
+ * columns _next, and the next part of the same values _part. */
 typedef struct tile_operands {
     const char *x, *w;
-    size_t x_row, w_row, w_step, w_next, steps;
+    size_t x_row, x_next, x_step, x_part, w_row, w_next, w_step, w_part, steps;
 } tile_operands;
+
+/* The products of three parts of x by the first w_parts of w, the least first, or of w_parts 0 the one of what has no parts:
+ * PRODUCT(part of x, of w, whether x's was not loaded for the one before, whether w's was not). */
+#define EACH_PRODUCT(PRODUCT, w_parts)                                                                       \
+    {                                                                                                        \
+        if ((w_parts) > 0) {                                                                                 \
+            PRODUCT(2, 0, true, true)                                                                        \
+            PRODUCT(1, 0, true, false)                                                                       \
+        }                                                                                                    \
+        if ((w_parts) > 1) {                                                                                 \
+            PRODUCT(1, 1, false, true)                                                                       \
+            PRODUCT(0, 1, true, false)                                                                       \
+        }                                                                                                    \
+        PRODUCT(0, 0, (w_parts) < 2, (w_parts) != 1)                                                         \
+        if ((w_parts) > 2)                                                                                   \
+            PRODUCT(0, 2, false, true)                                                                       \
+    }
 
 /* One or two tiles of rows by one or two of columns, as they are shaped. */
 ALWAYS_INLINE void multiply_tiles(float *y, size_t y_stride, const float *add, size_t add_stride,
-                                  tile_operands o, const bool two_rows, const bool two_cols)
+                                  tile_operands o, const int w_parts, const bool two_rows,
+                                  const bool two_cols)
 {
 #define EACH_RESULT(DO)                                                                                      \
     DO(0, 0, 0)                                                                                              \
@@ -87,47 +103,56 @@ ALWAYS_INLINE void multiply_tiles(float *y, size_t y_stride, const float *add, s
     {                                                                                                        \
         _tile_stored(tile, y + (r)*y_stride + (c), y_stride * sizeof *y);                                    \
     }
+#define PRODUCT(of_x, of_w, new_x, new_w)                                                                    \
+    {                                                                                                        \
+        const char *left = x + (of_x)*o.x_part, *right = w + (of_w)*o.w_part;                                \
+        if (new_x)                                                                                           \
+            _tile_loadd(4, left, o.x_row);                                                                   \
+        if (new_w)                                                                                           \
+            _tile_loadd(6, right, o.w_row);                                                                  \
+        _tile_dpbf16ps(0, 4, 6);                                                                             \
+        if (two_cols && (new_w))                                                                             \
+            _tile_loadd(7, right + o.w_next, o.w_row);                                                       \
+        if (two_cols)                                                                                        \
+            _tile_dpbf16ps(1, 4, 7);                                                                         \
+        if (two_rows && (new_x))                                                                             \
+            _tile_loadd(5, left + o.x_next, o.x_row);                                                        \
+        if (two_rows)                                                                                        \
+            _tile_dpbf16ps(2, 5, 6);                                                                         \
+        if (two_rows && two_cols)                                                                            \
+            _tile_dpbf16ps(3, 5, 7);                                                                         \
+    }
     EACH_RESULT(BEGIN)
     for (size_t i = 0; i < o.steps; i++) {
-        const char *x = o.x + 4 * TILE * i, *w = o.w + o.w_step * i;
-        _tile_loadd(4, x, o.x_row);
-        _tile_loadd(6, w, o.w_row);
-        _tile_dpbf16ps(0, 4, 6);
-        if (two_cols) {
-            _tile_loadd(7, w + o.w_next, o.w_row);
-            _tile_dpbf16ps(1, 4, 7);
-        }
-        if (two_rows) {
-            _tile_loadd(5, x + TILE * o.x_row, o.x_row);
-            _tile_dpbf16ps(2, 5, 6);
-        }
-        if (two_rows && two_cols)
-            _tile_dpbf16ps(3, 5, 7);
+        const char *x = o.x + o.x_step * i, *w = o.w + o.w_step * i;
+        EACH_PRODUCT(PRODUCT, w_parts)
     }
     EACH_RESULT(STORE)
 #undef EACH_RESULT
 #undef BEGIN
 #undef STORE
+#undef PRODUCT
 }
 
 /* Any number of rows by up to 32 columns, in steps of `words` words. */
-static void multiply_rows(float *y, size_t y_stride, const float *add, size_t add_stride, tile_operands o,
-                          size_t n_rows, size_t n_cols, size_t words)
+ALWAYS_INLINE void multiply_rows(float *y, size_t y_stride, const float *add, size_t add_stride,
+                                 tile_operands o, size_t n_rows, size_t n_cols, size_t words,
+                                 const int w_parts)
 {
-    for (size_t r = 0; r < n_rows; r += 2 * TILE, o.x += 2 * TILE * o.x_row) {
+    for (size_t r = 0; r < n_rows; r += 2 * TILE, o.x += 2 * o.x_next) {
         const size_t rows = at_most(n_rows - r, 2 * TILE);
         float *to = y + r * y_stride;
         const float *from = add ? add + r * add_stride : NULL;
         if (r == 0 || rows < 2 * TILE)
             shape_product(rows, n_cols, words);
         if (rows > TILE && n_cols > TILE)
-            multiply_tiles(to, y_stride, from, add_stride, o, true, true);
+            multiply_tiles(to, y_stride, from, add_stride, o, w_parts, true, true);
         else if (rows > TILE)
-            multiply_tiles(to, y_stride, from, add_stride, o, true, false);
+            multiply_tiles(to, y_stride, from, add_stride, o, w_parts, true, false);
         else if (n_cols > TILE)
-            multiply_tiles(to, y_stride, from, add_stride, o, false, true);
+            multiply_tiles(to, y_stride, from, add_stride, o, w_parts, false, true);
         else
-            multiply_tiles(to, y_stride, from, add_stride, o, false, false);
+            multiply_tiles(to, y_stride, from, add_stride, o, w_parts, false, false);
     }
 }
 
@@ -182,22 +207,24 @@ static void unpack_pairs(uint16_t *panel, const uint16_t *w, size_t w_stride, si
 static void tile_pairs(float *y, size_t y_stride, const float *add, size_t add_stride, const uint16_t *x,
                        size_t x_stride, const uint16_t *panel, size_t n_rows, size_t n_cols, size_t k)
 {
-    const size_t bytes = 4 * TILE_WORDS, steps = (k + 2 * TILE - 1) / (2 * TILE);
+    const size_t bytes = 4 * TILE_WORDS;
+    const tile_operands o = {.x = (const char *)x,
+                             .x_row = x_stride * sizeof *x,
+                             .x_next = TILE * x_stride * sizeof *x,
+                             .x_step = 4 * TILE,
+                             .w = (const char *)panel,
+                             .w_row = 4 * TILE,
+                             .w_next = bytes,
+                             .w_step = 2 * bytes,
+                             .steps = (k + 2 * TILE - 1) / (2 * TILE)};
     MEMORY_IS_WRITTEN();
-    for (size_t i = 0; i < steps; i += PANEL_STEPS) {
-        const tile_operands o = {.x = (const char *)(x + i * 2 * TILE),
-                                 .x_row = x_stride * sizeof *x,
-                                 .w = (const char *)panel + i * 2 * bytes,
-                                 .w_row = 4 * TILE,
-                                 .w_step = 2 * bytes,
-                                 .w_next = bytes,
-                                 .steps = at_most(steps - i, PANEL_STEPS)};
-        multiply_rows(y, y_stride, i == 0 ? add : y, i == 0 ? add_stride : y_stride, o, n_rows, n_cols, TILE);
-    }
+    multiply_rows(y, y_stride, add, add_stride, o, n_rows, n_cols, TILE, 0);
     _tile_release();
 }
 
 /* ---- few rows of x ---- */
+
+enum { TURNED_STEPS = 16 }; /* of K, that are turned at once */
 
 /* The right operands of some steps of K, of up to 16 rows of x: a single one lies as it should. */
 static const char *right_operands(uint32_t *turned, const uint16_t *x, size_t x_stride, size_t nx, size_t i,
@@ -215,7 +242,7 @@ static const char *right_operands(uint32_t *turned, const uint16_t *x, size_t x_
 static void dot_tile(float *y, size_t y_stride, const uint16_t *x, size_t x_stride, size_t nx,
                      const uint16_t *w, size_t w_stride, size_t apart, size_t nw, size_t k)
 {
-    _Alignas(64) uint32_t turned[PANEL_STEPS * TILE_WORDS];
+    _Alignas(64) uint32_t turned[TURNED_STEPS * TILE_WORDS];
     _Alignas(64) uint16_t last[TILE * 2 * TILE] = {0};
     _Alignas(64) float sums[TILE_WORDS]; /* [nw, 16] */
     const size_t steps = (k + 2 * TILE - 1) / (2 * TILE), whole = k / (2 * TILE);
@@ -226,8 +253,8 @@ static void dot_tile(float *y, size_t y_stride, const uint16_t *x, size_t x_stri
                (k - whole * 2 * TILE) * sizeof *last);
     MEMORY_IS_WRITTEN();
     _tile_zero(0);
-    for (size_t at = 0; at < steps; at += PANEL_STEPS) {
-        const size_t some = at_most(steps - at, PANEL_STEPS);
+    for (size_t at = 0; at < steps; at += TURNED_STEPS) {
+        const size_t some = at_most(steps - at, TURNED_STEPS);
         const char *right = right_operands(turned, x, x_stride, nx, at * 2 * TILE, some);
         for (size_t s = 0; s < some; s++) {
             const bool is_last = at + s == whole;
@@ -284,6 +311,8 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
         const size_t cols = at_most(d - i, PAIR_COLS), row = v_stride * sizeof *v;
         tile_operands t = {.x = (const char *)p,
                            .x_row = p_stride * sizeof *p,
+                           .x_next = TILE * p_stride * sizeof *p,
+                           .x_step = 4 * TILE,
                            .w = (const char *)(v + 2 * i),
                            .w_row = row,
                            .w_step = TILE * row,
@@ -291,14 +320,14 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
                            .steps = steps};
         const float *from = alpha ? o + i : NULL;
         if (steps > 0) {
-            multiply_rows(o + i, o_stride, from, o_stride, t, n_rows, cols, TILE);
+            multiply_rows(o + i, o_stride, from, o_stride, t, n_rows, cols, TILE, 0);
             from = o + i;
         }
         if (rest > 0) {
             t.x += 4 * TILE * steps;
             t.w += t.w_step * steps;
             t.steps = 1;
-            multiply_rows(o + i, o_stride, from, o_stride, t, n_rows, cols, rest);
+            multiply_rows(o + i, o_stride, from, o_stride, t, n_rows, cols, rest, 0);
         }
     }
     _tile_release();

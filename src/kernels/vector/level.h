@@ -33,6 +33,7 @@
 #include "kernels/vector/rows.h"
 #ifdef BY_TILES
 #include "kernels/vector/amx.h"
+#include "kernels/vector/amx_parts.h"
 #else
 enum { PAIR_COLS = COLS };
 #endif
@@ -45,6 +46,15 @@ enum { PAIR_COLS = COLS };
       .weigh_pairs = weigh_pairs
 #else
 #define LEVEL_PAIRS
+#endif
+
+#ifdef BY_TILES
+#define LEVEL_PARTS                                                                                          \
+    , .split = split, .unpack_parts = {unpack_parts_f32, unpack_parts_f16, unpack_parts_bf16},               \
+      .tile_parts = {tile_parts_f32, tile_parts_f16, tile_parts_bf16},                                       \
+      .dot_parts = {dot_parts_f32, dot_parts_f16, dot_parts_bf16}
+#else
+#define LEVEL_PARTS
 #endif
 
 #define WIDEN_ENTRY(name, ...)        widen_##name,
@@ -68,5 +78,6 @@ enum { PAIR_COLS = COLS };
         .act_mul = {mul, relu_mul, gelu_mul, gelu_tanh_mul, silu_mul, tanh_mul, sigmoid_mul}, .add = add,    \
         .mul = mul, .scale = scale, .mul_add = mul_add, .axpy = axpy, .soft_cap = soft_cap, .sum = sum,      \
         .sum_squares = sum_squares, .maximum = maximum, .exp_sum = exp_sum, .shrink = shrink,                \
-        .depthwise = depthwise, .burn = burn, .burn_bytes = burn_bytes, .read = read_all LEVEL_PAIRS         \
+        .depthwise = depthwise, .burn = burn, .burn_bytes = burn_bytes,                                      \
+        .read = read_all LEVEL_PAIRS LEVEL_PARTS                                                             \
     }
