@@ -93,6 +93,11 @@ static void run_tile_pairs(struct bench *b)
                      (size_t)b->k->pair_cols, 2 * K);
 }
 
+static void run_unpack_pairs(struct bench *b)
+{
+    b->k->unpack_pairs((uint16_t *)b->y, (const uint16_t *)b->w, 2 * K, (size_t)b->k->pair_cols, 2 * K);
+}
+
 static void run_mix_pairs(struct bench *b)
 {
     b->k->mix_pairs(b->y, 64, b->z, (uint16_t *)b->x, 128, (uint16_t *)b->panel, 128, 60, 64, 64);
@@ -218,6 +223,7 @@ void bench(const wc_kernels *k)
         flops = 4.0 * (1 << 22) * k->lanes / seconds_of(run_burn_pairs, &b);
         printf("  %-22s %8.1f Gflop/s\n", "ceiling of pairs", flops * 1e-9);
         FLOPS("tile_pairs", 4.0 * ROWS * K * k->pair_cols, run_tile_pairs);
+        ELEMENTS("unpack_pairs", 2.0 * K * k->pair_cols, run_unpack_pairs);
         FLOPS("mix_pairs", 4.0 * 60 * 64 * 64, run_mix_pairs);
         flops = f32_flops;
         const double rate = (double)b.w_bytes / seconds_of(run_dot_pairs, &b);
