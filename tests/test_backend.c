@@ -72,12 +72,14 @@ static void round_if_asked(wc_tensor x)
 
 /* ---- matmul ---- */
 
+static bool whole; /* inputs: see backend.h */
+
 /* With memory of its own to work in. */
 static void product(wc_backend *b, wc_tensor y, wc_tensor x, wc_tensor w, wc_epilogue e)
 {
-    const size_t room = b->matmul_work(b, wc_tensor_rows(&x), &w);
+    const size_t room = b->matmul_work(b, wc_tensor_rows(&x), &w, whole);
     wc_tensor work = wc_tensor_of(aligned_alloc(64, (room * 4 + 64) / 64 * 64), WC_F32, WC_SHAPE(room));
-    b->matmul(b, x, &(wc_product){y, w, e}, 1, work);
+    b->matmul(b, x, &(wc_product){y, w, e}, 1, whole, work);
     free(work.data);
 }
 
@@ -168,14 +170,14 @@ static void together_case(size_t n, size_t k, const size_t m[3], const bool half
     }
     size_t room = 0;
     for (int i = 0; i < 3; i++) {
-        const size_t some = backends[0]->matmul_work(backends[0], n, &p[i].w);
+        const size_t some = backends[0]->matmul_work(backends[0], n, &p[i].w, whole);
         room = some > room ? some : room;
     }
     wc_tensor work = wc_tensor_of(aligned_alloc(64, (room * 4 + 64) / 64 * 64), WC_F32, WC_SHAPE(room));
     for (int b = 0; b < N_BACKENDS; b++) {
         for (int i = 0; i < 3; i++)
             memset(z[i].data, 0, 4 * n * m[i]);
-        backends[b]->matmul(backends[b], x, p, 3, work);
+        backends[b]->matmul(backends[b], x, p, 3, whole, work);
         for (int i = 0; i < 3; i++)
             assert_same(y[i], z[i], "matmul: together");
     }
@@ -212,8 +214,12 @@ static void matmul_level(void)
 
 static void test_matmul(void **state)
 {
-    at_each_level(matmul_level, true);
-    at_each_level(matmul_level, false);
+    for (int i = 0; i < 2; i++) {
+        whole = i == 1;
+        at_each_level(matmul_level, true);
+        at_each_level(matmul_level, false);
+    }
+    whole = false;
 }
 
 /* ---- quantized weights ---- */
@@ -401,6 +407,8 @@ static void attention_case(wc_dtype type, wc_attention a, int start, bool ahead)
     cache_release(&c);
     release(q), release(y), release(z);
 }
+
+static bool whole; /* inputs: see backend.h */
 
 /* With memory of its own to work in. */
 static void attention_dense(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k, wc_tensor v,

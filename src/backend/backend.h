@@ -90,9 +90,10 @@ struct wc_backend {
     bool exact; /* no rounding of activations (WC_COMPUTE_F32) */
 
     /* n_p products, up to WC_MAX_PRODUCTS, of x [n,K], none of which reads another's y.
+     * whole: rows are of whole inputs, so that few at once are rare; then the order of sums may be one that is dear for few.
      * work: the most of matmul_work floats that one takes, 64-byte aligned, for x as it is rounded. */
-    size_t (*matmul_work)(wc_backend *b, size_t n, const wc_tensor *w);
-    void (*matmul)(wc_backend *b, wc_tensor x, const wc_product *p, size_t n_p, wc_tensor work);
+    size_t (*matmul_work)(wc_backend *b, size_t n, const wc_tensor *w, bool whole);
+    void (*matmul)(wc_backend *b, wc_tensor x, const wc_product *p, size_t n_p, bool whole, wc_tensor work);
     /* y[r,:] = scale * w[ids[r],:]    w [V,K], y [n,K]; rows of both may be strided; ids are in range. */
     void (*embed)(wc_backend *b, wc_tensor y, wc_tensor w, const int32_t *ids, float scale);
     /* y[r,i] = act(x[r,i] / sqrt(mean_j x[r,j]^2 + eps) * (offset + w[i])), over the last dimension; w [D] or absent (then 1).

@@ -21,6 +21,7 @@ typedef struct wc_ctx {
     /* ops/tape.h: what is computed is recorded, and nothing given back until the gradients are known; NULL unless training */
     struct wc_tape *tape;
     const struct wc_lora *lora; /* ops/lora.h: adapters beside weights; NULL */
+    bool whole;                 /* rows are of whole texts, pictures or sounds (backend.h, matmul) */
     double flops;               /* of the matrix products and convolutions so far; a rehearsal counts too */
     double weight_bytes;        /* that those products read */
     bool stopped;               /* cancelled: what ops return from now on is not computed */

@@ -124,8 +124,11 @@ static bool pass(const wc_encode_run *run, wc_arena *arena, const struct place *
         return wc_fail_memory(err, n_rows * sizeof *r.of.ids);
     if (places)
         fill_rows(&r, run->texts, places, n);
-    *c = (wc_ctx){
-        .backend = m->backend, .step = arena, .observe = run->observe, .observe_user = run->observe_user};
+    *c = (wc_ctx){.backend = m->backend,
+                  .whole = true,
+                  .step = arena,
+                  .observe = run->observe,
+                  .observe_user = run->observe_user};
     const wc_batch batch = {.rows = {.n = (int)n_rows,
                                      .pos = r.of.pos,
                                      .seq = r.of.seq,

@@ -459,7 +459,7 @@ bool wc_runtime_image_cost(const struct wc_model *m, wc_cost *cost, wc_error *er
     wc_arena *dry = wc_arena_new_dry();
     if (!dry)
         return wc_fail_memory(err, 100);
-    wc_ctx c = {.backend = m->backend, .step = dry};
+    wc_ctx c = {.backend = m->backend, .step = dry, .whole = true};
     wc_tensor pixels = wc_op_new(&c, WC_SHAPE((size_t)m->net->image.height, (size_t)m->net->image.width, 3));
     m->net->family->encode_image(&c, m->net, pixels);
     *cost = (wc_cost){wc_arena_peak(dry), c.flops, c.weight_bytes};
@@ -526,6 +526,7 @@ bool wc_runtime_encode(struct wc_model *m, const wc_ctx *watch, size_t arena_byt
     /* what is computed only to be shown was not rehearsed */
     c.step = wc_arenas_take(m->arenas, c.observe ? 0 : arena_bytes);
     c.backend = m->backend;
+    c.whole = true;
     if (!c.step)
         return wc_fail_memory(err, arena_bytes);
     if (!encode(input, &c, &rows, err))

@@ -83,7 +83,7 @@ bool wc_sound_cost(const struct wc_model *m, size_t frames, wc_cost *cost, wc_er
     wc_arena *dry = wc_arena_new_dry();
     if (!dry)
         return wc_fail_memory(err, 100);
-    wc_ctx c = {.backend = m->backend, .step = dry};
+    wc_ctx c = {.backend = m->backend, .step = dry, .whole = true};
     wc_tensor mel = wc_op_new(&c, WC_SHAPE(frames, (size_t)m->mel->n_mels));
     m->net->family->encode_audio(&c, m->net, mel, 1); /* most places are left over: the worst case */
     *cost = (wc_cost){wc_arena_peak(dry), c.flops, c.weight_bytes};

@@ -21,8 +21,9 @@
  * Where a CPU multiplies bf16 by bf16 (level avx512bf16), the same holds for words of two neighbouring values: lane l adds
  * the two products of word l, l + 4 ..., and a span is of WC_SPAN words.  Where it multiplies tiles (level amx), the products of 16
  * words are added first, those of the first values and those of the second ones, these two sums, and then such sums one after
- * the other along K, beginning with what is added.  So it does with weights of f32 and f16, and of bf16 where nothing may be rounded:
- * x and they are cut in bf16 (vector/amx_parts.h), and each 32 values of K are a product for every pair of parts that counts. */
+ * the other along K, beginning with what is added.  Where parts are
+ * asked of it (backend.h: whole), weights of f32 and f16, and of bf16 where nothing may be rounded, and x are cut in bf16
+ * (vector/amx_parts.h), and each 32 values of K are such a product for every pair of parts that counts. */
 #ifndef WC_KERNELS_KERNELS_H
 #define WC_KERNELS_KERNELS_H
 #include <stdbool.h>

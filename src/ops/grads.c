@@ -42,9 +42,10 @@ void wc_op_add_product(wc_ctx *c, wc_tensor y, wc_tensor x, wc_tensor w)
 {
     assert(w.ndim == 2 && y.ndim == 2 && width(&x) == w.shape[1] && y.shape[1] == w.shape[0]);
     wc_arena_mark mark = wc_op_mark(c);
-    wc_tensor work = wc_op_new(c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w)));
+    wc_tensor work = wc_op_new(
+        c, WC_SHAPE(c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &w, c->whole)));
     if (!wc_op_idle(c))
-        c->backend->matmul(c->backend, x, &(wc_product){y, w, {.add = y}}, 1, work);
+        c->backend->matmul(c->backend, x, &(wc_product){y, w, {.add = y}}, 1, c->whole, work);
     wc_op_reset(c, mark);
 }
 

@@ -139,12 +139,12 @@ static void multiply(wc_ctx *c, wc_tensor x, const wc_product *p, size_t n)
     size_t room = 0;
     for (size_t i = 0; i < n; i++) {
         count(c, 2.0 * (double)wc_tensor_elems(&x) * (double)p[i].w.shape[0], &p[i].w);
-        room = wc_max_size(room, c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &p[i].w));
+        room = wc_max_size(room, c->backend->matmul_work(c->backend, wc_tensor_rows(&x), &p[i].w, c->whole));
     }
     wc_arena_mark mark = wc_op_mark(c);
     wc_tensor work = wc_op_new(c, WC_SHAPE(room));
     if (go(c))
-        c->backend->matmul(c->backend, x, p, n, work);
+        c->backend->matmul(c->backend, x, p, n, c->whole, work);
     drop_work(c, mark);
 }
 

@@ -149,6 +149,7 @@ static bool forward(wc_trainer *t, const wc_sequence *batch, size_t n, bool adap
     wc_tape_reset(&t->tape);
     *c = (wc_ctx){.backend = t->backend,
                   .step = t->step,
+                  .whole = true,
                   .tape = recorded ? &t->tape : NULL,
                   .lora = adapted && t->lora.n > 0 ? &t->lora : NULL};
     if (!make_rows(t, batch, n, r, err))

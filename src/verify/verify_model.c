@@ -576,7 +576,8 @@ static void check_extras(struct verification *v)
         if (item->group[0] || !v->m->net->family->extra || !wc_checks_want(v->c, item->name))
             continue;
         wc_arena *step = wc_arena_new(0);
-        wc_ctx ctx = {.backend = v->m->backend, .step = step, .observe = on_point, .observe_user = v};
+        wc_ctx ctx = {
+            .backend = v->m->backend, .step = step, .whole = true, .observe = on_point, .observe_user = v};
         if (!step || (v->m->net->family->extra(&ctx, v->m->net, item->point) && ctx.failed))
             wc_checks_fail(v->c, item, "out of memory");
         wc_arena_free(step);

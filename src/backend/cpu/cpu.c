@@ -206,27 +206,16 @@ static double best_seconds(struct cpu *c, struct ceiling_job *j, size_t n_chunks
     return best;
 }
 
-/* Products of bf16 that one with three parts of x is. */
-static double part_products(wc_dtype weights)
-{
-    return weights == WC_F32 ? 6 : weights == WC_F16 ? 5 : 3;
-}
-
 void wc_backend_ceilings(wc_backend *b, wc_dtype weights, wc_ceilings *out)
 {
     struct cpu *c = cpu_of(b);
     size_t n = (size_t)wc_pool_threads(b->pool);
-    const bool pairs = wc_cpu_takes_pairs(c, weights), parts = wc_cpu_takes_parts(c, weights),
-               bytes_too = wc_cpu_takes_bytes(c, weights);
+    const bool pairs = wc_cpu_takes_pairs(c, weights), bytes_too = wc_cpu_takes_bytes(c, weights);
     struct ceiling_job j = {.k = c->k,
-                            .burn = bytes_too        ? c->k->burn_bytes
-                                    : pairs || parts ? c->k->burn_pairs
-                                                     : c->k->burn};
-    const double step_flops = (bytes_too ? 8.0
-                               : pairs   ? 4.0
-                               : parts   ? 4.0 / part_products(weights)
-                                         : 2.0) *
-                              c->k->lanes;
+                            .burn = bytes_too ? c->k->burn_bytes
+                                    : pairs   ? c->k->burn_pairs
+                                              : c->k->burn};
+    const double step_flops = (bytes_too ? 8.0 : pairs ? 4.0 : 2.0) * c->k->lanes;
     *out = (wc_ceilings){0};
     out->flops_per_second = step_flops * BURN_STEPS * (double)n / best_seconds(c, &j, n);
     wc_arena *large = wc_arena_new_fixed(READ_BYTES); /* on large pages, which are read half as fast again */

@@ -92,10 +92,11 @@ static inline bool wc_cpu_takes_pairs(const struct cpu *c, wc_dtype weights)
     return !c->base.exact && weights == WC_BF16 && c->k->tile_pairs;
 }
 
-/* They multiply x in three parts of bf16 by such parts of theirs. */
-static inline bool wc_cpu_takes_parts(const struct cpu *c, wc_dtype weights)
+/* They multiply x of whole inputs in three parts of bf16 by such parts of theirs.  For one row that costs up to a third more than
+ * floats do, so what goes on token by token does not. */
+static inline bool wc_cpu_takes_parts(const struct cpu *c, wc_dtype weights, bool whole)
 {
-    return c->k->split && !wc_dtype_is_quantized(weights) && !wc_cpu_takes_pairs(c, weights);
+    return whole && c->k->split && !wc_dtype_is_quantized(weights) && !wc_cpu_takes_pairs(c, weights);
 }
 
 /* They multiply bytes here. */

@@ -25,6 +25,7 @@ struct product {
     struct cpu *c;
     wc_tensor y, x, w;
     const wc_epilogue *e;
+    bool whole;     /* backend.h */
     size_t n, m, k; /* rows, columns, summed values */
     size_t block_rows, n_panels, n_col_blocks;
     size_t w_stride; /* from one row of w to the next that is read with it */
@@ -194,16 +195,16 @@ static void pack_rows(void *job, size_t first, size_t n)
 
 /* ---- any of them ---- */
 
-static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w)
+static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w, bool whole)
 {
     const struct cpu *c = cpu_of(b);
     const size_t k = w->shape[1];
     const struct layout l = layout_of(n, k);
-    return wc_cpu_takes_bytes(c, w->dtype)   ? l.q + l.scale + l.neg
-           : wc_cpu_takes_pairs(c, w->dtype) ? n * rounded_row(c, n, k) / 2
-           : wc_cpu_takes_parts(c, w->dtype) ? parts_words(n, k)
-           : packs_floats(c, n, k)           ? n * round_up(k, WC_SPAN) / WC_SPAN * packed_stride(c, k)
-                                             : 0;
+    return wc_cpu_takes_bytes(c, w->dtype)          ? l.q + l.scale + l.neg
+           : wc_cpu_takes_pairs(c, w->dtype)        ? n * rounded_row(c, n, k) / 2
+           : wc_cpu_takes_parts(c, w->dtype, whole) ? parts_words(n, k)
+           : packs_floats(c, n, k)                  ? n * round_up(k, WC_SPAN) / WC_SPAN * packed_stride(c, k)
+                                                    : 0;
 }
 
 /* x goes into work as it will be read. */
@@ -221,7 +222,7 @@ static void prepare_x(struct product *p, float *work)
         p->span = 2 * WC_SPAN;
         p->rounded = (uint16_t *)work;
         wc_cpu_for(p->c, round_rows, p, p->n, least);
-    } else if (wc_cpu_takes_parts(p->c, p->w.dtype)) {
+    } else if (wc_cpu_takes_parts(p->c, p->w.dtype, p->whole)) {
         p->parts = (uint32_t *)work;
         wc_cpu_for(p->c, split_rows, p, p->n, least);
     } else if (packs_floats(p->c, p->n, p->k)) {
@@ -252,7 +253,7 @@ static bool read_alike(const struct product *p, const struct product *q)
 {
     return wc_cpu_takes_bytes(p->c, p->w.dtype) == wc_cpu_takes_bytes(q->c, q->w.dtype) &&
            wc_cpu_takes_pairs(p->c, p->w.dtype) == wc_cpu_takes_pairs(q->c, q->w.dtype) &&
-           wc_cpu_takes_parts(p->c, p->w.dtype) == wc_cpu_takes_parts(q->c, q->w.dtype);
+           wc_cpu_takes_parts(p->c, p->w.dtype, p->whole) == wc_cpu_takes_parts(q->c, q->w.dtype, q->whole);
 }
 
 /* ---- the products ---- */
@@ -508,7 +509,7 @@ static void multiply(struct product *p, size_t n, float *work)
     }
 }
 
-static void matmul(wc_backend *b, wc_tensor x, const wc_product *list, size_t n_p, wc_tensor work)
+static void matmul(wc_backend *b, wc_tensor x, const wc_product *list, size_t n_p, bool whole, wc_tensor work)
 {
     struct product p[WC_MAX_PRODUCTS];
     size_t n = 0;
@@ -520,6 +521,7 @@ static void matmul(wc_backend *b, wc_tensor x, const wc_product *list, size_t n_
                                       .x = x,
                                       .w = w,
                                       .e = &list[i].e,
+                                      .whole = whole,
                                       .n = wc_tensor_rows(&x),
                                       .m = w.shape[0],
                                       .k = w.shape[1],
