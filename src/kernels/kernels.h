@@ -106,10 +106,9 @@ typedef struct wc_kernels {
                       const uint16_t *w, size_t w_stride, size_t n_w, size_t k);
 
     /* The same with x in three parts of bf16 (amx_parts.h), as exact as in floats; NULL where the CPU has no tiles.  Of x [k] split
-     * writes, for every WC_PART_STEP values, WC_PARTS parts of WC_PART_WORDS words, so many words apart.  tile_parts takes rows as
-     * tiles, x_block words from 16 rows to the next: [16 rows][16 words] of a part, of the next part, of the next step.  dot_parts
-     * takes up to 16 rows as [step][part][word][row].  A panel has pair_cols columns of WC_SPAN values and as many floats as
-     * WC_PARTS / 2 of panel. */
+     * writes, for every WC_PART_STEP values, WC_PARTS parts of WC_PART_WORDS words, so many words apart.  tile_parts takes rows by
+     * the 16, x_block words from 16 rows to the next, each of them [step][part][16 rows][word]; dot_parts takes up to 16 rows,
+     * [step][part][word][row].  A panel has pair_cols columns of WC_SPAN values, WC_PARTS / 2 words each. */
     void (*split)(uint32_t *to, size_t steps_apart, size_t parts_apart, size_t words_apart, const float *x,
                   size_t k);
     void (*unpack_parts[WC_PLAIN_TYPES])(uint32_t *panel, const void *w, size_t w_stride, size_t n_cols,

@@ -233,6 +233,21 @@ static void check_parts_size(const wc_kernels *k, size_t n, size_t m, size_t wid
     guarded_free_all();
 }
 
+/* One value that is not finite makes its row's results NaN, and no others. */
+static void check_parts_special(const wc_kernels *k, float special)
+{
+    struct problem p = problem_new((size_t)k->lanes, 5, 3, 70, WC_F32, true, true);
+    p.x[2 * p.x_stride + 40] = special;
+    float *y = outputs(&p, true);
+    k->dot_parts[WC_F32](y, p.y_stride, split_rows(k, &p, 0, p.n, true), p.n, p.w, p.w_stride, p.m, p.k);
+    bool ok = true;
+    for (size_t r = 0; r < p.n; r++)
+        for (size_t j = 0; j < p.m; j++)
+            ok = ok && (isnan(y[r * p.y_stride + j]) != 0) == (r == 2);
+    verdict(ok, k, "dot_parts of what is not finite", "%g", (double)special);
+    guarded_free_all();
+}
+
 /* Infinity, NaN, subnormal and huge values come through as the arithmetic has them. */
 static void check_special(const wc_kernels *k, wc_dtype type)
 {
@@ -346,6 +361,8 @@ void check_products(const wc_kernels *k)
                 check_parts_size(k, rows[j], m, widths[i], types[t], true, (i + j) % 2 == 0);
                 check_parts_size(k, rows[j], m, widths[i], types[t], false, (i + j) % 2 == 1);
             }
+    for (int i = 0; k->split && i < 3; i++)
+        check_parts_special(k, (const float[]){INFINITY, -INFINITY, NAN}[i]);
     for (size_t i = 0; k->tile_pairs && i < sizeof widths / sizeof *widths; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
             size_t m = columns[(3 * i + j) % (sizeof columns / sizeof *columns)];

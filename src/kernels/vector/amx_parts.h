@@ -1,8 +1,9 @@
 /* amx_parts.h - products with f32, as exact as those of f32, by tiles of bf16 (amx.h).
  *
  * A float is the sum of three bf16: x0 is x rounded, x1 what is left rounded, x2 the rest; of its 24 bits none is lost.  f16 has two
- * such parts and bf16 one.  A product is the sum of x_i w_j for i + j < 3, what is left out being below 2^-25 of it (Henry, Tang,
- * Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", ARITH 2019).
+ * such parts and bf16 one.  A product is the sum of x_i w_j for i + j < 3, what is left out being below 2^-24 of it (Henry, Tang,
+ * Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", ARITH 2019).  The CPU takes
+ * parts below 2^-126 for zeros, and of what is not finite, or within 2^-9 of not being so, there is no rest: such products are NaN.
  *
  * A step is 32 values of K: word l of a part has those of the values l and l + 16.  Per step a panel holds [3 parts][2 times 16 columns]
  * tiles of w, turned. */
