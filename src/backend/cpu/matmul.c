@@ -128,9 +128,9 @@ static void quantize_rows(void *job, size_t first, size_t n)
 /* ---- x in parts of bf16 ---- */
 
 enum {
-    PART_ROWS = 16,
-    STEP_WORDS = WC_PARTS * WC_PART_WORDS
-}; /* rows of a block; words of a step of one row */
+    PART_ROWS = 16,                       /* rows of a block */
+    STEP_WORDS = WC_PARTS * WC_PART_WORDS /* words of one row's step */
+};
 
 /* Words from one block of rows to the next. */
 static size_t parts_block(size_t k)
