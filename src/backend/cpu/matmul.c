@@ -6,8 +6,8 @@
  *
  * Unless nothing may be rounded, all of x is first rounded into work: to bf16 where the CPU multiplies pairs of bf16 and W is
  * bf16, to bytes where W is quantized.  Few rows lie row after row in work, many span after span, as do those of x as it is that
- * are whole pages apart: such rows push each other out of the caches.  Where the CPU multiplies tiles of bf16, x and W that are not
- * rounded are cut in parts that it takes. */
+ * are whole pages apart: such rows push each other out of the caches.  Where the CPU multiplies tiles of bf16, x of whole inputs
+ * and W that are not rounded are cut in parts that it takes. */
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -131,6 +131,7 @@ enum {
     PART_ROWS = 16,                       /* rows of a block */
     STEP_WORDS = WC_PARTS * WC_PART_WORDS /* words of one row's step */
 };
+_Static_assert(WC_FEW_ROWS <= PART_ROWS, "dot_parts takes a block of rows at most");
 
 /* Words from one block of rows to the next. */
 static size_t parts_block(size_t k)
