@@ -131,7 +131,7 @@ enum {
     PART_ROWS = 16,                       /* rows of a block */
     STEP_WORDS = WC_PARTS * WC_PART_WORDS /* words of one row's step */
 };
-_Static_assert(WC_FEW_ROWS <= PART_ROWS, "dot_parts takes a block of rows at most");
+_Static_assert((int)WC_FEW_ROWS <= (int)PART_ROWS, "dot_parts takes a block of rows at most");
 
 /* Words from one block of rows to the next. */
 static size_t parts_block(size_t k)
