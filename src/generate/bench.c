@@ -1,7 +1,8 @@
 /* bench.c - medians of interleaved runs of prefill, decode, picture and sound encoding, and the ceilings from the same run.
  *
  * A decode step must read every weight but the tables that are read by row; a prefill is arithmetic.  So each figure stands
- * beside its share of the machine's bare rate, which is measured between the runs as machines are noisy. */
+ * beside its share of the machine's bare rate.  Machines are noisy: the rates are measured before and after each run, and a run's
+ * share is that of the two's mean. */
 #include "generate/bench.h"
 
 #include <stdlib.h>
@@ -14,11 +15,12 @@
 
 enum { MAX_REPEAT = 100, DEFAULT_REPEAT = 3 };
 
-/* The figures of every round. */
+/* Of every round: tokens, pictures and sounds a second, the ceilings around each kind of run, and all that were measured. */
 struct rounds {
-    int n;
-    double prefill[MAX_REPEAT], decode[MAX_REPEAT], image[MAX_REPEAT], audio[MAX_REPEAT], first[MAX_REPEAT],
-        flops[MAX_REPEAT], bytes[MAX_REPEAT];
+    int n, n_limits;
+    double prefill[MAX_REPEAT], decode[MAX_REPEAT], image[MAX_REPEAT], audio[MAX_REPEAT], first[MAX_REPEAT];
+    double text_flops[MAX_REPEAT], text_bytes[MAX_REPEAT], image_flops[MAX_REPEAT], audio_flops[MAX_REPEAT];
+    double flops[4 * MAX_REPEAT], bytes[4 * MAX_REPEAT];
 };
 
 static int by_value(const void *a, const void *b)
@@ -29,7 +31,7 @@ static int by_value(const void *a, const void *b)
 
 static double median(const double *values, int n)
 {
-    double sorted[MAX_REPEAT];
+    double sorted[4 * MAX_REPEAT];
     if (n == 0)
         return 0;
     memcpy(sorted, values, (size_t)n * sizeof *values);
@@ -82,7 +84,7 @@ static bool run_image(struct wc_model *m, struct rounds *r, wc_error *err)
     wc_media_hold hold = {0};
     double start = wc_seconds();
     bool ok = wc_runtime_encode_image(m, &picture, NULL, NULL, NULL, NULL, NULL, &hold, err);
-    r->image[r->n] = wc_seconds() - start;
+    r->image[r->n] = 1 / (wc_seconds() - start);
     wc_media_release(m->media, &hold);
     wc_mem_free(rgb);
     return ok;
@@ -106,59 +108,88 @@ static bool run_audio(struct wc_model *m, struct rounds *r, wc_error *err)
     double start = wc_seconds();
     struct wc_audio *sound = wc_sounds_read(m, &given, 1, &padded, err);
     bool ok = sound && wc_sound_encode(m, sound, padded, &nobody, &hold, err);
-    r->audio[r->n] = wc_seconds() - start;
+    r->audio[r->n] = 1 / (wc_seconds() - start);
     wc_media_release(m->media, &hold);
     wc_sounds_free(sound, 1);
     wc_mem_free(samples);
     return ok;
 }
 
+/* Measures the ceilings after a run.  Returns the mean of these and of those before, which they replace. */
+static wc_ceilings look(const struct wc_model *m, struct rounds *r, wc_ceilings *before)
+{
+    const wc_ceilings was = *before;
+    wc_backend_ceilings(m->backend, m->net->dtype, before);
+    r->flops[r->n_limits] = before->flops_per_second;
+    r->bytes[r->n_limits++] = before->read_bytes_per_second;
+    return (wc_ceilings){
+        .flops_per_second = (was.flops_per_second + before->flops_per_second) / 2,
+        .read_bytes_per_second = (was.read_bytes_per_second + before->read_bytes_per_second) / 2};
+}
+
 static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat, struct rounds *r,
                        wc_error *err)
 {
     for (r->n = 0; r->n < repeat; r->n++) {
-        wc_ceilings limits;
-        wc_backend_ceilings(m->backend, m->net->dtype, &limits);
-        r->flops[r->n] = limits.flops_per_second;
-        r->bytes[r->n] = limits.read_bytes_per_second;
-        if ((o->n_prefill > 0 || o->n_decode > 0) && !run_text(m, o, r, err))
-            return false;
-        if (o->image && !run_image(m, r, err))
-            return false;
-        if (o->audio && !run_audio(m, r, err))
-            return false;
+        wc_ceilings limits = {0};
+        look(m, r, &limits);
+        if (o->n_prefill > 0 || o->n_decode > 0) {
+            if (!run_text(m, o, r, err))
+                return false;
+            const wc_ceilings around = look(m, r, &limits);
+            r->text_flops[r->n] = around.flops_per_second;
+            r->text_bytes[r->n] = around.read_bytes_per_second;
+        }
+        if (o->image) {
+            if (!run_image(m, r, err))
+                return false;
+            r->image_flops[r->n] = look(m, r, &limits).flops_per_second;
+        }
+        if (o->audio) {
+            if (!run_audio(m, r, err))
+                return false;
+            r->audio_flops[r->n] = look(m, r, &limits).flops_per_second;
+        }
     }
     return true;
+}
+
+/* The median over the rounds of `cost` per second, done at so many a second, beside the ceiling of the same round. */
+static double share(const struct rounds *r, const double *rates, double cost, const double *ceilings)
+{
+    double shares[MAX_REPEAT];
+    for (int i = 0; i < r->n; i++)
+        shares[i] = rates[i] * cost / ceilings[i];
+    return median(shares, r->n);
 }
 
 /* The figures as shares of the ceilings: operations of the prefill, of a picture and of a sound, bytes of one decoded token. */
 static bool add_shares(wc_buf *b, const struct wc_model *m, const wc_bench_options *o, const struct rounds *r,
                        wc_error *err)
 {
-    const double flops = median(r->flops, r->n), bytes = median(r->bytes, r->n);
     wc_cost cost;
     if (o->n_prefill > 0) {
         int rows = o->n_prefill < WC_DEFAULT_CHUNK_ROWS ? o->n_prefill : WC_DEFAULT_CHUNK_ROWS;
         if (!wc_runtime_step_cost(m, rows, 1, &cost, err))
             return false;
         wc_buf_printf(b, ",\"prefill_share_of_ceiling\":%.4f",
-                      median(r->prefill, r->n) * cost.flops / rows / flops);
+                      share(r, r->prefill, cost.flops / rows, r->text_flops));
     }
     if (o->n_decode > 0) {
         if (!wc_runtime_step_cost(m, 1, 1, &cost, err))
             return false;
         wc_buf_printf(b, ",\"decode_share_of_read_bandwidth\":%.4f",
-                      median(r->decode, r->n) * cost.weight_bytes / bytes);
+                      share(r, r->decode, cost.weight_bytes, r->text_bytes));
     }
     if (o->image) {
         if (!wc_runtime_image_cost(m, &cost, err))
             return false;
-        wc_buf_printf(b, ",\"image_share_of_ceiling\":%.4f", cost.flops / median(r->image, r->n) / flops);
+        wc_buf_printf(b, ",\"image_share_of_ceiling\":%.4f", share(r, r->image, cost.flops, r->image_flops));
     }
     if (o->audio) {
         if (!wc_sound_cost(m, wc_sound_max_frames(m), &cost, err))
             return false;
-        wc_buf_printf(b, ",\"audio_share_of_ceiling\":%.4f", cost.flops / median(r->audio, r->n) / flops);
+        wc_buf_printf(b, ",\"audio_share_of_ceiling\":%.4f", share(r, r->audio, cost.flops, r->audio_flops));
     }
     return true;
 }
@@ -220,11 +251,11 @@ char *wc_bench_run(const char *name, const wc_model_options *model_options, cons
         wc_buf_printf(&b, ",\"prefill_tokens_per_second\":%.4f,\"decode_tokens_per_second\":%.4f",
                       o.n_prefill ? median(r->prefill, r->n) : 0, median(r->decode, r->n));
         wc_buf_printf(&b, ",\"first_token_seconds\":%.6f,\"image_encode_seconds\":%.6f",
-                      median(r->first, r->n), median(r->image, r->n));
+                      median(r->first, r->n), o.image ? 1 / median(r->image, r->n) : 0);
         if (o.audio)
-            wc_buf_printf(&b, ",\"audio_encode_seconds\":%.6f", median(r->audio, r->n));
+            wc_buf_printf(&b, ",\"audio_encode_seconds\":%.6f", 1 / median(r->audio, r->n));
         wc_buf_printf(&b, ",\"ceiling_flops_per_second\":%.6g,\"ceiling_bytes_per_second\":%.6g",
-                      median(r->flops, r->n), median(r->bytes, r->n));
+                      median(r->flops, r->n_limits), median(r->bytes, r->n_limits));
         bool ok = add_shares(&b, m, &o, r, err);
         wc_buf_printf(&b, ",\"peak_resident_bytes\":%llu}", (unsigned long long)wc_peak_resident());
         if (ok)

@@ -66,6 +66,7 @@ typedef struct wc_bytes {
 typedef struct wc_kernels {
     const char *level;
     int lanes;        /* of a vector; 1: plain C */
+    int tile_rows;    /* rows of x that are packed together */
     int panel_cols;   /* columns of a panel, */
     int bytes_cols;   /* of one of bytes, */
     int pair_cols;    /* and of one of pairs */
@@ -74,11 +75,14 @@ typedef struct wc_kernels {
     /* panel <- columns w_0 .. w_{n_cols-1} (rows of W, w_stride values apart) of k <= WC_SPAN values, widened to f32, in
      * the order in which tile reads them; missing columns are zero.  panel: panel_cols * WC_SPAN floats, 64-byte aligned. */
     void (*unpack[WC_WEIGHT_TYPES])(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k);
-    /* y[r,c] = add[r,c] + sum_k x[r,k] panel[c,k] for r < n_rows (any), c < n_cols <= panel_cols.  Rows lie y_stride,
-     * add_stride, x_stride floats apart, those of x with zeros behind k up to a whole vector of lanes; add may be y, or
-     * NULL: zeros. */
+    /* packed <- n_rows rows of x (x_stride apart) of k values, in the order in which tile reads them: tile_rows at a time, group
+     * floats from these to the next, four values of each and then the next four; zeros stand behind k up to four, and rows that
+     * are not there are left as they were.  group >= tile_rows * k rounded up to fours, the floats that one takes. */
+    void (*pack)(float *packed, size_t group, const float *x, size_t x_stride, size_t n_rows, size_t k);
+    /* y[r,c] = add[r,c] + sum_k x[r,k] panel[c,k] for r < n_rows (any), c < n_cols <= panel_cols; x is packed.  Rows lie
+     * y_stride and add_stride floats apart; add may be y, or NULL: zeros. */
     void (*tile)(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
-                 size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k);
+                 size_t x_group, const float *panel, size_t n_rows, size_t n_cols, size_t k);
     /* y[r,j] = sum_k x[r,k] w[j,k] for r < n_x, j < n_w, any k; each w row is read once for every few rows of x. */
     void (*dot[WC_WEIGHT_TYPES])(float *y, size_t y_stride, const float *x, size_t x_stride, size_t n_x,
                                  const void *w, size_t w_stride, size_t n_w, size_t k);

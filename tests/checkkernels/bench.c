@@ -29,7 +29,8 @@ static void run_read(struct bench *b)
 
 static void run_tile(struct bench *b)
 {
-    b->k->tile(b->y, N, NULL, N, b->x, K, b->panel, ROWS, (size_t)b->k->panel_cols, K);
+    b->k->tile(b->y, N, NULL, N, b->x, (size_t)b->k->tile_rows * K, b->panel, ROWS, (size_t)b->k->panel_cols,
+               K);
 }
 
 static void run_unpack(struct bench *b)

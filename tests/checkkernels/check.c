@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MAX_BLOCKS = 64 };
+enum { MAX_BLOCKS = 128 };
 
 static struct {
     char *start;
@@ -34,6 +34,13 @@ void *guarded(size_t bytes, size_t align, bool at_end)
 float *guarded_floats(size_t n, bool at_end)
 {
     return guarded(n * sizeof(float), sizeof(float), at_end);
+}
+
+float *packed_new(const wc_kernels *k, size_t n, size_t width, size_t *group)
+{
+    const size_t rows = (size_t)k->tile_rows, span = width < WC_SPAN ? width : WC_SPAN, gap = 16;
+    *group = (span + 3) / 4 * 4 * rows + gap;
+    return guarded_floats((n + rows - 1) / rows * *group - gap, true);
 }
 
 void guarded_free_all(void)

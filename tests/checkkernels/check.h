@@ -13,6 +13,8 @@
 void *guarded(size_t bytes, size_t align, bool at_end);
 float *guarded_floats(size_t n, bool at_end);
 void guarded_free_all(void);
+/* Room up to a border for n packed rows of a span of width values, *group floats and a gap from some rows to the next. */
+float *packed_new(const wc_kernels *k, size_t n, size_t width, size_t *group);
 
 uint32_t next_random(void);
 float random_float(void);             /* -1 .. 1 */

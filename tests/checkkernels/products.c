@@ -20,7 +20,7 @@ static struct problem problem_new(size_t lanes, size_t n, size_t m, size_t k, wc
                                   bool at_end)
 {
     struct problem p = {.n = n, .m = m, .k = k, .w_stride = k + 1, .y_stride = m + 5, .type = type};
-    const size_t whole_k = (k + lanes - 1) / lanes * lanes; /* zeros behind k, as tile reads them */
+    const size_t whole_k = (k + lanes - 1) / lanes * lanes; /* zeros behind k, as tile_pairs reads them */
     p.x_stride = whole_k + 3;
     p.x = guarded_floats((n - 1) * p.x_stride + whole_k, at_end);
     memset(p.x, 0, ((n - 1) * p.x_stride + whole_k) * sizeof *p.x);
@@ -52,14 +52,16 @@ static void by_tile(const wc_kernels *k, const struct problem *p, float *y, size
 {
     const size_t cols = (size_t)k->panel_cols;
     float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true);
+    size_t group;
+    float *x = packed_new(k, n, p->k, &group);
     for (size_t j = 0; j < p->m; j += cols)
         for (size_t i = 0; i < p->k; i += WC_SPAN) {
             size_t n_cols = p->m - j < cols ? p->m - j : cols, span = p->k - i < WC_SPAN ? p->k - i : WC_SPAN;
             k->unpack[p->type](panel, p->w + (j * p->w_stride + i) * stored_size(p->type), p->w_stride,
                                n_cols, span);
             float *to = y + first * p->y_stride + j;
-            k->tile(to, p->y_stride, i > 0 ? to : NULL, p->y_stride, p->x + first * p->x_stride + i,
-                    p->x_stride, panel, n, n_cols, span);
+            k->pack(x, group, p->x + first * p->x_stride + i, p->x_stride, n, span);
+            k->tile(to, p->y_stride, i > 0 ? to : NULL, p->y_stride, x, group, panel, n, n_cols, span);
         }
 }
 
@@ -73,7 +75,10 @@ static void check_add(const wc_kernels *k, const struct problem *p, const float 
     float *add = guarded_floats((p->n - 1) * add_stride + n_cols, at_end);
     fill_whole(add, (p->n - 1) * add_stride + n_cols);
     k->unpack[p->type](panel, p->w, p->w_stride, n_cols, p->k);
-    k->tile(got, p->y_stride, add, add_stride, p->x, p->x_stride, panel, p->n, n_cols, p->k);
+    size_t group;
+    float *x = packed_new(k, p->n, p->k, &group);
+    k->pack(x, group, p->x, p->x_stride, p->n, p->k);
+    k->tile(got, p->y_stride, add, add_stride, x, group, panel, p->n, n_cols, p->k);
     bool same = true;
     for (size_t r = 0; r < p->n; r++)
         for (size_t c = 0; c < n_cols; c++)

@@ -71,7 +71,8 @@ static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, fl
 {
     const size_t cols = (size_t)(bytes ? k->bytes_cols : k->panel_cols),
                  most = bytes ? WC_BYTE_SPAN : WC_SPAN;
-    float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true);
+    size_t group;
+    float *panel = guarded(cols * WC_SPAN * sizeof *panel, 64, true), *x = packed_new(k, p->n, p->k, &group);
     for (size_t j = 0; j < p->m; j += cols)
         for (size_t i = 0; i < p->k; i += most) {
             const size_t n_cols = p->m - j < cols ? p->m - j : cols, span = p->k - i < most ? p->k - i : most;
@@ -82,8 +83,9 @@ static void by_tile(const wc_kernels *k, const struct problem *p, bool bytes, fl
                                                  panel, p->n, n_cols, span);
             } else {
                 k->unpack[p->type](panel, w_at(p, j, i), p->w_stride, n_cols, span);
-                k->tile(y + j, p->y_stride, i > 0 ? y + j : NULL, p->y_stride, p->x + i, p->k, panel, p->n,
-                        n_cols, span);
+                k->pack(x, group, p->x + i, p->k, p->n, span);
+                k->tile(y + j, p->y_stride, i > 0 ? y + j : NULL, p->y_stride, x, group, panel, p->n, n_cols,
+                        span);
             }
         }
 }

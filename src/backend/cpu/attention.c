@@ -110,11 +110,12 @@ static void score(const struct job *j, const struct block *b, size_t first, size
                   struct scratch *s)
 {
     const wc_kernels *k = j->c->k;
-    const size_t kd = (size_t)j->a.key_dim, stride = whole_vectors(j->c, kd), cols = (size_t)k->panel_cols;
-    const float *q = s->queries + first * stride;
-    float *scores = s->scores + first * WC_KV_PAGE;
+    const size_t kd = (size_t)j->a.key_dim, cols = (size_t)k->panel_cols, group = packed_group(j->c, kd),
+                 spare = first % (size_t)k->tile_rows; /* rows of the group before the first */
+    float *scores = s->scores + (first - spare) * WC_KV_PAGE;
     if (rows <= FEW_QUERIES) {
-        k->dot[b->type](scores, WC_KV_PAGE, q, stride, rows, b->k, b->k_stride, n, kd);
+        k->dot[b->type](s->scores + first * WC_KV_PAGE, WC_KV_PAGE, s->queries + first * kd, kd, rows, b->k,
+                        b->k_stride, n, kd);
         return;
     }
     for (size_t at = 0; at < n; at += cols)
@@ -122,8 +123,9 @@ static void score(const struct job *j, const struct block *b, size_t first, size
             const size_t some = wc_min_size(cols, n - at), span = wc_min_size(WC_SPAN, kd - i);
             k->unpack[b->type](s->panels, b->k + (at * b->k_stride + i) * stored_bytes(b->type), b->k_stride,
                                some, span);
-            k->tile(scores + at, WC_KV_PAGE, i > 0 ? scores + at : NULL, WC_KV_PAGE, q + i, stride, s->panels,
-                    rows, some, span);
+            k->tile(scores + at, WC_KV_PAGE, i > 0 ? scores + at : NULL, WC_KV_PAGE,
+                    s->packed + (first - spare) / (size_t)k->tile_rows * group + i * (size_t)k->tile_rows,
+                    group, s->panels, spare + rows, some, span);
         }
 }
 
@@ -322,7 +324,7 @@ static void keep_parts(const struct job *j, const struct tile *t, size_t segment
 /* All segments of a tile, or the one that is asked for. */
 static void run_tile(const struct job *j, struct tile *t, size_t segment, struct scratch *s)
 {
-    const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim, stride = whole_vectors(j->c, kd);
+    const size_t kd = (size_t)j->a.key_dim, vd = (size_t)j->a.value_dim;
     struct state total = {.out = s->total}, part = {.out = s->out};
     const int step = j->segment;
     int low = INT32_MAX, high = -1;
@@ -338,9 +340,10 @@ static void run_tile(const struct job *j, struct tile *t, size_t segment, struct
             wc_cpu_pairs_query(j->pairs, r, q, s);
             continue;
         }
-        memcpy(s->queries + r * stride, q, kd * sizeof *q);
-        memset(s->queries + r * stride + kd, 0, (stride - kd) * sizeof *q);
+        memcpy(s->queries + r * kd, q, kd * sizeof *q);
     }
+    if (!j->pairs && t->rows > FEW_QUERIES)
+        j->c->k->pack(s->packed, packed_group(j->c, kd), s->queries, kd, t->rows, kd);
     int at = low / step * step, end = high + 1;
     if (j->n_segments > 0) {
         const int first = (j->first_segment + (int)segment) * step;

@@ -18,8 +18,9 @@ static struct scratch *scratch_new(void)
 {
     const size_t sizes[] = {(size_t)BLOCK_COLS * PART_SPAN,    (size_t)PATCH_ROWS * PATCH_SPAN,
                             (size_t)BLOCK_ROWS * BLOCK_COLS,   (size_t)QUERY_ROWS * MAX_HEAD_DIM,
-                            (size_t)WC_KV_PAGE * MAX_HEAD_DIM, (size_t)QUERY_ROWS * MAX_HEAD_DIM,
-                            (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)QUERY_ROWS * PAIR_KEYS};
+                            (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)WC_KV_PAGE * MAX_HEAD_DIM,
+                            (size_t)QUERY_ROWS * MAX_HEAD_DIM, (size_t)QUERY_ROWS * MAX_HEAD_DIM,
+                            (size_t)QUERY_ROWS * PAIR_KEYS};
     size_t total = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         total += sizes[i];
@@ -31,7 +32,7 @@ static struct scratch *scratch_new(void)
         return NULL;
     }
     s->memory = p;
-    float **parts[] = {&s->panels, &s->rows, &s->sums,  &s->queries,
+    float **parts[] = {&s->panels, &s->rows, &s->sums,  &s->queries, &s->packed,
                        &s->values, &s->out,  &s->total, &s->scores};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         *parts[i] = p;

@@ -30,6 +30,7 @@ struct scratch {
     uint16_t *panel_pairs, *row_pairs; /* the same memory, as bf16 */
     float *sums;                       /* [BLOCK_ROWS, BLOCK_COLS] of y */
     float *queries;                    /* [QUERY_ROWS, MAX_HEAD_DIM] */
+    float *packed;                     /* as many: queries, or patches, as tile reads them */
     float *values;                     /* [WC_KV_PAGE, MAX_HEAD_DIM] widened */
     float *out, *total; /* [QUERY_ROWS, MAX_HEAD_DIM] of one segment of keys, and of all so far */
     float *scores;      /* [QUERY_ROWS, PAIR_KEYS] */
@@ -64,6 +65,19 @@ static inline float *f32(wc_tensor t)
 static inline size_t width_of(const wc_tensor *t)
 {
     return t->shape[t->ndim - 1];
+}
+
+/* n rounded up to whole groups of packed rows. */
+static inline size_t packed_rows(const struct cpu *c, size_t n)
+{
+    const size_t rows = (size_t)c->k->tile_rows;
+    return (n + rows - 1) / rows * rows;
+}
+
+/* Floats that a group of packed rows of k values takes. */
+static inline size_t packed_group(const struct cpu *c, size_t k)
+{
+    return (k + 3) / 4 * 4 * (size_t)c->k->tile_rows;
 }
 
 /* n rounded up to whole vectors: a panel has zeros there. */

@@ -109,7 +109,7 @@ static void gather(const struct conv_job *j, void *patch, size_t p, size_t first
     }
 }
 
-/* The patches of pixels first .. first + n - 1, values at .. at + width - 1, to scratch's rows. */
+/* The patches of pixels first .. first + n - 1, values at .. at + width - 1, to scratch's rows, and packed if they are floats. */
 static void gather_patches(const struct conv_job *j, struct scratch *s, size_t first, size_t n, size_t at,
                            size_t width)
 {
@@ -119,10 +119,10 @@ static void gather_patches(const struct conv_job *j, struct scratch *s, size_t f
             gather(j, to, first + p, at, width);
             memset(to + width, 0, (whole_pairs(j->c, width) - width) * sizeof *to);
         } else {
-            float *to = s->rows + p * PATCH_SPAN;
-            gather(j, to, first + p, at, width);
-            memset(to + width, 0, (whole_vectors(j->c, width) - width) * sizeof *to);
+            gather(j, s->rows + p * PATCH_SPAN, first + p, at, width);
         }
+    if (!j->pairs)
+        j->c->k->pack(s->packed, packed_group(j->c, width), s->rows, PATCH_SPAN, n, width);
 }
 
 static void conv_pixels(void *job, int thread, size_t chunk)
@@ -144,7 +144,7 @@ static void conv_pixels(void *job, int thread, size_t chunk)
                 k->tile_pairs(y, m, add, m, s->row_pairs, 2 * PATCH_SPAN, (const uint16_t *)w, n, some,
                               width);
             else
-                k->tile(y, m, add, m, s->rows, PATCH_SPAN, w, n, some, width);
+                k->tile(y, m, add, m, s->packed, packed_group(j->c, width), w, n, some, width);
         }
     }
     if (j->bias.data) {

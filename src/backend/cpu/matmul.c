@@ -17,7 +17,6 @@ enum {
     DOT_BYTES = 64 * 1024,
     DOT_ROWS = 16, /* rows of w that a kernel takes at once, at most */
     SUM_COLS = 1024,
-    PAGE_FLOATS = 1024,
     ROUND_LEAST = 64 * 1024 /* values worth a thread */
 };
 
@@ -30,13 +29,11 @@ struct product {
     size_t block_rows, n_panels, n_col_blocks;
     size_t w_stride; /* from one row of w to the next that is read with it */
     /* The same for all products of x that are done together: */
-    size_t span;         /* values of k that a panel holds */
-    uint16_t *rounded;   /* x in bf16, or NULL */
-    wc_bytes bytes;      /* x in bytes, or q NULL */
-    uint32_t *parts;     /* x in parts of bf16, or NULL */
-    float *floats;       /* otherwise: x as tile reads it, */
-    size_t float_stride, /* so far from row to row, */
-        float_span;      /* and from span to span */
+    size_t span;       /* values of k that a panel holds */
+    uint16_t *rounded; /* x in bf16, or NULL */
+    wc_bytes bytes;    /* x in bytes, or q NULL */
+    uint32_t *parts;   /* x in parts of bf16, or NULL */
+    float *packed;     /* x as tile reads it, of many rows that are none of these */
 };
 
 static size_t round_up(size_t n, size_t step)
@@ -166,32 +163,28 @@ static void split_rows(void *job, size_t first, size_t n)
 
 /* ---- x as it is ---- */
 
-/* Many rows are packed span after span, if they do not end with whole vectors or if they lie whole pages apart. */
-static bool packs_floats(const struct cpu *c, size_t n, size_t k)
-{
-    return !few(n) && ((k > WC_SPAN && k % PAGE_FLOATS == 0) || whole_vectors(c, k) != k);
-}
-
+/* Floats from one group of packed rows to the next: a span of many rows lies together. */
 static size_t packed_stride(const struct cpu *c, size_t k)
 {
-    return wc_min_size(whole_vectors(c, k), WC_SPAN);
+    return packed_group(c, wc_min_size(k, WC_SPAN));
 }
 
-static float *floats_at(const struct product *p, size_t row, size_t i)
+/* Of many rows, from the first of a group and the first value of a span on. */
+static float *packed_at(const struct product *p, size_t row, size_t i)
 {
-    return p->floats + row * p->float_stride + i / WC_SPAN * p->float_span;
+    const size_t rows = (size_t)p->c->k->tile_rows;
+    return p->packed +
+           (i / WC_SPAN * (packed_rows(p->c, p->n) / rows) + row / rows) * packed_stride(p->c, p->k);
 }
 
+/* Some groups. */
 static void pack_rows(void *job, size_t first, size_t n)
 {
     const struct product *p = job;
-    for (size_t r = first; r < first + n; r++)
-        for (size_t i = 0; i < p->k; i += WC_SPAN) {
-            const size_t some = wc_min_size(WC_SPAN, p->k - i);
-            float *to = floats_at(p, r, i);
-            memcpy(to, f32(p->x) + r * p->k + i, some * sizeof *to);
-            memset(to + some, 0, (whole_vectors(p->c, some) - some) * sizeof *to);
-        }
+    const size_t rows = (size_t)p->c->k->tile_rows, row = first * rows;
+    for (size_t i = 0; i < p->k; i += WC_SPAN)
+        p->c->k->pack(packed_at(p, row, i), packed_stride(p->c, p->k), f32(p->x) + row * p->k + i, p->k,
+                      wc_min_size(n * rows, p->n - row), wc_min_size(WC_SPAN, p->k - i));
 }
 
 /* ---- any of them ---- */
@@ -204,8 +197,8 @@ static size_t matmul_work(wc_backend *b, size_t n, const wc_tensor *w, bool whol
     return wc_cpu_takes_bytes(c, w->dtype)          ? l.q + l.scale + l.neg
            : wc_cpu_takes_pairs(c, w->dtype)        ? n * rounded_row(c, n, k) / 2
            : wc_cpu_takes_parts(c, w->dtype, whole) ? parts_words(n, k)
-           : packs_floats(c, n, k)                  ? n * round_up(k, WC_SPAN) / WC_SPAN * packed_stride(c, k)
-                                                    : 0;
+           : few(n)                                 ? 0
+                    : packed_rows(c, n) * round_up(k, k < WC_SPAN ? 4 : WC_SPAN);
 }
 
 /* x goes into work as it will be read. */
@@ -226,15 +219,10 @@ static void prepare_x(struct product *p, float *work)
     } else if (wc_cpu_takes_parts(p->c, p->w.dtype, p->whole)) {
         p->parts = (uint32_t *)work;
         wc_cpu_for(p->c, split_rows, p, p->n, least);
-    } else if (packs_floats(p->c, p->n, p->k)) {
-        p->floats = work;
-        p->float_stride = packed_stride(p->c, p->k);
-        p->float_span = p->n * p->float_stride;
-        wc_cpu_for(p->c, pack_rows, p, p->n, least);
-    } else {
-        p->floats = f32(p->x);
-        p->float_stride = p->k;
-        p->float_span = WC_SPAN;
+    } else if (!few(p->n)) {
+        const size_t rows = (size_t)p->c->k->tile_rows;
+        p->packed = work;
+        wc_cpu_for(p->c, pack_rows, p, packed_rows(p->c, p->n) / rows, least / rows + 1);
     }
 }
 
@@ -245,9 +233,7 @@ static void share_x(struct product *to, const struct product *p)
     to->rounded = p->rounded;
     to->bytes = p->bytes;
     to->parts = p->parts;
-    to->floats = p->floats;
-    to->float_stride = p->float_stride;
-    to->float_span = p->float_span;
+    to->packed = p->packed;
 }
 
 static bool read_alike(const struct product *p, const struct product *q)
@@ -441,8 +427,8 @@ static void tile_rows(const struct product *p, struct scratch *s, size_t row, si
                                       parts_at(p, row + r, i), parts_block(p->k), parts_panel(s, j), n, width,
                                       span);
         else
-            k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, floats_at(p, row + r, i),
-                    p->float_stride, s->panels + j * WC_SPAN, n, width, span);
+            k->tile(y + j, y_stride, add ? add + j : NULL, add_stride, packed_at(p, row + r, i),
+                    packed_stride(p->c, p->k), s->panels + j * WC_SPAN, n, width, span);
     }
     if (last && !direct) /* while the sums are near */
         finish(p, sums, BLOCK_COLS, row + r, n, col, n_cols, !has_bias);

@@ -49,14 +49,22 @@ static void unpack(float *panel, const void *w, size_t w_stride, size_t n_cols, 
             panel[i * COLS + c] = c < n_cols ? at(w, c * w_stride + i) : 0;
 }
 
+/* One row at a time: its values in their order. */
+static void pack(float *packed, size_t group, const float *x, size_t x_stride, size_t n_rows, size_t k)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t i = 0; i < (k + 3) / 4 * 4; i++)
+            packed[r * group + i] = i < k ? x[r * x_stride + i] : 0;
+}
+
 static void tile(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
-                 size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)
+                 size_t x_group, const float *panel, size_t n_rows, size_t n_cols, size_t k)
 {
     for (size_t r = 0; r < n_rows; r++)
         for (size_t c = 0; c < n_cols; c++) {
             float sum = 0;
             for (size_t i = 0; i < k; i++)
-                sum += x[r * x_stride + i] * panel[i * COLS + c];
+                sum += x[r * x_group + i] * panel[i * COLS + c];
             y[r * y_stride + c] = add ? add[r * add_stride + c] + sum : sum;
         }
 }
@@ -302,10 +310,12 @@ const wc_kernels *wc_kernels_reference(void)
     static const wc_kernels table = {
         .level = "reference",
         .lanes = 1,
+        .tile_rows = 1,
         .panel_cols = COLS,
         .bytes_cols = COLS,
         .pair_cols = COLS,
         .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK)},
+        .pack = pack,
         .tile = tile,
         .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT)},
         .quantize = wc_reference_quantize,

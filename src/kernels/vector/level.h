@@ -66,10 +66,10 @@ enum { PAIR_COLS = COLS };
 
 #define LEVEL_TABLE(level_name)                                                                              \
     {                                                                                                        \
-        .level = level_name, .lanes = L, .panel_cols = COLS, .pair_cols = PAIR_COLS,                         \
+        .level = level_name, .lanes = L, .tile_rows = TILE_ROWS, .panel_cols = COLS, .pair_cols = PAIR_COLS, \
         .bytes_cols = BYTES_COLS,                                                                            \
-        .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK_ENTRY)}, .tile = tile,          \
-        .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT_ENTRY)}, .quantize = quantize,                 \
+        .unpack = {unpack_f32, unpack_f16, unpack_bf16, WC_EACH_QUANT(UNPACK_ENTRY)}, .pack = pack,          \
+        .tile = tile, .dot = {dot_f32, dot_f16, dot_bf16, WC_EACH_QUANT(DOT_ENTRY)}, .quantize = quantize,   \
         .unpack_bytes = {WC_EACH_QUANT(UNPACK_BYTES_ENTRY)},                                                 \
         .tile_bytes = {WC_EACH_QUANT(TILE_BYTES_ENTRY)}, .dot_bytes = {WC_EACH_QUANT(DOT_BYTES_ENTRY)},      \
         .mix = mix, .weigh = weigh, .widen = {widen_f32, widen_f16, widen_bf16, WC_EACH_QUANT(WIDEN_ENTRY)}, \

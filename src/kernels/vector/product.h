@@ -4,12 +4,16 @@
  * L together: for every four values of k four vectors, of which quarter q of vector v has those of column 4 q + v, zeros behind k.
  * tile takes TILE_ROWS rows of x and L columns at a time: for four values of k a row's stand in every quarter of a vector and
  * meet the four of the panel, so TILE_ROWS + 4 loads feed 4 * TILE_ROWS fused multiply-adds.  Then four vectors' lanes are added
- * at once, which leaves the columns in their order (v_sum_lanes).
+ * at once, which leaves the columns in their order (v_sum_lanes).  The rows are packed as they are read, one stream for all: the
+ * CPU fetches what comes next by itself, and one address serves them.
  *
  * Two bf16 values stand in the place of one float where the CPU multiplies pairs: the loops are the same, over words. */
 
 /* QUARTERS columns of a vector. */
 enum { COLS = 16, LANES = 4, QUARTERS = L / LANES };
+
+/* Vectors of the four that are unpacked at once: short ones, stored alone, would write a part of each line of the cache. */
+enum { TOGETHER = L < 16 ? 4 : 1 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -81,23 +85,60 @@ ALWAYS_INLINE void load_quarters(vec t[QUARTERS], const void *w, size_t row_stri
     v_turn_quarters(t);
 }
 
+/* Words i .. i + L - 1 of the vectors that begin with column c, of which n_rows and `rest` values are there. */
+ALWAYS_INLINE void unpack_vector(float *panel, const void *w, size_t w_stride, size_t c, size_t n_rows,
+                                 size_t i, size_t rest, const loader type)
+{
+    const size_t per = PER_LANE(type);
+    vec t[QUARTERS];
+    load_quarters(t, (const char *)w + c * w_stride * SIZE_OF(type), 4 * w_stride, n_rows, i * per, rest,
+                  type);
+    UNROLL
+    for (size_t q = 0; q < QUARTERS; q++)
+        if (q * LANES * per < rest)
+            v_store(panel_column(panel, c) + (i + q * LANES) * 4 * L / LANES, t[q]);
+}
+
 ALWAYS_INLINE void unpack(float *panel, const void *w, size_t w_stride, size_t n_cols, size_t k,
                           const loader type)
 {
     const size_t per = PER_LANE(type), words = (k + per - 1) / per;
-    for (size_t c = 0; c < COLS; c += c % 4 == 3 ? L - 3 : 1) { /* the first column of each vector */
-        const size_t n_rows = c < n_cols ? (n_cols - c + 3) / 4 : 0;
-        float *to = panel_column(panel, c);
-        for (size_t i = 0; i < words; i += L) {
-            vec t[QUARTERS];
-            load_quarters(t, (const char *)w + c * w_stride * SIZE_OF(type), 4 * w_stride, n_rows, i * per,
-                          k - i * per, type);
+    for (size_t c = 0; c < COLS; c += c % 4 == 4 - TOGETHER ? L - 4 + TOGETHER : TOGETHER) {
+        const bool all = c / L * L + L <= n_cols;
+        size_t i = 0;
+        for (; all && (i + L) * per <= k; i += L)
             UNROLL
-            for (size_t q = 0; q < QUARTERS; q++)
-                if (i + q * LANES < words)
-                    v_store(to + (i + q * LANES) * 4 * L / LANES, t[q]);
-        }
+        for (size_t v = 0; v < TOGETHER; v++)
+            unpack_vector(panel, w, w_stride, c + v, QUARTERS, i, L * per, type);
+        for (; i < words; i += L)
+            for (size_t v = 0; v < TOGETHER; v++)
+                unpack_vector(panel, w, w_stride, c + v, c + v < n_cols ? (n_cols - c - v + 3) / 4 : 0, i,
+                              k - i * per, type);
     }
+}
+
+/* The first fours of some rows, then their next ones; only the last four may be fewer. */
+ALWAYS_INLINE void pack_group(float *to, const float *x, size_t x_stride, const size_t n_rows, size_t k)
+{
+    size_t i = 0;
+    for (; i + LANES <= k; i += LANES)
+        UNROLL
+    for (size_t r = 0; r < n_rows; r++)
+        memcpy(to + i * TILE_ROWS + r * LANES, x + r * x_stride + i, LANES * sizeof *to);
+    for (size_t r = 0; i < k && r < n_rows; r++) {
+        float last[LANES] = {0};
+        memcpy(last, x + r * x_stride + i, (k - i) * sizeof *last);
+        memcpy(to + i * TILE_ROWS + r * LANES, last, sizeof last);
+    }
+}
+
+static void pack(float *packed, size_t group, const float *x, size_t x_stride, size_t n_rows, size_t k)
+{
+    size_t r = 0;
+    for (; r + TILE_ROWS <= n_rows; r += TILE_ROWS)
+        pack_group(packed + r / TILE_ROWS * group, x + r * x_stride, x_stride, TILE_ROWS, k);
+    if (r < n_rows)
+        pack_group(packed + r / TILE_ROWS * group, x + r * x_stride, x_stride, n_rows - r, k);
 }
 
 #define UNPACK(name, type)                                                                                   \
@@ -109,69 +150,88 @@ UNPACK(unpack_f32, LOAD_F32)
 UNPACK(unpack_f16, LOAD_F16)
 UNPACK(unpack_bf16, LOAD_BF16)
 
-/* n columns of y <- a row's sums and what is added to them, if anything. */
-static __attribute__((noinline)) void store_some(float *y, const float *add, const float *sums, size_t n)
+/* n columns of some rows of y <- their sums, L to a row, and what is added to them, if anything. */
+static __attribute__((noinline)) void store_some(float *y, size_t y_stride, const float *add,
+                                                 size_t add_stride, const float *sums, size_t n_rows,
+                                                 size_t n)
 {
-    for (size_t c = 0; c < n; c++)
-        y[c] = add ? add[c] + sums[c] : sums[c];
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t c = 0; c < n; c++)
+            y[r * y_stride + c] = add ? add[r * add_stride + c] + sums[r * L + c] : sums[r * L + c];
 }
 
-/* rows x L results, of which n_cols are stored; k is of whole fours. */
+/* rows x L results, of which n_cols are stored; k is of whole fours.  Rows of pairs lie x_stride apart, others are packed. */
 ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,
                               size_t x_stride, const float *panel, size_t n_cols, size_t k, const int rows,
                               const loader type)
 {
+    const bool packed = type != LOAD_PAIRS;
+    const size_t x_row = packed ? LANES : x_stride, x_step = packed ? TILE_ROWS : 1;
     vec acc[TILE_ROWS][4], a[TILE_ROWS];
     UNROLL
     for (int n = 0; n < rows * 4; n++)
         acc[n / 4][n % 4] = v_zero();
-    size_t i = 0;
+    const float *const end = panel + k * L, *const fours = panel + k / (4 * LANES) * (4 * LANES) * L;
 #define STEP(at)                                                                                             \
     UNROLL                                                                                                   \
     for (int r = 0; r < rows; r++)                                                                           \
-        a[r] = v_quarters(x + (size_t)r * x_stride + (at));                                                  \
+        a[r] = v_quarters(x + (size_t)r * x_row + (at)*LANES * x_step);                                      \
     UNROLL                                                                                                   \
     for (int v = 0; v < 4; v++) {                                                                            \
-        const vec b = v_load_aligned(panel + (at)*L + v * L);                                                \
+        const vec b = v_load_aligned(panel + (at)*LANES * L + v * L);                                        \
         UNROLL                                                                                               \
         for (int r = 0; r < rows; r++)                                                                       \
             ADD_PRODUCT(acc[r][v], a[r], b, type);                                                           \
     }
-    for (; i + 4 * LANES <= k; i += 4 * LANES) {
-        STEP(i)
-        STEP(i + LANES)
-        STEP(i + 2 * LANES)
-        STEP(i + 3 * LANES)
+    for (; panel < fours; panel += 4 * LANES * L, x += 4 * LANES * x_step) {
+        STEP(0)
+        STEP(1)
+        STEP(2)
+        STEP(3)
     }
-    for (; i < k; i += LANES) {
-        STEP(i)
+    for (; panel < end; panel += LANES * L, x += LANES * x_step) {
+        STEP(0)
     }
 #undef STEP
     UNROLL
-    for (int r = 0; r < rows; r++) {
-        const vec sums = v_sum_lanes(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
-        float *to = y + (size_t)r * y_stride;
-        const float *from = add ? add + (size_t)r * add_stride : NULL;
-        if (n_cols < L) {
-            float copy[L];
-            v_store(copy, sums);
-            store_some(to, from, copy, n_cols);
-        } else {
-            v_store(to, from ? v_add(v_load(from), sums) : sums);
-        }
+    for (int r = 0; r < rows; r++)
+        a[r] = v_sum_lanes(acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
+    if (n_cols < L) {
+        float sums[TILE_ROWS * L];
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            v_store(sums + r * L, a[r]);
+        store_some(y, y_stride, add, add_stride, sums, rows, n_cols);
+        return;
     }
+    if (add)
+        UNROLL
+    for (int r = 0; r < rows; r++)
+        a[r] = v_add(v_load(add + (size_t)r * add_stride), a[r]);
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        v_store(y + (size_t)r * y_stride, a[r]);
 }
 
-/* As many whole blocks of so many rows as there are, by L columns.  Returns the rows done. */
+/* Where row r begins: x_stride is that of pairs from row to row, of packed rows from group to group. */
+ALWAYS_INLINE const float *x_at(const float *x, size_t x_stride, size_t r, const loader type)
+{
+    return type == LOAD_PAIRS ? x + r * x_stride : x + r / TILE_ROWS * x_stride + r % TILE_ROWS * LANES;
+}
+
+/* Rows from r on, as many whole blocks of so many as there are, by L columns.  Returns the first that is left.  Of packed rows
+ * there is one block that is less than a group. */
 #define TILE(name, rows, type)                                                                               \
-    static __attribute__((noinline))                                                                         \
-    size_t name##_##rows(float *y, size_t y_stride, const float *add, size_t add_stride, const float *x,     \
-                         size_t x_stride, const float *panel, size_t n_rows, size_t n_cols, size_t k)        \
+    static __attribute__((noinline)) size_t name##_##rows(                                                   \
+        float *y, size_t y_stride, const float *add, size_t add_stride, const float *x, size_t x_stride,     \
+        const float *panel, size_t r, size_t n_rows, size_t n_cols, size_t k)                                \
     {                                                                                                        \
-        size_t r = 0;                                                                                        \
-        for (; n_rows - r >= rows; r += rows)                                                                \
-            tile_block(y + r * y_stride, y_stride, add ? add + r * add_stride : NULL, add_stride,            \
-                       x + r * x_stride, x_stride, panel, n_cols, k, rows, type);                            \
+        x = x_at(x, x_stride, r, type);                                                                      \
+        for (; n_rows - r >= rows; r += rows) {                                                              \
+            tile_block(y + r * y_stride, y_stride, add ? add + r * add_stride : NULL, add_stride, x,         \
+                       x_stride, panel, n_cols, k, rows, type);                                              \
+            x += (type == LOAD_PAIRS ? rows : 1) * x_stride;                                                 \
+        }                                                                                                    \
         return r;                                                                                            \
     }
 #if TILE_ROWS == 6
@@ -182,8 +242,8 @@ ALWAYS_INLINE void tile_block(float *y, size_t y_stride, const float *add, size_
 #define RUN_6(name)
 #endif
 #define RUN(name, rows)                                                                                      \
-    r += name##_##rows(y + r * y_stride + c, y_stride, add ? add + r * add_stride + c : NULL, add_stride,    \
-                       x + r * x_stride, x_stride, panel + c * WC_SPAN, n_rows - r, some, k);
+    r = name##_##rows(y + c, y_stride, add ? add + c : NULL, add_stride, x, x_stride, panel + c * WC_SPAN,   \
+                      r, n_rows, some, k);
 #define TILES(name, type)                                                                                    \
     TILE_6(name, type)                                                                                       \
     TILE(name, 3, type)                                                                                      \
