@@ -107,9 +107,8 @@ ALWAYS_INLINE void unpack(float *panel, const void *w, size_t w_stride, size_t n
         const bool all = c / L * L + L <= n_cols;
         size_t i = 0;
         for (; all && (i + L) * per <= k; i += L)
-            UNROLL
-        for (size_t v = 0; v < TOGETHER; v++)
-            unpack_vector(panel, w, w_stride, c + v, QUARTERS, i, L * per, type);
+            for (size_t v = 0; v < TOGETHER; v++)
+                unpack_vector(panel, w, w_stride, c + v, QUARTERS, i, L * per, type);
         for (; i < words; i += L)
             for (size_t v = 0; v < TOGETHER; v++)
                 unpack_vector(panel, w, w_stride, c + v, c + v < n_cols ? (n_cols - c - v + 3) / 4 : 0, i,
@@ -122,9 +121,8 @@ ALWAYS_INLINE void pack_group(float *to, const float *x, size_t x_stride, const 
 {
     size_t i = 0;
     for (; i + LANES <= k; i += LANES)
-        UNROLL
-    for (size_t r = 0; r < n_rows; r++)
-        memcpy(to + i * TILE_ROWS + r * LANES, x + r * x_stride + i, LANES * sizeof *to);
+        for (size_t r = 0; r < n_rows; r++)
+            memcpy(to + i * TILE_ROWS + r * LANES, x + r * x_stride + i, LANES * sizeof *to);
     for (size_t r = 0; i < k && r < n_rows; r++) {
         float last[LANES] = {0};
         memcpy(last, x + r * x_stride + i, (k - i) * sizeof *last);
