@@ -119,6 +119,20 @@ static inline simde__m512i emulated_left(simde__m512i a, unsigned n)
     return simde__m512i_from_private(x);
 }
 
+static inline simde__m512 emulated_load_first(uint16_t mask, const float *p)
+{
+    float lanes[16] = {0};
+    memcpy(lanes, p, (size_t)__builtin_popcount(mask) * sizeof *p);
+    return simde_mm512_loadu_ps(lanes);
+}
+
+static inline void emulated_store_first(float *p, uint16_t mask, simde__m512 a)
+{
+    float lanes[16];
+    simde_mm512_storeu_ps(lanes, a);
+    memcpy(p, lanes, (size_t)__builtin_popcount(mask) * sizeof *p);
+}
+
 #undef _mm512_cvtepi32_ps
 #undef _mm512_madd_epi16
 #undef _mm512_maddubs_epi16
@@ -145,6 +159,10 @@ static inline simde__m512i emulated_left(simde__m512i a, unsigned n)
 #undef _mm512_slli_epi16
 #define _mm512_srli_epi16(a, n) emulated_right(a, n)
 #define _mm512_slli_epi16(a, n) emulated_left(a, n)
+#undef _mm512_maskz_loadu_ps
+#undef _mm512_mask_storeu_ps
+#define _mm512_maskz_loadu_ps(mask, p)    emulated_load_first(mask, p)
+#define _mm512_mask_storeu_ps(p, mask, a) emulated_store_first(p, mask, a)
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(disable)")
 #else
@@ -157,20 +175,6 @@ static inline simde__m512i emulated_left(simde__m512i a, unsigned n)
 const wc_kernels *emulated_avx512(void);
 #include "kernels/avx512/avx512.c" /* NOLINT(bugprone-suspicious-include): it is what is emulated */
 #else
-static inline simde__m512 emulated_load_first(uint16_t mask, const float *p)
-{
-    float lanes[16] = {0};
-    memcpy(lanes, p, (size_t)__builtin_popcount(mask) * sizeof *p);
-    return simde_mm512_loadu_ps(lanes);
-}
-
-static inline void emulated_store_first(float *p, uint16_t mask, simde__m512 a)
-{
-    float lanes[16];
-    simde_mm512_storeu_ps(lanes, a);
-    memcpy(p, lanes, (size_t)__builtin_popcount(mask) * sizeof *p);
-}
-
 /* b's 16 values, then a's, to nearest; the CPU takes those below 2^-126 for zeros. */
 static inline simde__m512bh emulated_pairs(simde__m512 a, simde__m512 b)
 {
@@ -188,12 +192,8 @@ static inline simde__m512bh emulated_pairs(simde__m512 a, simde__m512 b)
 
 #undef _mm512_cvtne2ps_pbh
 #define _mm512_cvtne2ps_pbh(a, b) emulated_pairs(a, b)
-#undef _mm512_maskz_loadu_ps
-#undef _mm512_mask_storeu_ps
-#define _mm512_maskz_loadu_ps(mask, p)    emulated_load_first(mask, p)
-#define _mm512_mask_storeu_ps(p, mask, a) emulated_store_first(p, mask, a)
-#define __AVX512VNNI__                    1
-#define __AVX512BF16__                    1
+#define __AVX512VNNI__            1
+#define __AVX512BF16__            1
 #ifdef EMULATE_TILES
 static _Thread_local struct {
     int rows, row_bytes;

@@ -20,9 +20,7 @@
 #define PAIRS_GO_ON false
 #endif
 #else
-#define v_pairs(a, b, c)       v_fma(a, b, c) /* named, never run */
-#define v_load_first(p, n)     v_load(p)      /* n is L */
-#define v_store_first(p, a, n) v_store(p, a)
+#define v_pairs(a, b, c) v_fma(a, b, c) /* named, never run */
 #endif
 #if defined(__AVX2__)
 #include "kernels/vector/bytes_x86.h"

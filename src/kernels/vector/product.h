@@ -430,23 +430,20 @@ static void dot_pairs(float *y, size_t y_stride, const uint16_t *x, size_t x_str
 }
 #endif
 
-/* rows x (1 or 2) L values of o from column i on, `last` of the last vector; a weight, and a value of v, is a float or a
- * bf16 pair.  v can be read to whole vectors. */
+/* rows x 2 L values of o, or rows x the first n <= L; a weight, and a value of v, is a float or a bf16 pair. */
 ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                              const float *v, size_t v_stride, size_t n_keys, const int rows, const int wide,
-                             const size_t last, const loader type)
+                             const size_t n, const loader type)
 {
-    vec c[MIX_ROWS][2];
+    vec c[12][2];
+#define LOAD(p) (wide > 1 || n == L ? v_load(p) : v_load_first(p, n))
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
-    for (int i = 0; i < wide; i++) {
-        const float *from = o + (size_t)r * o_stride + i * L;
-        c[r][i] = alpha ? v_mul(i + 1 < wide ? v_load(from) : v_load_first(from, last), v_all(alpha[r]))
-                        : v_zero();
-    }
+    for (int i = 0; i < wide; i++)
+        c[r][i] = alpha ? v_mul(LOAD(o + (size_t)r * o_stride + i * L), v_all(alpha[r])) : v_zero();
     for (size_t j = 0; j < n_keys; j++) {
-        const vec b0 = v_load(v + j * v_stride), b1 = wide > 1 ? v_load(v + j * v_stride + L) : b0;
+        const vec b0 = LOAD(v + j * v_stride), b1 = wide > 1 ? LOAD(v + j * v_stride + L) : b0;
         UNROLL
         for (int r = 0; r < rows; r++) {
             const vec a = v_all(p[(size_t)r * p_stride + j]);
@@ -455,82 +452,67 @@ ALWAYS_INLINE void mix_block(float *o, size_t o_stride, const float *alpha, cons
                 c[r][1] = MUL_ADD(a, b1, c[r][1], type);
         }
     }
+#undef LOAD
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
     for (int i = 0; i < wide; i++) {
         float *to = o + (size_t)r * o_stride + i * L;
-        if (i + 1 < wide)
+        if (wide > 1 || n == L)
             v_store(to, c[r][i]);
         else
-            v_store_first(to, c[r][i], last);
+            v_store_first(to, c[r][i], n);
     }
 }
 
-/* The columns that fill whole blocks; returns how many. */
-ALWAYS_INLINE size_t mix_whole(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
-                               const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d,
-                               const loader type)
+/* Two vectors of columns at a time, then one, then what is left of one. */
+ALWAYS_INLINE void mix_all(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
+                           const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d,
+                           const loader type)
 {
     size_t i = 0;
-    for (; i + 2 * L <= d; i += 2 * L) {
-        size_t r = 0;
-#define RUN(rows)                                                                                            \
+#define RUN(rows, wide, n)                                                                                   \
     for (; n_rows - r >= rows; r += rows)                                                                    \
         mix_block(o + r * o_stride + i, o_stride, alpha ? alpha + r : NULL, p + r * p_stride, p_stride,      \
-                  v + i, v_stride, n_keys, rows, 2, L, type);
+                  v + i, v_stride, n_keys, rows, wide, n, type);
+    for (; i + 2 * L <= d; i += 2 * L) {
+        size_t r = 0;
 #if MIX_ROWS == 12
-        RUN(12)
+        RUN(12, 2, L)
 #endif
-        RUN(6)
-        RUN(4)
-        RUN(2)
-        RUN(1)
-#undef RUN
+        RUN(6, 2, L)
+        RUN(4, 2, L)
+        RUN(2, 2, L)
+        RUN(1, 2, L)
     }
-    return i;
+    if (i + L <= d) {
+        size_t r = 0;
+        RUN(12, 1, L)
+        RUN(4, 1, L)
+        RUN(1, 1, L)
+        i += L;
+    }
+    if (i < d) {
+        const size_t n = d - i;
+        size_t r = 0;
+        RUN(12, 1, n)
+        RUN(4, 1, n)
+        RUN(1, 1, n)
+    }
+#undef RUN
 }
 
 static void mix(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
                 const float *v, size_t v_stride, size_t n_rows, size_t n_keys, size_t d)
 {
-    size_t i = mix_whole(o, o_stride, alpha, p, p_stride, v, v_stride, n_rows, n_keys, d, LOAD_F32);
-    for (; i < d; i++) /* a last few columns, one by one, in the same order */
-        for (size_t r = 0; r < n_rows; r++) {
-            float sum = o[r * o_stride + i] * alpha[r];
-            for (size_t j = 0; j < n_keys; j++)
-                sum = fmaf(p[r * p_stride + j], v[j * v_stride + i], sum);
-            o[r * o_stride + i] = sum;
-        }
+    mix_all(o, o_stride, alpha, p, p_stride, v, v_stride, n_rows, n_keys, d, LOAD_F32);
 }
 
 #ifdef PAIRS_BY_VECTORS
-/* n < 2L columns of some rows. */
-ALWAYS_INLINE void mix_rest(float *o, size_t o_stride, const float *alpha, const float *p, size_t p_stride,
-                            const float *v, size_t v_stride, size_t n_pairs, size_t n, const int rows)
-{
-    if (n > L)
-        mix_block(o, o_stride, alpha, p, p_stride, v, v_stride, n_pairs, rows, 2, n - L, LOAD_PAIRS);
-    else
-        mix_block(o, o_stride, alpha, p, p_stride, v, v_stride, n_pairs, rows, 1, n, LOAD_PAIRS);
-}
-
 static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint16_t *p, size_t p_stride,
                       const uint16_t *v, size_t v_stride, size_t n_rows, size_t n_pairs, size_t d)
 {
-    const float *weights = (const float *)p, *values = (const float *)v;
-    const size_t i = mix_whole(o, o_stride, alpha, weights, p_stride / 2, values, v_stride / 2, n_rows,
-                               n_pairs, d, LOAD_PAIRS);
-    size_t r = 0;
-    if (i == d)
-        return;
-#define RUN(rows)                                                                                            \
-    for (; n_rows - r >= rows; r += rows)                                                                    \
-        mix_rest(o + r * o_stride + i, o_stride, alpha ? alpha + r : NULL, weights + r * (p_stride / 2),     \
-                 p_stride / 2, values + i, v_stride / 2, n_pairs, d - i, rows);
-    RUN(12)
-    RUN(4)
-    RUN(1)
-#undef RUN
+    mix_all(o, o_stride, alpha, (const float *)p, p_stride / 2, (const float *)v, v_stride / 2, n_rows,
+            n_pairs, d, LOAD_PAIRS);
 }
 #endif

@@ -33,6 +33,15 @@ enum { STREAMS = 4, AHEAD = 2 * 1024, ROWS_AHEAD = 1024, MARGIN = 0, PAGES_AHEAD
     _mm256_castsi256_ps(                                                                                     \
         _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
 
+/* The first n of L values, 0 < n <= L; behind them a load gives zeros. */
+#define v_load_first(p, n)     _mm256_maskload_ps(p, first_of_8(n))
+#define v_store_first(p, a, n) _mm256_maskstore_ps(p, first_of_8(n), a)
+
+static inline __m256i first_of_8(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
 static inline vec v_load_bf16(const uint16_t *p)
 {
     return _mm256_castsi256_ps(

@@ -47,6 +47,10 @@ enum {
     _mm512_castsi512_ps(                                                                                     \
         _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
 
+/* The first n of L values, 0 < n <= L; behind them a load gives zeros. */
+#define v_load_first(p, n)     _mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (L - (n))), p)
+#define v_store_first(p, a, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (L - (n))), a)
+
 static inline vec v_load_bf16(const uint16_t *p)
 {
     return _mm512_castsi512_ps(

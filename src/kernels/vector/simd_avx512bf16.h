@@ -2,8 +2,5 @@
 #define v_pairs(a, b, c) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
 /* 2L values to nearest, ties to even; those below 2^-126 become 0. */
 #define v_store_pairs(p, a, b) _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(b, a))
-/* The first n of L values, 0 < n <= L; behind them a load gives zeros. */
-#define v_load_first(p, n)     _mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (L - (n))), p)
-#define v_store_first(p, a, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (L - (n))), a)
 /* a 2^n for whole n */
 #define v_times_pow2(a, n) _mm512_scalef_ps(a, n)

@@ -30,6 +30,21 @@ enum { STREAMS = 4, AHEAD = 2 * 1024, ROWS_AHEAD = 1024, MARGIN = 0, PAGES_AHEAD
 /* 2^n for whole n from -126 to 127 */
 #define v_pow2(n) vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23))
 
+/* The first n of L values, 0 < n <= L; behind them a load gives zeros. */
+static inline vec v_load_first(const float *p, size_t n)
+{
+    float copy[4] = {0};
+    memcpy(copy, p, n * sizeof *p);
+    return vld1q_f32(copy);
+}
+
+static inline void v_store_first(float *p, vec a, size_t n)
+{
+    float copy[4];
+    vst1q_f32(copy, a);
+    memcpy(p, copy, n * sizeof *p);
+}
+
 static inline vec v_load_bf16(const uint16_t *p)
 {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
