@@ -374,7 +374,8 @@ void check_products(const wc_kernels *k)
             check_pairs_size(k, rows[j], m, widths[i], true, (i + j) % 2 == 0);
             check_pairs_size(k, rows[j], m, widths[i], false, (i + j) % 2 == 1);
         }
-    static const size_t depths[] = {1, 7, 8, 15, 16, 24, 29, 31, 32, 33, 64, 72, 96, 257}, keys[] = {1, 2, 37, 64};
+    static const size_t depths[] = {1, 7, 8, 15, 16, 24, 29, 31, 32, 33, 64, 72, 96, 257},
+                        keys[] = {1, 2, 37, 64};
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
             check_mix_size(k, rows[j], keys[(i + j) % 4], depths[i], (i + j) % 2 == 0);
