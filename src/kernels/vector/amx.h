@@ -87,8 +87,8 @@ ALWAYS_INLINE void fetch_tile(const char *rows, size_t row)
         __builtin_prefetch(rows + r * row);
 }
 
-/* One or two tiles of rows by one or two of columns, as they are shaped.  While a step is multiplied, the next one's tiles come from
- * the second cache, which without a neighbour on the same core gains nothing and with one a third. */
+/* One or two tiles of rows by one or two of columns, as they are shaped.  While a step is multiplied, the next one's tiles come to
+ * the first cache: alone on a core nothing is gained by it, beside a neighbour a third. */
 ALWAYS_INLINE void multiply_tiles(float *y, size_t y_stride, const float *add, size_t add_stride,
                                   tile_operands o, const int w_parts, const bool two_rows,
                                   const bool two_cols)
@@ -239,7 +239,10 @@ static void tile_pairs(float *y, size_t y_stride, const float *add, size_t add_s
 
 /* ---- few rows of x ---- */
 
-enum { TURNED_STEPS = 16 }; /* of K, that are turned at once */
+enum {
+    TURNED_STEPS = 16, /* of K, that are turned at once */
+    DOT_AHEAD = 512    /* bytes from what of a row is multiplied to what is fetched */
+};
 
 /* The right operands of some steps of K, of up to 16 rows of x: a single one lies as it should. */
 static const char *right_operands(uint32_t *turned, const uint16_t *x, size_t x_stride, size_t nx, size_t i,
@@ -278,7 +281,7 @@ static void dot_tile(float *y, size_t y_stride, const uint16_t *x, size_t x_stri
             _tile_loadd(6, right + s * right_step, right_row);
             _tile_dpbf16ps(0, 4, 6);
             for (size_t j = 0; j < TILE && !is_last; j++)
-                fetch_ahead(left + j * left_row, AHEAD, 1);
+                fetch_ahead(left + j * left_row, DOT_AHEAD, 1);
         }
     }
     _tile_stored(0, sums, 4 * TILE);

@@ -9,7 +9,7 @@ typedef __m512 vec;
 /* Fetching weights (product.h).  What has AMX is from Intel, and so is what has AVX-512 but no product of bf16; the others stand by
  * Zen 4, whose first cache has few places for what is on its way. */
 #if defined(BY_TILES) || !defined(__AVX512BF16__)
-enum { STREAMS = 4, AHEAD = 512, ROWS_AHEAD = 1024, MARGIN = 0, PAGES_AHEAD = 0 };
+enum { STREAMS = 4, AHEAD = 2 * 1024, ROWS_AHEAD = 1024, MARGIN = 0, PAGES_AHEAD = 0 };
 #define FETCH(p) __builtin_prefetch(p, 0, 3)
 #else
 enum {
