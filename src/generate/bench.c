@@ -1,8 +1,8 @@
 /* bench.c - medians of interleaved runs of prefill, decode, picture and sound encoding, and the ceilings from the same run.
  *
  * A decode step must read every weight but the tables that are read by row; a prefill is arithmetic.  So each figure stands
- * beside its share of the machine's bare rate.  Machines are noisy: the rates are measured before and after each run, and a run's
- * share is that of the two's mean. */
+ * beside its share of the machine's bare rate.  Machines are noisy: the rates are measured before and after each run, that of memory
+ * also every second of a decode, and a run's share is that of their mean. */
 #include "generate/bench.h"
 
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "generate/sound.h"
 
 enum { MAX_REPEAT = 100, DEFAULT_REPEAT = 3 };
+static const double LOOK_SECONDS = 1;
 
 /* Of every round: tokens, pictures and sounds a second, the ceilings around each kind of run, and all that were measured. */
 struct rounds {
@@ -39,8 +40,30 @@ static double median(const double *values, int n)
     return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
+/* Looks at memory between two tokens. */
+struct looks {
+    struct wc_model *m;
+    double last, spent, sum; /* when, seconds, and of the rates */
+    int n;
+};
+
+static bool look_between(void *user, const wc_event *event)
+{
+    struct looks *l = user;
+    const double now = wc_seconds();
+    if (event->last || now - l->last < LOOK_SECONDS)
+        return true;
+    const double rate = wc_backend_read_ceiling(l->m->backend);
+    l->sum += rate;
+    l->n += rate > 0;
+    l->last = wc_seconds();
+    l->spent += l->last - now;
+    return true;
+}
+
 /* Prefills n tokens and decodes m more in a session of its own. */
-static bool run_text(struct wc_model *m, const wc_bench_options *o, struct rounds *r, wc_error *err)
+static bool run_text(struct wc_model *m, const wc_bench_options *o, struct rounds *r, struct looks *looks,
+                     wc_error *err)
 {
     int n = o->n_prefill > 0 ? o->n_prefill : 1;
     wc_session_options so = {.size = sizeof so, .ctx = n + o->n_decode + 1};
@@ -58,11 +81,13 @@ static bool run_text(struct wc_model *m, const wc_bench_options *o, struct round
                                    .sampling = 1,
                                    .n_logprobs = -1,
                                    .ignore_eos = true};
-    ok = ok && wc_session_set_prompt(s, &prompt, err) && wc_generate_answers(&s, 1, &g, NULL, NULL, err);
+    *looks = (struct looks){.m = m, .last = wc_seconds()};
+    ok = ok && wc_session_set_prompt(s, &prompt, err) &&
+         wc_generate_answers(&s, 1, &g, look_between, looks, err);
     if (ok) {
         r->first[r->n] = s->first_token_seconds;
         r->prefill[r->n] = n / s->prefill_seconds;
-        r->decode[r->n] = o->n_decode > 0 ? o->n_decode / s->decode_seconds : 0;
+        r->decode[r->n] = o->n_decode > 0 ? o->n_decode / (s->decode_seconds - looks->spent) : 0;
     }
     wc_mem_free(ids);
     wc_session_close(s);
@@ -132,13 +157,14 @@ static bool run_rounds(struct wc_model *m, const wc_bench_options *o, int repeat
 {
     for (r->n = 0; r->n < repeat; r->n++) {
         wc_ceilings limits = {0};
+        struct looks between = {0};
         look(m, r, &limits);
         if (o->n_prefill > 0 || o->n_decode > 0) {
-            if (!run_text(m, o, r, err))
+            if (!run_text(m, o, r, &between, err))
                 return false;
             const wc_ceilings around = look(m, r, &limits);
             r->text_flops[r->n] = around.flops_per_second;
-            r->text_bytes[r->n] = around.read_bytes_per_second;
+            r->text_bytes[r->n] = (2 * around.read_bytes_per_second + between.sum) / (2 + between.n);
         }
         if (o->image) {
             if (!run_image(m, r, err))

@@ -219,13 +219,20 @@ void wc_backend_ceilings(wc_backend *b, wc_dtype weights, wc_ceilings *out)
     const double step_flops = (bytes_too ? 8.0 : pairs ? 4.0 : 2.0) * c->k->lanes;
     *out = (wc_ceilings){0};
     out->flops_per_second = step_flops * BURN_STEPS * (double)n / best_seconds(c, &j, n);
+    out->read_bytes_per_second = wc_backend_read_ceiling(b);
+}
+
+double wc_backend_read_ceiling(wc_backend *b)
+{
+    struct cpu *c = cpu_of(b);
+    const size_t n = 4 * (size_t)wc_pool_threads(b->pool);
     wc_arena *large = wc_arena_new_fixed(READ_BYTES); /* on large pages, which are read half as fast again */
     char *bytes = large ? wc_arena_alloc(large, READ_BYTES) : NULL;
     if (!bytes)
-        return;
+        return 0;
     memset(bytes, 1, READ_BYTES);
-    j.bytes = bytes;
-    j.share = READ_BYTES / (4 * n) / 64 * 64;
-    out->read_bytes_per_second = (double)(j.share * 4 * n) / best_seconds(c, &j, 4 * n);
+    struct ceiling_job j = {.k = c->k, .bytes = bytes, .share = READ_BYTES / n / 64 * 64};
+    const double rate = (double)(j.share * n) / best_seconds(c, &j, n);
     wc_arena_free(large);
+    return rate;
 }
