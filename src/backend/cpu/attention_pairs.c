@@ -12,10 +12,17 @@ bool wc_cpu_pairs_fit(const struct cpu *c, const wc_attention *a)
     return wc_cpu_takes_pairs(c, WC_BF16) && a->key_dim <= 2 * WC_SPAN;
 }
 
-/* bf16 values of a block's keys, an odd key_dim filled up by zeros, and of its values. */
-static size_t key_block(const wc_attention *a)
+/* key_dim filled up by zeros to pairs, or to what tiles take at once: a second product of a few pairs would cost as much as the first. */
+static size_t whole_key(const struct cpu *c, const wc_attention *a)
 {
-    return ((size_t)a->key_dim + 1) / 2 * 2 * PAIR_KEYS;
+    const size_t kd = (size_t)a->key_dim;
+    return c->k->pairs_go_on ? whole_pairs(c, kd) : (kd + 1) / 2 * 2;
+}
+
+/* bf16 values of a block's keys, and of its values. */
+static size_t key_block(const struct cpu *c, const wc_attention *a)
+{
+    return whole_key(c, a) * PAIR_KEYS;
 }
 
 /* A row of values goes on with zeros to whole vectors. */
@@ -31,7 +38,7 @@ static size_t count_blocks(const wc_attention *a, size_t m)
 
 size_t wc_cpu_pairs_work(const struct cpu *c, size_t m, const wc_attention *a)
 {
-    return wc_cpu_pairs_fit(c, a) ? count_blocks(a, m) * (key_block(a) + value_block(c, a)) / 2 : 0;
+    return wc_cpu_pairs_fit(c, a) ? count_blocks(a, m) * (key_block(c, a) + value_block(c, a)) / 2 : 0;
 }
 
 /* Keys of `some` positions from pos on, into block [key_dim / 2, PAIR_KEYS] pairs. */
@@ -39,7 +46,7 @@ static void pair_keys(const struct attention_pairs *p, uint16_t *block, size_t h
                       uint16_t *narrowed)
 {
     const size_t kd = (size_t)p->a->key_dim, heads = (size_t)p->a->n_kv_heads;
-    memset(block, 0, key_block(p->a) * sizeof *block);
+    memset(block, 0, key_block(p->c, p->a) * sizeof *block);
     for (size_t r = 0; r < some; r++) {
         wc_cpu_narrow(p->c, narrowed, f32(p->k) + ((pos + r) * heads + head) * kd, kd);
         for (size_t i = 0; i < kd; i += 2)
@@ -69,7 +76,7 @@ static void pair_blocks(void *job, size_t first, size_t n)
     for (size_t block = first; block < first + n; block++) {
         const size_t head = block % heads, pos = block / heads * PAIR_KEYS;
         const size_t some = wc_min_size(PAIR_KEYS, p->k.shape[0] - pos);
-        pair_keys(p, p->keys + block * key_block(p->a), head, pos, some, s->row_pairs);
+        pair_keys(p, p->keys + block * key_block(p->c, p->a), head, pos, some, s->row_pairs);
         pair_values(p, p->values + block * value_block(p->c, p->a), head, pos, some);
     }
     wc_cpu_put_scratch(p->c, s);
@@ -80,7 +87,7 @@ void wc_cpu_pairs_make(struct attention_pairs *p, struct cpu *c, const wc_attent
 {
     const size_t blocks = count_blocks(a, k.shape[0]);
     *p = (struct attention_pairs){.c = c, .a = a, .k = k, .v = v, .keys = (uint16_t *)f32(work)};
-    p->values = p->keys + blocks * key_block(a);
+    p->values = p->keys + blocks * key_block(c, a);
     wc_cpu_for(c, pair_blocks, p, blocks, 1);
 }
 
@@ -104,8 +111,8 @@ void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos
                         struct scratch *s)
 {
     p->c->k->mix_pairs(s->scores, PAIR_KEYS, NULL, s->row_pairs, query_stride(p),
-                       p->keys + block_index(p, head, pos) * key_block(p->a), 2 * PAIR_KEYS, rows,
-                       ((size_t)p->a->key_dim + 1) / 2, whole_vectors(p->c, n));
+                       p->keys + block_index(p, head, pos) * key_block(p->c, p->a), 2 * PAIR_KEYS, rows,
+                       whole_key(p->c, p->a) / 2, whole_vectors(p->c, n));
 }
 
 /* Row r of the tile's weights: they take the place of queries, which are in row_pairs. */
