@@ -309,7 +309,18 @@ ALWAYS_INLINE uint16_t to_bf16(float x)
 
 static void narrow_bf16(uint16_t *y, const float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    size_t i = 0;
+#ifdef __AVX512BF16__
+    for (; i + 2 * L <= n; i += 2 * L) {
+        const vec a = v_load(x + i), b = v_load(x + i + L);
+        if (v_has_tiny(a) || v_has_tiny(b))
+            for (size_t j = i; j < i + 2 * L; j++)
+                y[j] = to_bf16(x[j]);
+        else
+            v_store_pairs(y + i, a, b);
+    }
+#endif
+    for (; i < n; i++)
         y[i] = to_bf16(x[i]);
 }
 
