@@ -351,20 +351,25 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
     _tile_release();
 }
 
-/* The bare stream of tile_pairs: a step is a vector's pairs, of which an instruction makes 16 x 16.  The numbers are of 1 to 2 with
- * either sign: products of zeros take less power, and the CPU makes more of them. */
-static float burn_pairs(size_t n)
+/* Loads `numbers`, which are not zeros, as all operands: products of zeros take less power, and the CPU makes more of them. */
+ALWAYS_INLINE void load_operands(const uint16_t numbers[2 * TILE_WORDS])
 {
-    _Alignas(64) uint16_t numbers[2 * TILE_WORDS];
-    float results[TILE_WORDS];
-    for (size_t i = 0; i < 2 * TILE_WORDS; i++)
-        numbers[i] = (uint16_t)(0x3f80 | (i * 37 & 0x7f) | (i / 3 & 1) << 15);
-    shape_product(2 * TILE, 2 * TILE, TILE);
     MEMORY_IS_WRITTEN();
     _tile_loadd(4, numbers, 4 * TILE);
     _tile_loadd(5, numbers, 4 * TILE);
     _tile_loadd(6, numbers, 4 * TILE);
     _tile_loadd(7, numbers, 4 * TILE);
+}
+
+/* The bare stream of tile_pairs: a step is a vector's pairs, of which an instruction makes 16 x 16. */
+static float burn_pairs(size_t n)
+{
+    _Alignas(64) uint16_t numbers[2 * TILE_WORDS]; /* of 1 to 2, with either sign */
+    float results[TILE_WORDS];
+    for (size_t i = 0; i < 2 * TILE_WORDS; i++)
+        numbers[i] = (uint16_t)(0x3f80 | (i * 37 & 0x7f) | (i / 3 & 1) << 15);
+    shape_product(2 * TILE, 2 * TILE, TILE);
+    load_operands(numbers);
     for (size_t i = 0; i < n; i += 4 * TILE * TILE) {
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);

@@ -169,7 +169,11 @@ ALWAYS_INLINE void tile_quants(float *y, size_t y_stride, const float *add, size
 static float burn_bytes(size_t n)
 {
     _Alignas(64) int32_t results[TILE * TILE];
+    _Alignas(64) uint16_t numbers[2 * TILE_WORDS]; /* all bytes there are */
+    for (size_t i = 0; i < 2 * TILE_WORDS; i++)
+        numbers[i] = (uint16_t)(i * 40503);
     shape_groups(TILE, 32);
+    load_operands(numbers);
     for (size_t i = 0; i < n; i += 4 * TILE * 8) {
         _tile_dpbssd(0, 4, 6);
         _tile_dpbssd(1, 4, 6);
