@@ -254,5 +254,5 @@ typedef struct wc_ceilings {
     double read_bytes_per_second; /* streaming read of memory far larger than the caches */
 } wc_ceilings;
 void wc_backend_ceilings(wc_backend *b, wc_dtype weights, wc_ceilings *out);
-double wc_backend_read_ceiling(wc_backend *b); /* the second alone; 0 without memory for it */
+double wc_backend_read_ceiling(wc_backend *b); /* read_bytes_per_second alone; 0: no memory for it */
 #endif
