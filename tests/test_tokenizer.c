@@ -114,6 +114,10 @@ static void test_refused(void **state)
         {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0},\"unk_token\":\"a\"},"
          "\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"%%\"}}",
          "normalizer.precompiled_charsmap: not base64"},
+        {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0},\"unk_token\":\"a\"},"
+         "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"BPEDecoder\",\"suffix\":\"_\"},"
+         "{\"type\":\"CTC\",\"pad_token\":\"a\",\"word_delimiter_token\":\"_\"}]}}",
+         "decoder: CTC after another stage"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         wc_error err = {0};
@@ -260,6 +264,37 @@ static void test_bpe(void **state)
     check_tokens(t, "abb", "[ab]"); /* nothing for the last character: it is dropped */
     check_tokens(t, "c", "[c</w>]");
     check_tokens(t, "acc", "[a][##c][##c</w>]");
+    wc_tokenizer_free(t);
+    /* a character's bytes are those of the prefix and suffix, too */
+    t = from_text(
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"<0x23>\":1,\"<0x63>\":2,\"?\":3},"
+        "\"merges\":[],\"byte_fallback\":true,\"unk_token\":\"?\",\"continuing_subword_prefix\":\"#\"}}",
+        &err);
+    assert_non_null(t);
+    check_tokens(t, "ac", "[a][<0x23>][<0x63>]");
+    check_tokens(t, "ca", "[<0x63>][?]");
+    wc_tokenizer_free(t);
+    /* those on both sides of a dropped character meet */
+    t = from_text("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\u2581\":0,\"\u2581\u2581\":1},"
+                  "\"merges\":[[\"\u2581\",\"\u2581\"]]}}",
+                  &err);
+    assert_non_null(t);
+    check_tokens(t, "\u2581x\u2581", "[\u2581\u2581]");
+    wc_tokenizer_free(t);
+}
+
+/* Metaspace puts something in front of what begins where the text did before it was normalized. */
+static void test_first(void **state)
+{
+    wc_error err = {0};
+    wc_tokenizer *t = from_text(
+        "{\"normalizer\":{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true},"
+        "\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"first\"},"
+        "\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"_a\":1,\"?\":2},\"unk_token\":\"?\"}}",
+        &err);
+    assert_non_null(t);
+    check_tokens(t, "a a ", "[_a][_a]");
+    check_tokens(t, " a a", "[a][_a]");
     wc_tokenizer_free(t);
 }
 
@@ -435,9 +470,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_split),    cmocka_unit_test(test_scanners),
-        cmocka_unit_test(test_bpe),     cmocka_unit_test(test_specials), cmocka_unit_test(test_long_runs),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_sides),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_split),   cmocka_unit_test(test_scanners),
+        cmocka_unit_test(test_bpe),       cmocka_unit_test(test_first),   cmocka_unit_test(test_specials),
+        cmocka_unit_test(test_long_runs), cmocka_unit_test(test_threads), cmocka_unit_test(test_sides),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }

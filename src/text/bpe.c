@@ -87,9 +87,13 @@ static bool init(wc_bpe *b, wc_arena *a, const wc_vocab *vocab)
     if (!b->notes || !survey(b, a))
         return false;
     wc_vocab_byte_ids(vocab, b->byte_ids);
-    for (int i = 0; i < 256; i++)
+    b->all_bytes = true;
+    for (int i = 0; i < 256; i++) {
         if (b->byte_ids[i] >= 0)
             b->notes[b->byte_ids[i]] = NOTE_BYTE;
+        else
+            b->all_bytes = false;
+    }
     b->may_cut = wc_vocab_find(vocab, SPACE, SPACE_BYTES) >= 0;
     return true;
 }
@@ -269,29 +273,25 @@ static struct wc_bpe_entry heap_pop(wc_bpe_scratch *z)
 
 /* ---- symbols ---------------------------------------------------------------------------------------------------- */
 
-/* The token of character s [n], which is the word's first or last or neither: with prefix and suffix as they apply. */
-static int32_t find_char(const wc_bpe *b, const char *s, size_t n, bool first, bool last)
+/* Character s [n] as the vocabulary has it: with the prefix unless it is the word's first one, the suffix when it is the last.
+ * Writes n_prefix + n + n_suffix bytes at most to text and returns how many. */
+static size_t decorate(const wc_bpe *b, const char *s, size_t n, bool first, bool last, char *text)
 {
-    char text[4 + 2 * 64];
-    size_t used = 0;
-    if (b->n_prefix == 0 && b->n_suffix == 0) {
-        uint32_t c;
-        wc_utf8_decode(s, n, &c);
-        if (c < b->n_char_ids)
-            return b->char_ids[c];
-        return c < MAX_CHAR_IDS ? -1 : wc_vocab_find(b->vocab, s, n);
-    }
-    if (!first) {
-        memcpy(text, b->prefix, b->n_prefix);
-        used = b->n_prefix;
-    }
-    memcpy(text + used, s, n);
-    used += n;
-    if (last) {
-        memcpy(text + used, b->suffix, b->n_suffix);
-        used += b->n_suffix;
-    }
-    return wc_vocab_find(b->vocab, text, used);
+    const size_t before = first ? 0 : b->n_prefix, behind = last ? b->n_suffix : 0;
+    memcpy(text, b->prefix ? b->prefix : "", before);
+    memcpy(text + before, s, n);
+    memcpy(text + before + n, b->suffix ? b->suffix : "", behind);
+    return before + n + behind;
+}
+
+/* The token of a plain character s [n]. */
+static int32_t find_char(const wc_bpe *b, const char *s, size_t n)
+{
+    uint32_t c;
+    wc_utf8_decode(s, n, &c);
+    if (c < b->n_char_ids)
+        return b->char_ids[c];
+    return c < MAX_CHAR_IDS ? -1 : wc_vocab_find(b->vocab, s, n);
 }
 
 /* All bytes of s have a token of the kind <0x0A>. */
@@ -311,19 +311,27 @@ static bool add_symbol(wc_bpe_scratch *z, int32_t id, size_t bytes)
 /* Characters to symbols.  Unknown ones become bytes, or unk (neighbours as one when fused), or nothing. */
 static bool split_word(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n)
 {
+    const bool plain = b->n_prefix == 0 && b->n_suffix == 0;
     size_t unk = 0; /* bytes of one that is waiting to be added */
     bool ok = true;
     z->ids.size = z->bytes.size = 0;
     for (size_t i = 0, len; ok && i < n; i += len) {
         uint32_t c;
-        len = wc_utf8_decode(s + i, n - i, &c);
-        int32_t id = find_char(b, s + i, len, i == 0, i + len == n);
+        char decorated[4 + 2 * WC_BPE_MAX_AFFIX];
+        const char *text = s + i;
+        size_t n_text = len = wc_utf8_decode(s + i, n - i, &c);
+        if (!plain) {
+            n_text = decorate(b, s + i, len, i == 0, i + len == n, decorated);
+            text = decorated;
+        }
+        int32_t id = plain ? find_char(b, text, n_text) : wc_vocab_find(b->vocab, text, n_text);
         if (id >= 0) {
             ok = (unk == 0 || add_symbol(z, b->unk_id, unk)) && add_symbol(z, id, len);
             unk = 0;
-        } else if (b->byte_fallback && has_bytes(b, s + i, len)) {
-            for (size_t k = 0; ok && k < len; k++)
-                ok = add_symbol(z, b->byte_ids[(unsigned char)s[i + k]], 1);
+        } else if (b->byte_fallback && has_bytes(b, text, n_text)) {
+            for (size_t k = 0; ok && k < n_text;
+                 k++) /* of the word, the prefix's and suffix's are no bytes */
+                ok = add_symbol(z, b->byte_ids[(unsigned char)text[k]], k < len);
         } else if (b->unk_id >= 0) {
             if (unk > 0 && !b->fuse_unk) {
                 ok = add_symbol(z, b->unk_id, unk);
@@ -476,7 +484,9 @@ static size_t part_end(const wc_bpe *b, const char *s, size_t n, size_t start)
 bool wc_bpe_encode(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t n, wc_ids *out, wc_spans *spans,
                    wc_error *err)
 {
-    const bool may_cut = b->may_cut && b->n_prefix == 0 && b->n_suffix == 0;
+    /* where a character may be dropped, those on both sides of it meet */
+    const bool may_cut = b->may_cut && b->n_prefix == 0 && b->n_suffix == 0 &&
+                         (b->unk_id >= 0 || (b->byte_fallback && b->all_bytes));
     size_t at = 0;
     z->measure = spans != NULL;
     if (b->ignore_merges) {

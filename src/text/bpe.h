@@ -6,12 +6,14 @@
 #include "text/spans.h"
 #include "text/vocab.h"
 
+enum { WC_BPE_MAX_AFFIX = 64 };
+
 typedef struct wc_bpe {
     const wc_vocab *vocab;
     bool fuse_unk, byte_fallback, ignore_merges;
     int32_t unk_id;     /* -1: unknown characters are dropped */
-    const char *prefix; /* [n_prefix] of every part of a word but the first, "##" */
-    const char *suffix; /* [n_suffix] of the last part of a word, "</w>" */
+    const char *prefix; /* [n_prefix <= WC_BPE_MAX_AFFIX] of every part of a word but the first, "##" */
+    const char *suffix; /* [n_suffix <= WC_BPE_MAX_AFFIX] of the last part of a word, "</w>" */
     size_t n_prefix, n_suffix;
     /* private */
     const double *
@@ -29,6 +31,7 @@ typedef struct wc_bpe {
         *char_ids; /* [n_char_ids] token of a one-character string, -1: none; those beyond are looked up */
     size_t n_char_ids;
     int32_t byte_ids[256]; /* <0x00> to <0xFF>, -1: none */
+    bool all_bytes;        /* none is missing */
     size_t longest;        /* bytes of the longest token */
     unsigned char *notes;  /* [n_ids] enum note, see bpe.c */
     bool may_cut;          /* before a \u2581, */

@@ -180,6 +180,14 @@ void wc_pretokenizer_release(wc_pretokenizer *p)
     p->n_steps = 0;
 }
 
+bool wc_pretokenizer_needs_origin(const wc_pretokenizer *p)
+{
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i].kind == WC_PRE_METASPACE && p->steps[i].scheme == WC_PREPEND_FIRST)
+            return true;
+    return false;
+}
+
 /* ---- pieces ---------------------------------------------------------------------------------------------------- */
 
 void wc_pieces_init(wc_pieces *p, size_t max_bytes)

@@ -46,6 +46,8 @@ typedef struct wc_pretokenizer {
 
 bool wc_pretokenizer_read(wc_pretokenizer *p, const wc_reader *r, const wc_json *part);
 void wc_pretokenizer_release(wc_pretokenizer *p);
+/* A step asks whether the text begins where the original one does. */
+bool wc_pretokenizer_needs_origin(const wc_pretokenizer *p);
 
 /* Fields of Metaspace, which a decoder of that name has too. */
 bool wc_read_metaspace(const wc_reader *r, const wc_json *stage, const char *part, const char **text,

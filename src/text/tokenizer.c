@@ -40,9 +40,11 @@ struct encoder {
     wc_spans *spans;  /* of the ids in out; NULL: not asked for */
     const char *text; /* [n_text] whose bytes they are */
     size_t n_text;
+    bool
+        follows; /* a gap is traced: for spans, or for what goes in front of a text that begins as it was given */
     const char *normal; /* what the gap that is being encoded was normalized to, */
     size_t gap;         /* where in text it begins, */
-    wc_trace map;       /* and from normal to the gap */
+    wc_trace map;       /* and from normal to the gap, when it follows */
 };
 
 static void encoder_init(struct encoder *e, const wc_tokenizer *t, size_t n, unsigned flags, wc_ids *out,
@@ -295,7 +297,7 @@ static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bo
     const char *gap = s;
     if (level == 1)
         return encode_piece(e, s, n, at_origin);
-    if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, e->spans ? &e->map : NULL, &s,
+    if (!wc_normalizer_run(&t->normalizer, &e->matcher, s, n, e->normalized, e->follows ? &e->map : NULL, &s,
                            &n, e->err))
         return false;
     if (n > e->budget)
@@ -304,7 +306,7 @@ static bool encode_gap(struct encoder *e, int level, const char *s, size_t n, bo
     e->budget -= n;
     e->normal = s;
     e->gap = (size_t)(gap - e->text);
-    return encode_level(e, 1, s, n, at_origin);
+    return encode_level(e, 1, s, n, at_origin && (!e->follows || origin(e, 0).start == 0));
 }
 
 /* Valid UTF-8 for text [n]: text itself, or a copy in repaired with U+FFFD in it.  NULL when there is no memory. */
@@ -339,6 +341,7 @@ static bool encode_text(const wc_tokenizer *t, const char *text, size_t n, unsig
         return wc_fail_memory(err, n);
     encoder_init(&e, t, n, flags, out, err);
     e.spans = spans;
+    e.follows = spans || (t->normalizer.n_steps > 0 && wc_pretokenizer_needs_origin(&t->pretokenizer));
     e.text = s;
     e.n_text = n;
     e.pieces.traced = spans != NULL;

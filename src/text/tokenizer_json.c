@@ -8,7 +8,7 @@
 #include "base/size.h"
 #include "text/tokenizer_parts.h"
 
-enum { MAX_AFFIX = 64, MAX_WORD_CHARS = 1 << 20 };
+enum { MAX_WORD_CHARS = 1 << 20 };
 enum { AHEAD = 16 }; /* tokens of a vocabulary whose slots are on their way into the cache */
 
 /* ---- vocabulary ------------------------------------------------------------------------------------------------ */
@@ -137,9 +137,9 @@ static bool read_affix(const wc_reader *r, const wc_json *model, const char *key
     const char *s;
     if (!wc_read_string(r, model, "model", key, false, &s, n))
         return false;
-    if (*n > MAX_AFFIX)
+    if (*n > WC_BPE_MAX_AFFIX)
         return wc_fail(r->err, WC_UNSUPPORTED, "%s: model.%s: expected at most %d bytes, found %zu", r->file,
-                       key, MAX_AFFIX, *n);
+                       key, WC_BPE_MAX_AFFIX, *n);
     *out = wc_arena_strndup(r->arena, s ? s : "", *n);
     return *out || wc_fail_memory(r->err, *n);
 }
