@@ -129,10 +129,12 @@ typedef struct wc_kernels {
 
     /* The same of bf16 pairs, NULL like those above: o[r,i] = o[r,i] * alpha[r] + sum_j (p[r,2j] v[j,2i] + p[r,2j+1] v[j,2i+1])
      * for j < n_pairs; v's rows can be read to whole vectors, strides are even; with alpha NULL o begins with zeros.  interleave makes
-     * a row of such a v out of two: to[2i] is a[i], to[2i+1] is b[i], to nearest, ties to even. */
+     * a row of such a v out of two: to[2i] is a[i], to[2i+1] is b[i], to nearest, ties to even; interleave_bf16 of two that are
+     * bf16 already. */
     void (*mix_pairs)(float *o, size_t o_stride, const float *alpha, const uint16_t *p, size_t p_stride,
                       const uint16_t *v, size_t v_stride, size_t n_rows, size_t n_pairs, size_t d);
     void (*interleave)(uint16_t *to, const float *a, const float *b, size_t n);
+    void (*interleave_bf16)(uint16_t *to, const uint16_t *a, const uint16_t *b, size_t n);
 
     /* A row of n scores becomes weights: t_i = scale s_i, for soft_cap > 0 soft_cap tanh(t_i / soft_cap);
      * m' = max(*m, max t_i); s_i = exp(t_i - m'); *z = *z exp(*m - m') + sum s_i; *m = m'.  Returns exp(*m - m'), 0 for the

@@ -311,6 +311,16 @@ static void check_mix_size(const wc_kernels *k, size_t n, size_t keys, size_t d,
     guarded_free_all();
 }
 
+/* Two rows of v [2, d] that are bf16 already give what they gave as floats. */
+static void check_interleave_bf16(const wc_kernels *k, const float *v, size_t d, const uint16_t *want,
+                                  bool at_end)
+{
+    uint16_t *rows = guarded(2 * d * sizeof *rows, 2, at_end), *got = guarded(2 * d * sizeof *got, 4, at_end);
+    k->narrow_bf16(rows, v, 2 * d);
+    k->interleave_bf16(got, rows, rows + d, d);
+    verdict(memcmp(got, want, 2 * d * sizeof *got) == 0, k, "interleave_bf16", "%zu values", d);
+}
+
 /* Of bf16 pairs against f32, on whole numbers: nothing is rounded, so the sums are the same. */
 static void check_mix_pairs_size(const wc_kernels *k, size_t n, size_t pairs, size_t d, bool at_end)
 {
@@ -332,6 +342,7 @@ static void check_mix_pairs_size(const wc_kernels *k, size_t n, size_t pairs, si
         k->interleave(v_pairs + j * v_stride, v + 2 * j * d, v + (2 * j + 1) * d, d);
     for (size_t j = 0; j < pairs; j++)
         memset(v_pairs + j * v_stride + 2 * d, 0, 2 * (whole - d) * sizeof *v_pairs);
+    check_interleave_bf16(k, v, d, v_pairs, at_end);
     k->mix(want, d, alpha, p, keys, v, d, n, keys, d);
     k->mix_pairs(o, d, alpha, p_pairs, p_stride, v_pairs, v_stride, n, pairs, d);
     verdict(same_bits(o, want, n * d), k, "interleave and mix_pairs", "%zu rows, %zu keys of %zu", n, keys,

@@ -7,7 +7,8 @@
  * all of them.  Keys are taken in blocks that begin at multiples of their size, and each row takes from a block exactly the
  * keys that it sees, in their order, whichever rows are in the tile: a row's result does not depend on its neighbours.
  *
- * Where the CPU multiplies pairs of bf16, dense attention (an encoder's) does so: attention_pairs.c.
+ * Where the CPU multiplies pairs of bf16, dense attention (an encoder's) does so, and by tiles the one over pages of
+ * bf16: attention_pairs.c.
  *
  * Blocks are summed by segments of as many positions for all rows, whose results are joined in order by the same equations.
  * So a few rows over many keys can be cut among threads by segments, too, with the same result. */
@@ -48,7 +49,8 @@ struct job {
     const wc_kv_layer *kv;  /* paged, or NULL: */
     wc_tensor k, v;         /* dense */
     const wc_row_map *rows; /* of dense ones: whose keys are the step's own rows, or NULL: all see all */
-    const struct attention_pairs *pairs; /* of dense attention in bf16, or NULL */
+    bool by_pairs;          /* of bf16: */
+    const struct attention_pairs *pairs; /* made of dense keys and values; NULL: the pages */
     size_t group;                        /* query heads of a key/value head */
     size_t tile_heads, tile_queries,
         n_splits;      /* heads and query rows of a tile; tiles that share a key/value head */
@@ -211,57 +213,98 @@ static size_t block_keys(const struct job *j)
     return j->pairs ? PAIR_KEYS : WC_KV_PAGE;
 }
 
-/* One block of keys from position pos, a multiple of their number, for the rows that see something of it. */
+/* What a tile sees of a block. */
+struct view {
+    struct span seen[QUERY_ROWS];
+    size_t first, last; /* rows .. */
+    size_t from, to;    /* .. and keys that take part */
+};
+
+/* The view of the block of keys from position pos on, a multiple of their number; false: nothing. */
+static bool look(const struct job *j, const struct tile *t, int pos, struct view *v)
+{
+    const size_t keys = block_keys(j);
+    v->first = t->rows;
+    v->last = v->to = 0;
+    v->from = keys;
+    for (size_t r = 0; r < t->rows; r++) {
+        const int low = t->low[r / t->n_heads], high = t->high[r / t->n_heads];
+        struct span *seen = &v->seen[r];
+        seen->from = low > pos ? wc_min_size((size_t)(low - pos), keys) : 0;
+        seen->to = high < pos ? 0 : wc_min_size((size_t)(high - pos) + 1, keys);
+        if (seen->from >= seen->to) {
+            seen->from = seen->to = 0;
+            continue;
+        }
+        v->from = wc_min_size(v->from, seen->from);
+        v->to = wc_max_size(v->to, seen->to);
+        v->first = wc_min_size(v->first, r);
+        v->last = r + 1;
+    }
+    return v->first < v->last;
+}
+
+/* A block by products of bf16, from its first key on. */
+static void take_pairs(const struct job *j, const struct tile *t, int pos, const struct view *v,
+                       struct state *st, struct scratch *s)
+{
+    const struct cpu *c = j->c;
+    const size_t rows = v->last - v->first;
+    float alpha[QUERY_ROWS];
+    const struct block b = block_at(j, t, pos);
+    fetch_values(j, &b, v->to);
+    if (j->pairs)
+        wc_cpu_pairs_score(j->pairs, t->kv_head, (size_t)pos, t->rows, v->to, s);
+    else
+        wc_cpu_pairs_score_page(c, &j->a, (const uint16_t *)b.k, v->first, rows, v->to, rows <= FEW_QUERIES,
+                                s);
+    for (size_t r = v->first; r < v->last; r++)
+        alpha[r] = wc_cpu_pairs_weigh(c, &j->a, r, v->seen[r].from, v->seen[r].to, v->to, &st->m[r],
+                                      &st->z[r], s);
+    fetch_next_keys(j, t, pos, t->high[t->n - 1]);
+    if (j->pairs)
+        wc_cpu_pairs_mix(j->pairs, t->kv_head, (size_t)pos, t->rows, v->to, alpha, st->out, s);
+    else
+        wc_cpu_pairs_mix_page(c, &j->a, (const uint16_t *)b.v, v->first, rows, v->to, alpha, st->out, s);
+}
+
+/* A block by products of floats, from the first key on that is seen. */
+static void take_floats(const struct job *j, const struct tile *t, int pos, struct view *v, struct state *st,
+                        struct scratch *s)
+{
+    const size_t n = v->to - v->from;
+    float alpha[QUERY_ROWS];
+    struct block b = block_at(j, t, pos + (int)v->from);
+    bool alike = true;
+    fetch_values(j, &b, n);
+    score(j, &b, v->first, v->last - v->first, n, s);
+    for (size_t r = v->first; r < v->last; r++) {
+        struct span *seen = &v->seen[r];
+        alike = alike && seen->from == v->seen[v->first].from && seen->to == v->seen[v->first].to;
+        if (seen->from == seen->to)
+            continue;
+        seen->from -= v->from;
+        seen->to -= v->from;
+        alpha[r] = j->c->k->weigh(s->scores + r * WC_KV_PAGE + seen->from, seen->to - seen->from, j->a.scale,
+                                  j->a.soft_cap, &st->m[r], &st->z[r]);
+    }
+    const float *values = values_of(j, &b, n, s);
+    fetch_next_keys(j, t, pos, t->high[t->n - 1]);
+    const size_t step = alike ? v->last - v->first : MIXED_ROWS;
+    for (size_t r = v->first; r < v->last; r += step)
+        mix_some(j, v->seen, alpha, r, wc_min_size(r + step, v->last), values, b.v_stride, st, s);
+}
+
 static void take_block(const struct job *j, const struct tile *t, int pos, struct state *st,
                        struct scratch *s)
 {
-    struct span seen[QUERY_ROWS];
-    float alpha[QUERY_ROWS];
-    const size_t keys = block_keys(j);
-    size_t first = t->rows, last = 0, from = keys, to = 0; /* rows, and keys, that take part */
-    for (size_t r = 0; r < t->rows; r++) {
-        const int low = t->low[r / t->n_heads], high = t->high[r / t->n_heads];
-        seen[r].from = low > pos ? wc_min_size((size_t)(low - pos), keys) : 0;
-        seen[r].to = high < pos ? 0 : wc_min_size((size_t)(high - pos) + 1, keys);
-        if (seen[r].from >= seen[r].to)
-            continue;
-        from = wc_min_size(from, seen[r].from);
-        to = wc_max_size(to, seen[r].to);
-        first = wc_min_size(first, r);
-        last = r + 1;
-    }
-    if (first >= last)
+    struct view v;
+    if (!look(j, t, pos, &v))
         return;
-    struct block b = block_at(j, t, pos + (int)from);
-    bool alike = true;
-    fetch_values(j, &b, to - from);
-    if (j->pairs)
-        wc_cpu_pairs_score(j->pairs, t->kv_head, (size_t)pos, t->rows, to, s);
+    if (j->by_pairs)
+        take_pairs(j, t, pos, &v, st, s);
     else
-        score(j, &b, first, last - first, to - from, s);
-    for (size_t r = first; r < last; r++) {
-        alike = alike && seen[r].from == seen[first].from && seen[r].to == seen[first].to;
-        if (seen[r].from >= seen[r].to) {
-            seen[r].from = seen[r].to = 0;
-            continue;
-        }
-        seen[r].from -= from;
-        seen[r].to -= from;
-        if (j->pairs) /* every row sees all keys */
-            alpha[r] = wc_cpu_pairs_weigh(j->pairs, r, to, &st->m[r], &st->z[r], s);
-        else
-            alpha[r] = j->c->k->weigh(s->scores + r * WC_KV_PAGE + seen[r].from, seen[r].to - seen[r].from,
-                                      j->a.scale, j->a.soft_cap, &st->m[r], &st->z[r]);
-    }
-    if (j->pairs) {
-        wc_cpu_pairs_mix(j->pairs, t->kv_head, (size_t)pos, t->rows, to, alpha, st->out, s);
-        return;
-    }
-    const float *v = values_of(j, &b, to - from, s);
-    fetch_next_keys(j, t, pos, t->high[t->n - 1]);
-    const size_t step = alike ? last - first : MIXED_ROWS;
-    for (size_t r = first; r < last; r += step)
-        mix_some(j, seen, alpha, r, wc_min_size(r + step, last), v, b.v_stride, st, s);
+        take_floats(j, t, pos, &v, st, s);
 }
 
 /* The keys of positions low .. high, all in one segment, into an empty state. */
@@ -336,13 +379,12 @@ static void run_tile(const struct job *j, struct tile *t, size_t segment, struct
     for (size_t r = 0; r < t->rows; r++) {
         const size_t query = (size_t)t->first + r / t->n_heads, head = t->head + r % t->n_heads;
         const float *q = f32(j->q) + (query * (size_t)j->a.n_heads + head) * kd;
-        if (j->pairs) {
-            wc_cpu_pairs_query(j->pairs, r, q, s);
-            continue;
-        }
-        memcpy(s->queries + r * kd, q, kd * sizeof *q);
+        if (j->by_pairs)
+            wc_cpu_pairs_query(j->c, &j->a, r, q, s);
+        else
+            memcpy(s->queries + r * kd, q, kd * sizeof *q);
     }
-    if (!j->pairs && t->rows > FEW_QUERIES)
+    if (!j->by_pairs && t->rows > FEW_QUERIES)
         j->c->k->pack(s->packed, packed_group(j->c, kd), s->queries, kd, t->rows, kd);
     int at = low / step * step, end = high + 1;
     if (j->n_segments > 0) {
@@ -463,7 +505,14 @@ static void run(struct job *j)
 static void attention(wc_backend *b, wc_tensor y, wc_tensor q, const wc_kv_layer *kv, const wc_row_map *rows,
                       const wc_attention *a)
 {
-    run(&(struct job){.c = cpu_of(b), .y = y, .q = q, .a = *a, .kv = kv, .rows = rows});
+    struct cpu *c = cpu_of(b);
+    run(&(struct job){.c = c,
+                      .y = y,
+                      .q = q,
+                      .a = *a,
+                      .kv = kv,
+                      .rows = rows,
+                      .by_pairs = wc_cpu_pairs_fit_pages(c, a, kv->dtype)});
 }
 
 static size_t attention_dense_work(wc_backend *b, size_t m, const wc_attention *a)
@@ -479,6 +528,7 @@ static void attention_dense(wc_backend *b, wc_tensor y, wc_tensor q, wc_tensor k
     if (wc_cpu_pairs_fit(j.c, a)) {
         wc_cpu_pairs_make(&pairs, j.c, a, k, v, work);
         j.pairs = &pairs;
+        j.by_pairs = true;
     }
     run(&j);
 }

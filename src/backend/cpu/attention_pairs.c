@@ -1,8 +1,12 @@
-/* attention_pairs.c - dense attention (an encoder's) by the bf16 dot product: queries, keys, weights and values are rounded
- * to bf16, the sums are f32.
+/* attention_pairs.c - attention by the bf16 dot product: queries, keys, weights and values are rounded to bf16, the sums are
+ * f32, as transformers has it for a model of bf16.
  *
- * The kernel mix_pairs computes y[r,:] += sum_i x[r,2i] w[i,:,0] + x[r,2i+1] w[i,:,1].  Scores are such a product of queries
- * and keys with two neighbouring dimensions to a pair; outputs one of weights and values with two neighbouring positions. */
+ * The kernel mix_pairs computes y[r,:] += sum_i x[r,2i] w[i,:,0] + x[r,2i+1] w[i,:,1].  Outputs are such a product of weights
+ * and values with two neighbouring positions; an encoder's scores one of queries and keys with two neighbouring dimensions to a
+ * pair.  Scores against a page are a product with weights as any other.
+ *
+ * Positions are paired from the beginning of a block, and what a row does not see of it has the weight 0: so its result does not
+ * depend on the rows beside it (but where a value is infinite or no number, which times 0 is none either). */
 #include "backend/cpu/attention_pairs.h"
 
 #include "base/size.h"
@@ -10,6 +14,12 @@
 bool wc_cpu_pairs_fit(const struct cpu *c, const wc_attention *a)
 {
     return wc_cpu_takes_pairs(c, WC_BF16) && a->key_dim <= 2 * WC_SPAN;
+}
+
+/* By vectors of pairs a prompt takes as long as by floats, or longer; by tiles two thirds. */
+bool wc_cpu_pairs_fit_pages(const struct cpu *c, const wc_attention *a, wc_dtype stored)
+{
+    return stored == WC_BF16 && wc_cpu_pairs_fit(c, a) && c->k->pairs_go_on;
 }
 
 /* key_dim filled up by zeros to pairs, or to what tiles take at once: a second product of a few pairs would cost as much as the first. */
@@ -92,14 +102,20 @@ void wc_cpu_pairs_make(struct attention_pairs *p, struct cpu *c, const wc_attent
 }
 
 /* Queries lie close together: a stride of a power of two would put them all in the same few places of the cache. */
-static size_t query_stride(const struct attention_pairs *p)
+static size_t query_stride(const struct cpu *c, const wc_attention *a)
 {
-    return whole_pairs(p->c, (size_t)p->a->key_dim);
+    return whole_pairs(c, (size_t)a->key_dim);
 }
 
-void wc_cpu_pairs_query(const struct attention_pairs *p, size_t r, const float *q, struct scratch *s)
+static uint16_t *query_at(const struct cpu *c, const wc_attention *a, size_t r, const struct scratch *s)
 {
-    wc_cpu_narrow(p->c, s->row_pairs + r * query_stride(p), q, (size_t)p->a->key_dim);
+    return (uint16_t *)s->packed + r * query_stride(c, a);
+}
+
+void wc_cpu_pairs_query(const struct cpu *c, const wc_attention *a, size_t r, const float *q,
+                        struct scratch *s)
+{
+    wc_cpu_narrow(c, query_at(c, a, r, s), q, (size_t)a->key_dim);
 }
 
 static size_t block_index(const struct attention_pairs *p, size_t head, size_t pos)
@@ -110,24 +126,45 @@ static size_t block_index(const struct attention_pairs *p, size_t head, size_t p
 void wc_cpu_pairs_score(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
                         struct scratch *s)
 {
-    p->c->k->mix_pairs(s->scores, PAIR_KEYS, NULL, s->row_pairs, query_stride(p),
+    p->c->k->mix_pairs(s->scores, PAIR_KEYS, NULL, query_at(p->c, p->a, 0, s), query_stride(p->c, p->a),
                        p->keys + block_index(p, head, pos) * key_block(p->c, p->a), 2 * PAIR_KEYS, rows,
                        whole_key(p->c, p->a) / 2, whole_vectors(p->c, n));
 }
 
-/* Row r of the tile's weights: they take the place of queries, which are in row_pairs. */
+void wc_cpu_pairs_score_page(const struct cpu *c, const wc_attention *a, const uint16_t *keys, size_t first,
+                             size_t rows, size_t n, bool few, struct scratch *s)
+{
+    const size_t kd = (size_t)a->key_dim, stride = query_stride(c, a), cols = (size_t)c->k->pair_cols;
+    const uint16_t *q = query_at(c, a, first, s);
+    float *scores = s->scores + first * PAIR_KEYS;
+    if (few) {
+        c->k->dot_pairs(scores, PAIR_KEYS, q, stride, rows, keys, kd, n, kd);
+        return;
+    }
+    for (size_t at = 0; at < n; at += cols) {
+        const size_t some = wc_min_size(cols, n - at);
+        c->k->unpack_pairs(s->panel_pairs, keys + at * kd, kd, some, kd);
+        c->k->tile_pairs(scores + at, PAIR_KEYS, NULL, 0, q, stride, s->panel_pairs, rows, some, kd);
+    }
+}
+
+/* Row r of the tile's weights: they take the place of queries as they were given. */
 static uint16_t *weights_at(const struct scratch *s, size_t r)
 {
     return (uint16_t *)s->queries + r * PAIR_KEYS;
 }
 
-float wc_cpu_pairs_weigh(const struct attention_pairs *p, size_t r, size_t n, float *m, float *z,
-                         struct scratch *s)
+float wc_cpu_pairs_weigh(const struct cpu *c, const wc_attention *a, size_t r, size_t from, size_t to,
+                         size_t n, float *m, float *z, struct scratch *s)
 {
     uint16_t *row = weights_at(s, r);
-    if (n % 2)
-        row[n] = 0;
-    return p->c->k->weigh_pairs(row, s->scores + r * PAIR_KEYS, n, p->a->scale, p->a->soft_cap, m, z);
+    for (size_t i = 0; i < from; i++)
+        row[i] = 0;
+    for (size_t i = to; i < n + n % 2; i++)
+        row[i] = 0;
+    return from == to ? 1
+                      : c->k->weigh_pairs(row + from, s->scores + r * PAIR_KEYS + from, to - from, a->scale,
+                                          a->soft_cap, m, z);
 }
 
 void wc_cpu_pairs_mix(const struct attention_pairs *p, size_t head, size_t pos, size_t rows, size_t n,
@@ -137,4 +174,20 @@ void wc_cpu_pairs_mix(const struct attention_pairs *p, size_t head, size_t pos, 
     p->c->k->mix_pairs(out, vd, alpha, weights_at(s, 0), PAIR_KEYS,
                        p->values + block_index(p, head, pos) * value_block(p->c, p->a),
                        2 * whole_vectors(p->c, vd), rows, (n + 1) / 2, vd);
+}
+
+void wc_cpu_pairs_mix_page(const struct cpu *c, const wc_attention *a, const uint16_t *values, size_t first,
+                           size_t rows, size_t n, const float *alpha, float *out, struct scratch *s)
+{
+    const size_t vd = (size_t)a->value_dim, row = 2 * whole_vectors(c, vd);
+    uint16_t *pairs = (uint16_t *)s->values;
+    /* The last may be alone; its partner's weight is then 0. */
+    for (size_t i = 0; i < n; i += 2, values += 2 * vd) {
+        uint16_t *to = pairs + i / 2 * row;
+        c->k->interleave_bf16(to, values, i + 1 < n ? values + vd : values, vd);
+        for (size_t k = 2 * vd; k < row; k++)
+            to[k] = 0;
+    }
+    c->k->mix_pairs(out + first * vd, vd, alpha + first, weights_at(s, first), PAIR_KEYS, pairs, row, rows,
+                    (n + 1) / 2, vd);
 }

@@ -40,9 +40,17 @@ ALWAYS_INLINE void load_shapes(const tile_shapes *s)
     _tile_loadconfig(s);
 }
 
-/* Loaded shapes make every tile zero.  For results of rows x cols, up to 32 each, of products of `words` words. */
-static void shape_product(size_t rows, size_t cols, size_t words)
+/* Shapes of results of rows x cols, up to 32 each, of products of `words` words. */
+typedef struct product_shape {
+    size_t rows, cols, words;
+} product_shape;
+
+/* Loads these shapes, unless they are what is loaded: that takes as long as some products. */
+static void shape_product(product_shape *loaded, size_t rows, size_t cols, size_t words)
 {
+    if (rows == loaded->rows && cols == loaded->cols && words == loaded->words)
+        return;
+    *loaded = (product_shape){rows, cols, words};
     tile_shapes s = {.palette = 1};
     const size_t r[2] = {at_most(rows, TILE), rows - at_most(rows, TILE)},
                  c[2] = {at_most(cols, TILE), cols - at_most(cols, TILE)};
@@ -150,16 +158,15 @@ ALWAYS_INLINE void multiply_tiles(float *y, size_t y_stride, const float *add, s
 }
 
 /* Any number of rows by up to 32 columns, in steps of `words` words. */
-ALWAYS_INLINE void multiply_rows(float *y, size_t y_stride, const float *add, size_t add_stride,
-                                 tile_operands o, size_t n_rows, size_t n_cols, size_t words,
-                                 const int w_parts)
+ALWAYS_INLINE void multiply_rows(product_shape *loaded, float *y, size_t y_stride, const float *add,
+                                 size_t add_stride, tile_operands o, size_t n_rows, size_t n_cols,
+                                 size_t words, const int w_parts)
 {
     for (size_t r = 0; r < n_rows; r += 2 * TILE, o.x += 2 * o.x_next) {
         const size_t rows = at_most(n_rows - r, 2 * TILE);
         float *to = y + r * y_stride;
         const float *from = add ? add + r * add_stride : NULL;
-        if (r == 0 || rows < 2 * TILE)
-            shape_product(rows, n_cols, words);
+        shape_product(loaded, rows, n_cols, words);
         if (rows > TILE && n_cols > TILE)
             multiply_tiles(to, y_stride, from, add_stride, o, w_parts, true, true);
         else if (rows > TILE)
@@ -232,8 +239,9 @@ static void tile_pairs(float *y, size_t y_stride, const float *add, size_t add_s
                              .w_next = bytes,
                              .w_step = 2 * bytes,
                              .steps = (k + 2 * TILE - 1) / (2 * TILE)};
+    product_shape loaded = {0};
     MEMORY_IS_WRITTEN();
-    multiply_rows(y, y_stride, add, add_stride, o, n_rows, n_cols, TILE, 0);
+    multiply_rows(&loaded, y, y_stride, add, add_stride, o, n_rows, n_cols, TILE, 0);
     _tile_release();
 }
 
@@ -261,11 +269,13 @@ static void dot_tile(float *y, size_t y_stride, const uint16_t *x, size_t x_stri
                      const uint16_t *w, size_t w_stride, size_t apart, size_t nw, size_t k)
 {
     _Alignas(64) uint32_t turned[TURNED_STEPS * TILE_WORDS];
-    _Alignas(64) uint16_t last[TILE * 2 * TILE] = {0};
-    _Alignas(64) float sums[TILE_WORDS]; /* [nw, 16] */
+    _Alignas(64) uint16_t last[TILE * 2 * TILE]; /* of K's end, that of a part */
+    _Alignas(64) float sums[TILE_WORDS];         /* [nw, 16] */
     const size_t steps = (k + 2 * TILE - 1) / (2 * TILE), whole = k / (2 * TILE);
     const size_t left_row = apart * w_stride * sizeof *w, right_row = nx == 1 ? 4 : 4 * TILE,
                  right_step = nx == 1 ? 4 * TILE : 4 * TILE_WORDS;
+    if (whole < steps)
+        memset(last, 0, sizeof last);
     for (size_t j = 0; whole < steps && j < nw; j++)
         memcpy(last + j * 2 * TILE, w + j * apart * w_stride + whole * 2 * TILE,
                (k - whole * 2 * TILE) * sizeof *last);
@@ -283,6 +293,10 @@ static void dot_tile(float *y, size_t y_stride, const uint16_t *x, size_t x_stri
             for (size_t j = 0; j < TILE && !is_last; j++)
                 fetch_ahead(left + j * left_row, DOT_AHEAD, 1);
         }
+    }
+    if (nx == 1) {
+        _tile_stored(0, y, apart * sizeof *y);
+        return;
     }
     _tile_stored(0, sums, 4 * TILE);
     for (size_t r = 0; r < nx; r++)
@@ -322,6 +336,7 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
                       const uint16_t *v, size_t v_stride, size_t n_rows, size_t n_pairs, size_t d)
 {
     const size_t steps = n_pairs / TILE, rest = n_pairs % TILE;
+    product_shape loaded = {0};
     for (size_t r = 0; alpha && r < n_rows; r++)
         scale(o + r * o_stride, o + r * o_stride, alpha[r], d);
     MEMORY_IS_WRITTEN();
@@ -338,14 +353,14 @@ static void mix_pairs(float *o, size_t o_stride, const float *alpha, const uint1
                            .steps = steps};
         const float *from = alpha ? o + i : NULL;
         if (steps > 0) {
-            multiply_rows(o + i, o_stride, from, o_stride, t, n_rows, cols, TILE, 0);
+            multiply_rows(&loaded, o + i, o_stride, from, o_stride, t, n_rows, cols, TILE, 0);
             from = o + i;
         }
         if (rest > 0) {
             t.x += 4 * TILE * steps;
             t.w += t.w_step * steps;
             t.steps = 1;
-            multiply_rows(o + i, o_stride, from, o_stride, t, n_rows, cols, rest, 0);
+            multiply_rows(&loaded, o + i, o_stride, from, o_stride, t, n_rows, cols, rest, 0);
         }
     }
     _tile_release();
@@ -368,7 +383,7 @@ static float burn_pairs(size_t n)
     float results[TILE_WORDS];
     for (size_t i = 0; i < 2 * TILE_WORDS; i++)
         numbers[i] = (uint16_t)(0x3f80 | (i * 37 & 0x7f) | (i / 3 & 1) << 15);
-    shape_product(2 * TILE, 2 * TILE, TILE);
+    shape_product(&(product_shape){0}, 2 * TILE, 2 * TILE, TILE);
     load_operands(numbers);
     for (size_t i = 0; i < n; i += 4 * TILE * TILE) {
         _tile_dpbf16ps(0, 4, 6);

@@ -102,8 +102,9 @@ ALWAYS_INLINE void tile_parts(float *y, size_t y_stride, const float *add, size_
                              .w_step = PARTS * 2 * bytes,
                              .w_part = 2 * bytes,
                              .steps = (k + STEP_VALUES - 1) / STEP_VALUES};
+    product_shape loaded = {0};
     MEMORY_IS_WRITTEN();
-    multiply_rows(y, y_stride, add, add_stride, o, n_rows, n_cols, TILE, w_parts);
+    multiply_rows(&loaded, y, y_stride, add, add_stride, o, n_rows, n_cols, TILE, w_parts);
     _tile_release();
 }
 

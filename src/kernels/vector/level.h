@@ -41,7 +41,7 @@ enum { PAIR_COLS = COLS };
 #define LEVEL_PAIRS                                                                                          \
     , .pairs_go_on = PAIRS_GO_ON, .unpack_pairs = unpack_pairs, .tile_pairs = tile_pairs,                    \
       .dot_pairs = dot_pairs, .burn_pairs = burn_pairs, .mix_pairs = mix_pairs, .interleave = interleave,    \
-      .weigh_pairs = weigh_pairs
+      .interleave_bf16 = interleave_bf16, .weigh_pairs = weigh_pairs
 #else
 #define LEVEL_PAIRS
 #endif

@@ -363,6 +363,13 @@ static void interleave(uint16_t *to, const float *a, const float *b, size_t n)
     for (size_t i = 0; i < n; i++)
         words[i] = to_bf16(a[i]) | (uint32_t)to_bf16(b[i]) << 16;
 }
+
+static void interleave_bf16(uint16_t *to, const uint16_t *a, const uint16_t *b, size_t n)
+{
+    uint32_t *words = (uint32_t *)to;
+    for (size_t i = 0; i < n; i++)
+        words[i] = a[i] | (uint32_t)b[i] << 16;
+}
 #endif
 
 /* 2L channels of some pixels: a tap's weights are loaded once for all of them. */
