@@ -329,8 +329,8 @@ static bool split_word(const wc_bpe *b, wc_bpe_scratch *z, const char *s, size_t
             ok = (unk == 0 || add_symbol(z, b->unk_id, unk)) && add_symbol(z, id, len);
             unk = 0;
         } else if (b->byte_fallback && has_bytes(b, text, n_text)) {
-            for (size_t k = 0; ok && k < n_text;
-                 k++) /* of the word, the prefix's and suffix's are no bytes */
+            /* each stands for a byte of the word, or for none where it is the prefix's or the suffix's */
+            for (size_t k = 0; ok && k < n_text; k++)
                 ok = add_symbol(z, b->byte_ids[(unsigned char)text[k]], k < len);
         } else if (b->unk_id >= 0) {
             if (unk > 0 && !b->fuse_unk) {

@@ -110,8 +110,8 @@ static bool read_stage(void *user, const wc_json *stage, const char *type)
         return wc_fail(g->r->err, WC_UNSUPPORTED,
                        "%s: %s: %s after a stage that joins the tokens is not supported", g->r->file, PART,
                        type);
-    if (step->kind == WC_DECODE_CTC &&
-        d->n_steps > 1) /* it tells tokens apart by id, not by what others made of them */
+    /* It tells tokens apart by id, not by what others made of them. */
+    if (step->kind == WC_DECODE_CTC && d->n_steps > 1)
         return wc_fail(g->r->err, WC_UNSUPPORTED, "%s: %s: CTC after another stage is not supported",
                        g->r->file, PART);
     for (size_t i = 0; step->kind == WC_DECODE_BYTE_FALLBACK && i + 1 < d->n_steps; i++)

@@ -40,8 +40,7 @@ struct encoder {
     wc_spans *spans;  /* of the ids in out; NULL: not asked for */
     const char *text; /* [n_text] whose bytes they are */
     size_t n_text;
-    bool
-        follows; /* a gap is traced: for spans, or for what goes in front of a text that begins as it was given */
+    bool follows; /* a gap is traced: for spans, or for what is put in front of an unchanged beginning */
     const char *normal; /* what the gap that is being encoded was normalized to, */
     size_t gap;         /* where in text it begins, */
     wc_trace map;       /* and from normal to the gap, when it follows */
